@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libgroupnorm: Group Normalization (Wu & He, "Group Normalization", ECCV 2018) on CPUs, forward
+ * and backward.
+ *
+ * The input x has the logical shape [N, C, spatial...]. Its C channels form G groups of D = C/G
+ * consecutive channels, and each group (n, g) of m = D * prod(spatial) elements is normalized on
+ * its own:
+ *
+ *     mean = (1/m) sum x        var  = (1/m) sum (x - mean)^2
+ *     rstd = 1/sqrt(var + eps)  xhat = (x - mean) * rstd
+ *     y    = gamma[c] * xhat + beta[c]
+ *
+ *     dbeta[c]  = sum_{n,s} dy
+ *     dgamma[c] = sum_{n,s} dy * xhat
+ *     dx = rstd * (gamma*dy - mean_group(gamma*dy) - xhat * mean_group(gamma*dy*xhat))
+ *
+ * G = 1 is layer normalization over (C, spatial), G = C is instance normalization.
+ *
+ * How to call it: a gn_desc says what is wanted, gn_plan_create turns it into a gn_plan, and
+ * gn_forward and gn_backward execute the plan any number of times.
+ *
+ * Errors. Every function that can fail returns a gn_status. A failed call changes none of its
+ * outputs, leaves no handle behind, prints nothing and never aborts; gn_last_error() has a sentence
+ * that names the argument and the values. Each function lists the statuses it returns beside GN_OK.
+ *
+ * Threads. Any function may be called from any thread at any time, with one restriction: a gn_desc
+ * may be used by one thread at a time, and no handle may be in use when it is destroyed. One
+ * gn_plan may execute on many threads at once.
+ *
+ * The same bits. A result depends on the values of its sample, the plan's shape, layout and types:
+ * not on the number of threads, the other samples, N, the run, the machine or the instruction set.
+ * dgamma and dbeta are sums over N, in an order that follows from the shape alone. Two things are
+ * not specified: the sign and payload of a NaN, and results under another floating-point
+ * environment than the default one (round to nearest, subnormals kept).
+ *
+ * Accuracy. With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
+ * P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
+ *
+ *              for every finite input                   where rounding errors are independent
+ *     mean     u (|mean| + 16 s)                        u (|mean| + s)
+ *     rstd     u 32 rstd                                u 2 rstd
+ *     y        u (48|gamma xhat| + 24|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
+ *     dx       u 128 rstd (|gamma dy|+P+(1+|xhat|) R)   u 6 rstd (|gamma dy|+P+(1+|xhat|) R)
+ *     dgamma   u 64 sum |dy|(1+|xhat|)                  u 4 sum |dy|(1+|xhat|)
+ *     dbeta    u 12 sum |dy|                            u 2 sum |dy|
+ *
+ * as long as the exact value is a normal number of its type; below that, one unit of the smallest
+ * subnormal is added. The first column is the worst that the order of the operations admits, the
+ * second what real data meets. The y of a group of equal values is exactly beta unless eps is 0.
+ */
+#ifndef GROUPNORM_H
+#define GROUPNORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header; gn_version() gives that of the library that was loaded. */
+#define GN_VERSION_MAJOR 0
+#define GN_VERSION_MINOR 1
+#define GN_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define GN_API __attribute__((visibility("default")))
+#else
+#define GN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Enumerations: the numbers are part of the ABI, never changed, only added to ---- */
+
+typedef enum gn_status {
+    GN_OK = 0,
+    GN_INVALID_ARGUMENT = 1, /* the call is wrong, whatever the library */
+    GN_UNSUPPORTED = 2,      /* a right call that this library, or this machine, cannot serve */
+    GN_OUT_OF_MEMORY = 3
+} gn_status;
+
+typedef enum gn_layout {
+    GN_CHANNELS_FIRST = 0, /* memory in the order N, C, spatial: NCHW, NCDHW */
+    GN_CHANNELS_LAST = 1   /* memory in the order N, spatial, C: NHWC, NDHWC */
+} gn_layout;
+
+typedef enum gn_type {
+    GN_F32 = 0, /* IEEE 754 binary32 */
+    GN_F64 = 1, /* IEEE 754 binary64 */
+    GN_BF16 = 2,
+    GN_F16 = 3 /* IEEE 754 binary16 */
+} gn_type;
+
+typedef enum gn_affine {
+    GN_AFFINE_CHANNEL = 0, /* gamma, beta of shape [C] */
+    GN_AFFINE_SAMPLE = 1   /* gamma, beta of shape [N, C] */
+} gn_affine;
+
+typedef enum gn_activation {
+    GN_IDENTITY = 0,
+    GN_RELU = 1,
+    GN_SILU = 2
+} gn_activation;
+
+typedef enum gn_isa {
+    GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
+    GN_ISA_GENERIC = 1,
+    GN_ISA_AVX2 = 2,
+    GN_ISA_AVX512 = 3,
+    GN_ISA_NEON = 4
+} gn_isa;
+
+/* ---- The library ---- */
+
+/*
+ * The loaded library's version as major * 10000 + minor * 100 + patch, and as text ("0.1.0"). The
+ * text is static.
+ */
+GN_API int gn_version(void);
+GN_API const char *gn_version_string(void);
+
+/* Static text for a status; "unknown status" for any other number. Never NULL. */
+GN_API const char *gn_status_string(gn_status status);
+
+/*
+ * A sentence about the calling thread's last failed call, such as "groups = 32 does not divide
+ * channels = 48"; "" where none has failed. Never NULL. The text belongs to the library and holds
+ * until the thread's next failed call.
+ */
+GN_API const char *gn_last_error(void);
+
+/* ---- What to compute: gn_desc ---- */
+
+typedef struct gn_desc gn_desc;
+
+/*
+ * Makes a descriptor of tensors x, y, dx, dy of the logical shape dims[0..rank-1], always in the
+ * order [N, C, spatial...] whatever the layout. rank is 2 to 8; N and the spatial dims are 0 or
+ * more, C is 1 or more. It starts with 32 groups, channels first, epsilon 1e-5, GN_F32 for all
+ * types, GN_AFFINE_CHANNEL, GN_IDENTITY, automatic threads and GN_ISA_AUTO. dims is copied.
+ *
+ * *desc is set to NULL on failure. Destroy the descriptor with gn_desc_destroy.
+ *
+ * GN_INVALID_ARGUMENT: desc or dims is NULL; rank or a dim is out of range; the tensor's size in
+ * bytes, counting zero dims as 1, exceeds INT64_MAX. GN_OUT_OF_MEMORY.
+ */
+GN_API gn_status gn_desc_create(gn_desc **desc, int rank, const int64_t *dims);
+
+/* Frees a descriptor; NULL is fine. Plans made from it stay valid. */
+GN_API void gn_desc_destroy(gn_desc *desc);
+
+/*
+ * Each setter below returns GN_INVALID_ARGUMENT, and leaves the descriptor as it was, for a NULL
+ * descriptor or a value that is out of range.
+ */
+
+/*
+ * The number of groups G, 1 or more. Whether G divides C is checked by gn_plan_create: the default
+ * of 32 groups is no error in itself.
+ */
+GN_API gn_status gn_desc_set_groups(gn_desc *desc, int64_t groups);
+
+/* The order of the dims in memory, for x, y, dy and dx alike. The tensors are dense. */
+GN_API gn_status gn_desc_set_layout(gn_desc *desc, gn_layout layout);
+
+/* eps: finite, 0 or more. */
+GN_API gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon);
+
+/*
+ * The types of x and dx, of y and dy, and of gamma, beta, dgamma and dbeta. mean and rstd are
+ * float. GN_UNSUPPORTED: anything but GN_F32.
+ */
+GN_API gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param);
+
+/* The shape of gamma, beta, dgamma and dbeta. GN_UNSUPPORTED: GN_AFFINE_SAMPLE. */
+GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
+
+/* The function applied to y. GN_UNSUPPORTED: anything but GN_IDENTITY. */
+GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation);
+
+/*
+ * The most threads that one call may use, 0 to 1024, 1 being the calling thread alone; 0, the
+ * default, is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads). A call uses
+ * fewer where the tensor is small, and one where it is made inside an OpenMP parallel region or in
+ * a process forked from one that loaded the library. The results do not depend on it.
+ */
+GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
+
+/*
+ * The instruction set of the kernels. GN_UNSUPPORTED: one that this library or this machine lacks.
+ * With GN_ISA_AUTO, the environment variable GN_ISA (generic, avx2, avx512, neon) names the highest
+ * that a plan takes. The results do not depend on it.
+ */
+GN_API gn_status gn_desc_set_isa(gn_desc *desc, gn_isa isa);
+
+/* ---- How to compute it: gn_plan ---- */
+
+typedef struct gn_plan gn_plan;
+
+/*
+ * Makes a plan from a descriptor, which may be changed or destroyed next. The plan is immutable and
+ * owns the scratch memory that one call at a time needs; calls that overlap take their own.
+ *
+ * *plan is set to NULL on failure. Destroy the plan with gn_plan_destroy.
+ *
+ * GN_INVALID_ARGUMENT: plan or desc is NULL; groups does not divide C; the environment's GN_ISA is
+ * no instruction set's name. GN_OUT_OF_MEMORY.
+ */
+GN_API gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc);
+
+/* Frees a plan that no call is using; NULL is fine. */
+GN_API void gn_plan_destroy(gn_plan *plan);
+
+/*
+ * Writes one line of JSON about the plan (shape, types, ISA, work partition, scratch bytes) to
+ * buf[0..size-1] as snprintf does: at most size - 1 characters and a terminating zero. Returns the
+ * length of the whole line without the zero, or -1 where plan is NULL, or buf is NULL and size is
+ * not 0. The keys may grow in number; "version", "dims", "groups", "layout", "isa" stay.
+ */
+GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
+
+/*
+ * Pointers, for gn_forward and gn_backward. x, y, dy and dx are tensors of the descriptor's shape
+ * and layout, dense; gamma, beta, dgamma and dbeta have shape [C]; mean and rstd have shape [N, G].
+ * Each needs the alignment of its element type only. A tensor that has no elements may be NULL.
+ *
+ * y may be x itself, and dx may be dy or x itself; no output may overlap anything else.
+ *
+ * Empty tensors. N = 0: nothing to write but zeros in dgamma and dbeta. A spatial extent of 0:
+ * the same, and mean and rstd are NaN.
+ *
+ * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
+ * NaN; one in dy makes that group's dx NaN or infinite; no other group's y, mean, rstd or dx
+ * changes. dgamma and dbeta are changed for the channels of that group.
+ *
+ * Both return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
+ * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch
+ * memory is needed and cannot be had, which does not happen in a call that overlaps no other on the
+ * same plan and uses no more threads than OpenMP gave at gn_plan_create.
+ */
+
+/*
+ * y = gamma * xhat + beta.
+ *
+ *   x      in   tensor
+ *   gamma  in   [C]; NULL: ones
+ *   beta   in   [C]; NULL: zeros
+ *   y      out  tensor; may be x
+ *   mean   out  [N, G]; NULL: not stored
+ *   rstd   out  [N, G]; NULL: not stored. Infinite where var + eps is too small for 1/sqrt of it
+ */
+GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
+                            void *y, void *mean, void *rstd);
+
+/*
+ * The gradients of y = gamma * xhat + beta, given dy, the gradient with respect to y.
+ *
+ *   dy      in   tensor
+ *   x       in   tensor, as given to gn_forward
+ *   mean    in   [N, G], as gn_forward stored it; not NULL. What its rounding to float lost is
+ *                found again from x
+ *   rstd    in   [N, G], as gn_forward stored it; not NULL
+ *   gamma   in   [C]; NULL: ones
+ *   beta    in   [C]; not read where there is no activation; may be NULL
+ *   dx      out  tensor; may be dy or x; NULL: not computed
+ *   dgamma  out  [C]; overwritten, not added to; NULL: not computed
+ *   dbeta   out  [C]; overwritten, not added to; NULL: not computed
+ */
+GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
+                             const void *rstd, const void *gamma, const void *beta, void *dx,
+                             void *dgamma, void *dbeta);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GROUPNORM_H */
