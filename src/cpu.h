@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What this processor, and the operating system under us, can run. */
+#ifndef GN_CPU_H
+#define GN_CPU_H
+
+#include <stdbool.h>
+
+#include "groupnorm.h"
+
+bool gn_cpu_runs(gn_isa isa);
+
+#endif

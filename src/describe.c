@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* gn_plan_describe: a plan as one line of JSON. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backward.h"
+#include "error.h"
+#include "forward.h"
+#include "plan.h"
+
+/* A text that is longer than its buffer keeps counting. */
+struct text {
+    char *buf;
+    size_t size;
+    int length;
+};
+
+__attribute__((format(printf, 2, 3))) static void append(struct text *text, const char *format, ...)
+{
+    size_t used = (size_t)text->length < text->size ? (size_t)text->length : text->size;
+    va_list args;
+    va_start(args, format);
+    text->length += vsnprintf(text->buf ? text->buf + used : NULL, text->size - used, format, args);
+    va_end(args);
+}
+
+/* A double as JSON has it: the fewest digits that read back the same, and a point in any locale. */
+static void append_double(struct text *text, const char *key, double value)
+{
+    char digits[32];
+    int precision = 1;
+    do
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+    while (strtod(digits, NULL) != value && ++precision <= 17);
+    for (char *p = digits; *p; p++)
+        if (!strchr("0123456789e+-", *p))
+            *p = '.';
+    append(text, ",\"%s\":%s", key, digits);
+}
+
+int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
+{
+    if (!plan || (!buf && size)) {
+        gn_fail(GN_INVALID_ARGUMENT, "%s is NULL", plan ? "buf" : "plan");
+        return -1;
+    }
+    const struct gn_desc *desc = &plan->desc;
+    int threads = gn_schedule_threads(desc->threads, plan->elements);
+    struct text text = {buf, size, 0};
+    append(&text, "{\"version\":\"%s\",\"dims\":[", gn_version_string());
+    for (int i = 0; i < desc->rank; i++)
+        append(&text, "%s%" PRId64, i ? "," : "", desc->dims[i]);
+    append(&text, "],\"groups\":%" PRId64 ",\"layout\":\"%s\"", plan->G,
+           desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
+    append_double(&text, "epsilon", desc->epsilon);
+    append(&text, ",\"types\":{\"x\":\"f32\",\"y\":\"f32\",\"param\":\"f32\"}");
+    append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
+           plan->columns ? "columns" : "rows");
+    append(&text, ",\"tiles\":%" PRId64 ",\"sample_blocks\":%" PRId64 ",\"threads\":%d",
+           plan->tiles, plan->blocks, threads);
+    append(&text, ",\"forward_scratch\":%" PRId64 ",\"backward_scratch\":%" PRId64 "}",
+           gn_forward_scratch(plan, threads), gn_backward_scratch(plan, threads));
+    return text.length;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "isa.h"
+
+#include <string.h>
+
+#include "cpu.h"
+
+/* From the lowest to the highest. A set that this build lacks has a name but no kernels. */
+static const struct {
+    gn_isa isa;
+    const char *name;
+    const struct gn_kernels *kernels;
+} variants[] = {
+    {GN_ISA_GENERIC, "generic", &gn_kernels_generic},
+    {GN_ISA_NEON, "neon", NULL},
+#ifdef GN_HAVE_AVX2
+    {GN_ISA_AVX2, "avx2", &gn_kernels_avx2},
+#else
+    {GN_ISA_AVX2, "avx2", NULL},
+#endif
+    {GN_ISA_AVX512, "avx512", NULL},
+};
+
+enum {
+    VARIANTS = sizeof variants / sizeof variants[0]
+};
+
+const char *gn_isa_name(gn_isa isa)
+{
+    for (int i = 0; i < VARIANTS; i++)
+        if (variants[i].isa == isa)
+            return variants[i].name;
+    return "unknown";
+}
+
+int gn_isa_from_name(const char *name)
+{
+    for (int i = 0; i < VARIANTS; i++)
+        if (strcmp(variants[i].name, name) == 0)
+            return (int)variants[i].isa;
+    return -1;
+}
+
+const struct gn_kernels *gn_kernels_for(gn_isa isa)
+{
+    for (int i = 0; i < VARIANTS; i++)
+        if (variants[i].isa == isa && gn_cpu_runs(isa))
+            return variants[i].kernels;
+    return NULL;
+}
+
+const struct gn_kernels *gn_kernels_best(gn_isa highest)
+{
+    const struct gn_kernels *best = &gn_kernels_generic;
+    for (int i = 0; i < VARIANTS; i++) {
+        const struct gn_kernels *kernels = gn_kernels_for(variants[i].isa);
+        if (kernels)
+            best = kernels;
+        if (variants[i].isa == highest)
+            break;
+    }
+    return best;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels for AVX2. */
+#include "vec_avx2.h"
+
+#define KERNELS gn_kernels_avx2
+#define ISA GN_ISA_AVX2
+#define ISA_NAME "avx2"
+#include "kernels_tmpl.h"

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel table: the contract between the drivers and the loops over elements.
+ *
+ * Two memory layouts, two families. In channels first, a channel of a group is a row of contiguous
+ * elements (`rows`); in channels last, a channel is a column, and a pixel is a row of C contiguous
+ * channels (`columns`).
+ *
+ * A kernel computes in float where that is accurate and falls back to double by itself where the
+ * values demand it: the choice depends on the data alone, and the result has the same bits in every
+ * instruction set. Outputs may be the inputs themselves; nothing else overlaps. Pointers are
+ * aligned to their element.
+ */
+#ifndef GN_KERNELS_H
+#define GN_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../moments.h"
+#include "groupnorm.h"
+
+/* Sums over a channel's elements, for the gradients. `mean` is the group's, rounded to float. */
+struct gn_sums {
+    double dy;  /* sum dy */
+    double dyx; /* sum dy * (x - mean) */
+    double x;   /* sum (x - mean) */
+};
+
+static inline void gn_add_sums(struct gn_sums *into, const struct gn_sums *more)
+{
+    into->dy += more->dy;
+    into->dyx += more->dyx;
+    into->x += more->x;
+}
+
+/* y = (x - mean) * scale + shift for a channel; see line.h for how the numbers are chosen. */
+struct gn_line {
+    double mean, scale, shift;
+    float narrow_mean, narrow_scale, narrow_shift;
+    bool fits; /* the narrow ones do */
+};
+
+/* dx = scale * dy + (slope * (x - mean) + offset) for a channel. */
+struct gn_plane {
+    double mean, scale, slope, offset;
+    bool fits; /* float does */
+};
+
+/* Channels first: `channels` rows of `length` elements each, one after the other. */
+struct gn_rows {
+    const float *x;
+    const float *dy;
+    float *out; /* y or dx */
+    int64_t channels, length;
+};
+
+/* Channels last: `pixels` rows of `channels` elements, `stride` elements from each to the next. */
+struct gn_columns {
+    const float *x;
+    const float *dy;
+    float *out; /* y or dx */
+    int64_t pixels, channels, stride;
+};
+
+/*
+ * Arrays of one value a channel have room for gn_padded(channels) elements and start on a 64-byte
+ * boundary, so that kernels work on them in whole vectors, also from the middle.
+ */
+enum {
+    GN_PADDING = 16
+};
+
+static inline int64_t gn_padded(int64_t channels)
+{
+    return (channels + 2 * GN_PADDING - 1) / GN_PADDING * GN_PADDING;
+}
+
+/* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
+enum {
+    GN_COLUMNS_WORK = 8
+};
+
+static inline int64_t gn_columns_work_bytes(int64_t channels)
+{
+    return GN_COLUMNS_WORK * gn_padded(channels) * (int64_t)sizeof(double);
+}
+
+/* Drivers hand rows kernels the numbers of at most so many channels at a time. */
+enum {
+    GN_BATCH = 64
+};
+
+struct gn_kernels {
+    gn_isa isa;
+    const char *name;
+
+    /*
+     * The moments of n >= 1 contiguous values. Where a sum of squares below `floor` matters for the
+     * result, it is computed so that it does not underflow.
+     */
+    void (*moments_rows)(const float *x, int64_t n, double floor, struct gn_moments *out);
+
+    /* line[c] applies to row c. */
+    void (*normalize_rows)(const struct gn_rows *rows, const struct gn_line *line);
+
+    /* sums[c] is written for each row c. */
+    void (*sums_rows)(const struct gn_rows *rows, double mean, struct gn_sums *sums);
+
+    /* plane[c] applies to row c. */
+    void (*apply_rows)(const struct gn_rows *rows, const struct gn_plane *plane);
+
+    /* The moments of each group of `depth` consecutive channels over all pixels (1 or more). */
+    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
+                            struct gn_moments *out, double *work);
+
+    /*
+     * y = (x - mean) * scale + shift; each is an array of one value a channel, of float or, in the
+     * wide form, of double.
+     */
+    void (*normalize_columns)(const struct gn_columns *columns, const float *mean,
+                              const float *scale, const float *shift);
+    void (*normalize_columns_wide)(const struct gn_columns *columns, const double *mean,
+                                   const double *scale, const double *shift);
+
+    /* sums[0], [1] and [2] are arrays of dy, dyx and x of struct gn_sums, one value a channel. */
+    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *const sums[3],
+                         double *work);
+
+    /* dx = scale * dy + (slope * (x - mean) + offset), as in normalize_columns. */
+    void (*apply_columns)(const struct gn_columns *columns, const float *mean, const float *scale,
+                          const float *slope, const float *offset);
+    void (*apply_columns_wide)(const struct gn_columns *columns, const double *mean,
+                               const double *scale, const double *slope, const double *offset);
+};
+
+extern const struct gn_kernels gn_kernels_generic;
+extern const struct gn_kernels gn_kernels_avx2;
+
+#endif

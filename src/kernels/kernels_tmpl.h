@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All kernels of one instruction set. Before including it, include a vector vocabulary (vec.h) and
+ * define KERNELS, the table's name, ISA, the instruction set, and ISA_NAME, its name as text.
+ */
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels.h"
+#include "reals.h"
+
+#define REAL float
+#define R f32
+#include "moments_tmpl.h"
+#include "normalize_tmpl.h"
+#include "sums_tmpl.h"
+#undef REAL
+#undef R
+
+#define REAL double
+#define R f64
+#include "moments_tmpl.h"
+#include "normalize_tmpl.h"
+#include "sums_tmpl.h"
+#undef REAL
+#undef R
+
+#include "rows_tmpl.h"
+#include "columns_tmpl.h"
+
+const struct gn_kernels KERNELS = {
+    .isa = ISA,
+    .name = ISA_NAME,
+    .moments_rows = moments_rows,
+    .normalize_rows = normalize_rows,
+    .sums_rows = sums_rows,
+    .apply_rows = apply_rows,
+    .moments_columns = moments_columns,
+    .normalize_columns = normalize_columns_f32,
+    .normalize_columns_wide = normalize_columns_f64,
+    .sums_columns = sums_columns,
+    .apply_columns = apply_columns_f32,
+    .apply_columns_wide = apply_columns_f64,
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sums about a shift, S = sum (x - k) and Q = sum (x - k)^2, from which a chunk's moments are
+ * mean = k + S/n and M2 = Q - S^2/n. The shift is a mean of a few of the chunk's own values: near
+ * enough to the mean that nothing cancels, and exact where all values are equal.
+ *
+ * Parameters, undefined by the includer: REAL and R, the computing type: float and f32, or double
+ * and f64. See reals.h.
+ */
+
+/* Sixteen values spread over the chunk, so that a trend does not deceive. */
+static inline REAL FN(row_shift)(const float *x, int64_t n)
+{
+    if (n < 16)
+        return x[0];
+    REAL t[16];
+    for (int i = 0; i < 16; i++)
+        t[i] = x[i * (n / 16)];
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            t[i] += t[i + half];
+    return t[0] / 16;
+}
+
+/* S and Q of a chunk of a row; vectors are added up in segments, which keeps rounding errors low.
+ */
+static inline void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
+{
+    VEC k = SPLAT(shift);
+    VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};
+    for (int64_t i = 0; i < n;) {
+        VEC s[VECS] = {{0}}, q[VECS] = {{0}};
+        int64_t whole = i + SEGMENT * LANES <= n ? SEGMENT : (n - i) / LANES;
+        for (int64_t step = 0; step < whole; step++, i += LANES)
+            for (int v = 0; v < VECS; v++) {
+                VEC d = LOAD(x + i + v * WIDTH) - k;
+                s[v] += d;
+                q[v] += d * d;
+            }
+        if (whole < SEGMENT && i < n) {
+            for (int v = 0; v < VECS; v++, i += WIDTH)
+                if (i < n) {
+                    VEC d = (i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift)) - k;
+                    s[v] += d;
+                    q[v] += d * d;
+                }
+        }
+        for (int v = 0; v < VECS; v++) {
+            s_all[v] += s[v];
+            q_all[v] += q[v];
+        }
+    }
+    *s_sum = SUM(s_all);
+    *q_sum = SUM(q_all);
+}
+
+/*
+ * The same for columns of up to CHUNK_PIXELS pixels: shift[c], s[c] and q[c] for each channel c.
+ * s and q are added up in panels of pixels.
+ */
+INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
+                             REAL *shift, REAL *s_all, REAL *q_all)
+{
+    VEC k[4], s[4], q[4];
+    for (int v = 0; v < vecs; v++) {
+        k[v] = GET(shift + v * WIDTH);
+        s[v] = q[v] = SPLAT(0);
+    }
+    for (int64_t p = 0; p < pixels; p++, x += stride)
+        for (int v = 0; v < vecs; v++) {
+            VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - k[v];
+            s[v] += d;
+            q[v] += d * d;
+        }
+    for (int v = 0; v < vecs; v++) {
+        PUT(s_all + v * WIDTH, GET(s_all + v * WIDTH) + s[v]);
+        PUT(q_all + v * WIDTH, GET(q_all + v * WIDTH) + q[v]);
+    }
+}
+
+INLINE VEC FN(column_shift)(const float *x, int64_t step, int64_t part)
+{
+    VEC t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+    return ((t[0] + t[1]) + (t[2] + t[3])) / 4;
+}
+
+static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,
+                            REAL *s, REAL *q)
+{
+    const float *x = in->x + first * in->stride;
+    int64_t spread = pixels < 4 ? 0 : pixels / 4 * in->stride;
+    for (int64_t c = 0; c < in->channels; c += WIDTH) {
+        int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
+        PUT(shift + c, FN(column_shift)(x + c, spread, part));
+        PUT(s + c, SPLAT(0));
+        PUT(q + c, SPLAT(0));
+    }
+    for (int64_t p = 0; p < pixels; p += SEGMENT, x += SEGMENT * in->stride) {
+        int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
+        int64_t c = 0;
+        for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
+            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, s + c, q + c);
+        for (; c + WIDTH <= in->channels; c += WIDTH)
+            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, s + c, q + c);
+        if (c < in->channels)
+            FN(column_panel)(x + c, in->stride, n, 1, in->channels - c, shift + c, s + c, q + c);
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Names that the templates use for the computing type R; included again for each of f32 and f64. */
+#ifndef GN_REALS_H
+#define GN_REALS_H
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+
+#define FN(name) PASTE(name, R)
+#define VEC PASTE(vec, R)
+#define WIDTH PASTE(WIDTH, R)
+#define LANES PASTE(LANES, R)
+#define SPLAT PASTE(splat, R)
+#define LOAD PASTE(load, R)
+#define LOAD_PART PASTE(load_part, R)
+#define STORE PASTE(store, R)
+#define STORE_PART PASTE(store_part, R)
+#define GET PASTE(get, R)
+#define PUT PASTE(put, R)
+#define SUM PASTE(sum, R)
+
+enum {
+    SEGMENT = 8,       /* additions in a row, before the sums are added to others */
+    CHUNK = 2048,      /* elements of a row about one shift */
+    CHUNK_PIXELS = 64, /* pixels about one shift, in columns */
+    SMALL = 64         /* chunks below this are computed in double at once */
+};
+
+#endif

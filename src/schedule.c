@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "schedule.h"
+
+#include <omp.h>
+#include <pthread.h>
+
+/* Fewer elements than this are done before another thread has woken up. */
+enum {
+    ELEMENTS_PER_THREAD = 16384
+};
+
+/* With so many items a thread, one more or less is no loss. */
+enum {
+    ENOUGH_ITEMS = 16
+};
+
+/* libgomp's threads do not survive fork(), and it would wait for them in the child for ever. */
+static bool forked;
+
+static void note_fork(void)
+{
+    forked = true;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, note_fork);
+}
+
+int gn_schedule_threads(int wanted, int64_t elements)
+{
+    if (forked || omp_in_parallel())
+        return 1;
+    int threads = wanted ? wanted : omp_get_max_threads();
+    int64_t useful = 1 + (elements - 1) / ELEMENTS_PER_THREAD;
+    return threads < useful ? threads : (int)useful;
+}
+
+int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
+{
+    return threads * (job->slot_bytes + job->work_bytes) + job->slot_bytes + job->left_bytes;
+}
+
+/* The place of one thread in its team. */
+struct seat {
+    int64_t thread, threads;
+    char *slot, *work, *shared;
+};
+
+/* The start of the thread's part of n things; that of the next thread is its end. */
+static int64_t part(int64_t thread, int64_t threads, int64_t n)
+{
+    return n / threads * thread + n % threads * thread / threads;
+}
+
+static void work_alone(const struct gn_job *job, const struct seat *seat, int64_t item)
+{
+    int64_t steps = job->steps(job, item);
+    for (int64_t step = 0; step < steps; step++) {
+        for (int64_t tile = 0; tile < job->tiles; tile++)
+            job->reduce(job, item, step, tile, seat->slot, seat->work);
+        job->finish(job, item, step, seat->slot, 0, job->units);
+        /* Backwards: what was read last is still in the cache. */
+        for (int64_t tile = job->apply ? job->tiles : 0; tile-- > 0;)
+            job->apply(job, item, step, tile, seat->slot);
+    }
+}
+
+/*
+ * One shared slot is enough: nobody passes the first barrier of a step, to write what apply reads,
+ * before all have applied the step before; and nobody reduces before all have finished with the
+ * sums.
+ */
+static void work_together(const struct gn_job *job, const struct seat *seat, int64_t item)
+{
+    int64_t first = part(seat->thread, seat->threads, job->tiles);
+    int64_t last = part(seat->thread + 1, seat->threads, job->tiles);
+    int64_t steps = job->steps(job, item);
+    for (int64_t step = 0; step < steps; step++) {
+        for (int64_t tile = first; tile < last; tile++)
+            job->reduce(job, item, step, tile, seat->shared, seat->work);
+#pragma omp barrier
+        job->finish(job, item, step, seat->shared, part(seat->thread, seat->threads, job->units),
+                    part(seat->thread + 1, seat->threads, job->units));
+#pragma omp barrier
+        for (int64_t tile = job->apply ? last : first; tile-- > first;)
+            job->apply(job, item, step, tile, seat->shared);
+    }
+}
+
+static void work(const struct gn_job *job, char *shared, int thread, int threads)
+{
+    struct seat seat = {.thread = thread, .threads = threads};
+    seat.shared = shared;
+    seat.slot = seat.shared + job->slot_bytes + thread * (job->slot_bytes + job->work_bytes);
+    seat.work = seat.slot + job->slot_bytes;
+
+    int64_t left = job->tiles > 1 && job->items / threads < ENOUGH_ITEMS ? job->items % threads : 0;
+    int64_t alone = job->items - left;
+    for (int64_t i = part(thread, threads, alone); i < part(thread + 1, threads, alone); i++)
+        work_alone(job, &seat, i);
+    for (int64_t i = alone; i < job->items; i++)
+        work_together(job, &seat, i);
+    if (job->collects) {
+        if (threads > 1) {
+#pragma omp barrier
+        }
+        job->collect(job, part(thread, threads, job->collects),
+                     part(thread + 1, threads, job->collects));
+    }
+}
+
+void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
+{
+    job->left = job->left_bytes ? scratch : NULL;
+    char *shared = scratch + job->left_bytes;
+    /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
+    if (threads == 1) {
+        work(job, shared, 0, 1);
+        return;
+    }
+#pragma omp parallel num_threads(threads)
+    work(job, shared, omp_get_thread_num(), omp_get_num_threads());
+}

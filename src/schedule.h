@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shares out a job over threads, never changing what is computed in which order.
+ *
+ * A job has items that do not depend on each other (groups, or samples). An item is worked off in
+ * one or more steps, one after the other; each step first reduces all tiles of its data, then
+ * finishes the reduction, then applies the result to all tiles. A thread takes whole items where
+ * there are enough of them; the items that would leave threads idle are done by all together.
+ */
+#ifndef GN_SCHEDULE_H
+#define GN_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct gn_job {
+    int64_t items;
+    int64_t tiles;    /* of a step */
+    int64_t units;    /* in which finishing can be shared out */
+    int64_t collects; /* in which collecting can be shared out; 0: nothing to collect */
+
+    int64_t (*steps)(const struct gn_job *job, int64_t item);
+    /* Reduces one tile into the step's slot; work is the thread's own. */
+    void (*reduce)(const struct gn_job *job, int64_t item, int64_t step, int64_t tile, void *slot,
+                   void *work);
+    /* Turns what all tiles left in the slot into what apply needs, for units first..last - 1. */
+    void (*finish)(const struct gn_job *job, int64_t item, int64_t step, void *slot, int64_t first,
+                   int64_t last);
+    /* Writes one tile of the output; NULL: there is none. */
+    void (*apply)(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
+                  const void *slot);
+    /* After all items: gathers what they left, first..last - 1 of `collects`. */
+    void (*collect)(const struct gn_job *job, int64_t first, int64_t last);
+
+    /* Multiples of 64. Each thread has a slot and a work area; one slot more is shared. */
+    int64_t slot_bytes, work_bytes;
+    /* What the items leave for collect to gather, a multiple of 64; gn_schedule_run sets left. */
+    int64_t left_bytes;
+    void *left;
+
+    const void *call; /* the driver's own */
+};
+
+/* The threads that a call on so many elements may use: `wanted`, or OpenMP's number for 0. */
+int gn_schedule_threads(int wanted, int64_t elements);
+
+/* The bytes of scratch that a job needs on so many threads. */
+int64_t gn_schedule_scratch(const struct gn_job *job, int threads);
+
+void gn_schedule_run(struct gn_job *job, int threads, char *scratch);
+
+#endif
