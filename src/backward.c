@@ -6,8 +6,8 @@
  *     P = sum_c gamma * A,  R = sum_c gamma * B,
  *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
  *
- * The kernels sum about the mean as it was stored, rounded to float; delta = sum(x - stored) / m is
- * what the rounding took away, and B = B_stored - delta * A.
+ * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
+ * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A.
  */
 #include "backward.h"
 
@@ -41,7 +41,28 @@ static double channel_gamma(const struct gn_backward_call *call, int64_t channel
     return call->gamma ? (double)call->gamma[channel] : 1.0;
 }
 
-/* A group's sums over its channels, and what apply needs of them. */
+/*
+ * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
+ * more than the rounding of xhat itself.
+ */
+static bool mean_matters(const struct gn_backward_call *call, int64_t group)
+{
+    return fabs((double)call->mean[group] * (double)call->rstd[group]) > 1.0;
+}
+
+/* mean - stored from the moments of a group's tiles, `stride` apart. */
+static double find_delta(const struct gn_backward_call *call, int64_t group,
+                         const struct gn_moments *moments, int64_t stride)
+{
+    if (!mean_matters(call, group))
+        return 0;
+    struct gn_moments all = moments[0];
+    for (int64_t tile = 1; tile < call->plan->tiles; tile++)
+        gn_merge_moments(&all, &moments[tile * stride]);
+    return all.mean - (double)call->mean[group];
+}
+
+/* What apply needs of a group. */
 struct group {
     double mean, rstd, slope, offset;
 };
@@ -82,17 +103,13 @@ static void collect_parameters(const struct gn_job *job, int64_t first, int64_t 
  * numbers; adds to the parameters' sums on the way.
  */
 static struct group finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                                 const struct gn_sums *sums)
+                                 const struct gn_sums *sums, double delta)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     int64_t index = item_sample(plan, item, step) * plan->G + g;
     struct group group = {.mean = (double)call->mean[index], .rstd = (double)call->rstd[index]};
     double m = (double)(plan->D * plan->S);
-    double x = 0;
-    for (int64_t c = 0; c < plan->D; c++)
-        x += sums[c].x;
-    double delta = x / m;
     double P = 0, R = 0;
     for (int64_t c = 0; c < plan->D; c++) {
         int64_t channel = g * plan->D + c;
@@ -106,12 +123,25 @@ static struct group finish_group(const struct gn_job *job, int64_t item, int64_t
     return group;
 }
 
-/* Channels first. A slot has the group's numbers and the sums of each channel, tile by tile. */
+/*
+ * Channels first. A slot has the group's numbers, the sums of each channel, tile by tile, and the
+ * moments of the tiles.
+ */
 
 struct rows_slot {
     struct group group;
     struct gn_sums sums[];
 };
+
+static int64_t all_sums(const gn_plan *plan)
+{
+    return plan->D * gn_plan_sums_per_channel(plan);
+}
+
+static struct gn_moments *rows_moments(const gn_plan *plan, struct rows_slot *slot)
+{
+    return (struct gn_moments *)(void *)&slot->sums[all_sums(plan)];
+}
 
 static void reduce_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
                         void *slot_memory, void *work)
@@ -126,7 +156,11 @@ static void reduce_rows(const struct gn_job *job, int64_t item, int64_t step, in
                            .dy = call->dy + t.start,
                            .channels = t.channels,
                            .length = t.length};
-    plan->kernels->sums_rows(&rows, (double)call->mean[n * plan->G + g], &slot->sums[t.sums]);
+    int64_t group = n * plan->G + g;
+    plan->kernels->sums_rows(&rows, call->mean[group], &slot->sums[t.sums]);
+    if (mean_matters(call, group))
+        plan->kernels->moments_rows(rows.x, t.channels * t.length, plan->floor,
+                                    &rows_moments(plan, slot)[tile]);
 }
 
 static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, void *slot_memory,
@@ -144,7 +178,10 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
             gn_add_sums(&all, &slot->sums[c * parts + part]);
         slot->sums[c] = all;
     }
-    slot->group = finish_group(job, item, step, item % plan->G, slot->sums);
+    int64_t g = item % plan->G;
+    double delta =
+        find_delta(call, item_sample(plan, item, step) * plan->G + g, rows_moments(plan, slot), 1);
+    slot->group = finish_group(job, item, step, g, slot->sums, delta);
 }
 
 static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
@@ -174,13 +211,14 @@ static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int
 }
 
 /*
- * Channels last. A slot has, for each tile, three arrays of sums a channel; then the sums of all
- * tiles; then a table. A work area has the means a channel, then the kernel's own.
+ * Channels last. A slot has, for each tile, two arrays of sums a channel; then the sums of all
+ * tiles; the moments, a tile and group; and a table. A work area has the means a channel, then the
+ * kernel's own.
  */
 
 static int64_t tile_doubles(const gn_plan *plan)
 {
-    return 3 * gn_padded(plan->C);
+    return 2 * gn_padded(plan->C);
 }
 
 static struct gn_sums *slot_sums(const gn_plan *plan, void *slot)
@@ -188,10 +226,15 @@ static struct gn_sums *slot_sums(const gn_plan *plan, void *slot)
     return (struct gn_sums *)(void *)((double *)slot + plan->tiles * tile_doubles(plan));
 }
 
+static struct gn_moments *slot_moments(const gn_plan *plan, void *slot)
+{
+    return (struct gn_moments *)(void *)(slot_sums(plan, slot) + gn_padded(plan->C));
+}
+
 static int64_t before_table(const gn_plan *plan)
 {
-    return plan->tiles * tile_doubles(plan) * (int64_t)sizeof(double) +
-           gn_round_up(plan->C * (int64_t)sizeof(struct gn_sums));
+    return (plan->tiles + 1) * tile_doubles(plan) * (int64_t)sizeof(double) +
+           gn_round_up(plan->tiles * plan->G * (int64_t)sizeof(struct gn_moments));
 }
 
 static struct gn_table slot_table(const gn_plan *plan, const void *slot)
@@ -211,9 +254,12 @@ static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step,
     const gn_plan *plan = call->plan;
     int64_t n = item_sample(plan, item, step);
     float *means = work;
-    for (int64_t g = 0; g < plan->G; g++)
+    bool matters = false;
+    for (int64_t g = 0; g < plan->G; g++) {
+        matters |= mean_matters(call, n * plan->G + g);
         for (int64_t c = g * plan->D; c < (g + 1) * plan->D; c++)
             means[c] = call->mean[n * plan->G + g];
+    }
     struct gn_column_tile t = gn_plan_column_tile(plan, n, tile);
     struct gn_columns columns = {.x = call->x + t.start,
                                  .dy = call->dy + t.start,
@@ -221,9 +267,11 @@ static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step,
                                  .channels = plan->C,
                                  .stride = plan->C};
     double *sums = (double *)slot + tile * tile_doubles(plan);
-    double *const arrays[3] = {sums, sums + gn_padded(plan->C), sums + 2 * gn_padded(plan->C)};
-    plan->kernels->sums_columns(&columns, means, arrays,
-                                (double *)(void *)((char *)work + means_bytes(plan)));
+    double *kernel_work = (double *)(void *)((char *)work + means_bytes(plan));
+    plan->kernels->sums_columns(&columns, means, sums, sums + gn_padded(plan->C), kernel_work);
+    if (matters)
+        plan->kernels->moments_columns(&columns, plan->D, plan->floor,
+                                       slot_moments(plan, slot) + tile * plan->G, kernel_work);
 }
 
 static void finish_columns(const struct gn_job *job, int64_t item, int64_t step, void *slot,
@@ -236,8 +284,7 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
     for (int64_t tile = 0; tile < plan->tiles; tile++) {
         const double *sums = (const double *)slot + tile * tile_doubles(plan);
         for (int64_t c = first * plan->D; c < last * plan->D; c++) {
-            struct gn_sums more = {sums[c], sums[gn_padded(plan->C) + c],
-                                   sums[2 * gn_padded(plan->C) + c]};
+            struct gn_sums more = {sums[c], sums[gn_padded(plan->C) + c]};
             if (tile == 0)
                 all[c] = more;
             else
@@ -245,7 +292,9 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
         }
     }
     for (int64_t g = first; g < last; g++) {
-        struct group group = finish_group(job, item, step, g, all + g * plan->D);
+        double delta = find_delta(call, item_sample(plan, item, step) * plan->G + g,
+                                  slot_moments(plan, slot) + g, plan->G);
+        struct group group = finish_group(job, item, step, g, all + g * plan->D, delta);
         bool fits = true;
         for (int64_t c = g * plan->D; c < (g + 1) * plan->D; c++) {
             struct gn_plane plane = gn_make_plane(group.mean, group.rstd, channel_gamma(call, c),
@@ -298,14 +347,14 @@ static struct gn_job backward_job(const gn_plan *plan)
         job.slot_bytes = before_table(plan) + gn_table_bytes(plan->C, plan->G);
         job.work_bytes = means_bytes(plan) + gn_columns_work_bytes(plan->C);
     } else {
-        int64_t sums = plan->D * gn_plan_sums_per_channel(plan);
         job.items = plan->blocks * plan->G;
         job.units = 1;
         job.reduce = reduce_rows;
         job.finish = finish_rows;
         job.apply = apply_rows;
-        job.slot_bytes =
-            gn_round_up((int64_t)sizeof(struct rows_slot) + sums * (int64_t)sizeof(struct gn_sums));
+        job.slot_bytes = gn_round_up((int64_t)sizeof(struct rows_slot) +
+                                     all_sums(plan) * (int64_t)sizeof(struct gn_sums) +
+                                     plan->tiles * (int64_t)sizeof(struct gn_moments));
     }
     job.collects = plan->C;
     job.collect = collect_parameters;

@@ -4,7 +4,8 @@
  * where a channel's values allow it, then, for moments, across the channels of each group.
  *
  * Scratch: work has GN_COLUMNS_WORK arrays of gn_padded(channels) doubles. The first three hold the
- * float sums, the next three the double sums of a chunk that needs them.
+ * float sums, the next three the double sums of a chunk that needs them. What is computed for the
+ * padding of the last vector is never used.
  */
 
 struct column_work {
@@ -32,14 +33,16 @@ static void channel_moments(const struct gn_columns *in, int64_t first, int64_t 
 {
     double n = (double)pixels;
     column_sums_f32(in, first, pixels, w->f32[0], w->f32[1], w->f32[2]);
-    bool all = true;
-    for (int64_t c = 0; c < in->channels; c++) {
-        double s = w->f32[1][c], q = w->f32[2][c];
-        all &= sums_hold(s, q, n, floor);
-        w->mean[c] = w->f32[0][c] + s / n;
-        w->m2[c] = q - s * s / n;
+    /* sums_hold of rows_tmpl.h for a vector of channels: all ones where it is true. */
+    mask_f64 all = splat_f64(0) == splat_f64(0);
+    for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
+        vec_f64 s = load_f64(w->f32[1] + c), q = load_f64(w->f32[2] + c);
+        vec_f64 correction = s * s / n, m2 = q - correction;
+        all &= (q <= splat_f64(FLT_MAX)) & (q >= splat_f64(floor)) & (correction <= m2);
+        put_f64(w->mean + c, load_f64(w->f32[0] + c) + s / n);
+        put_f64(w->m2 + c, m2);
     }
-    if (all)
+    if (all_true(all))
         return;
     column_sums_f64(in, first, pixels, w->f64[0], w->f64[1], w->f64[2]);
     for (int64_t c = 0; c < in->channels; c++) {
@@ -51,19 +54,26 @@ static void channel_moments(const struct gn_columns *in, int64_t first, int64_t 
     }
 }
 
-/* Four sums side by side hide the latency of the additions. */
 static double sum_channels(const double *v, int64_t n, double about)
 {
-    double t[4] = {0, 0, 0, 0};
-    for (int64_t i = 0; i < n; i++)
+    quad t = {0, 0, 0, 0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        t += *(const mem_quad *)(v + i) - about;
+    for (; i < n; i++)
         t[i % 4] += v[i] - about;
     return (t[0] + t[2]) + (t[1] + t[3]);
 }
 
 static double sum_channel_squares(const double *v, int64_t n, double about)
 {
-    double t[4] = {0, 0, 0, 0};
-    for (int64_t i = 0; i < n; i++)
+    quad t = {0, 0, 0, 0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        quad d = *(const mem_quad *)(v + i) - about;
+        t += d * d;
+    }
+    for (; i < n; i++)
         t[i % 4] += (v[i] - about) * (v[i] - about);
     return (t[0] + t[2]) + (t[1] + t[3]);
 }
@@ -89,27 +99,37 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     }
 }
 
-static void sums_columns(const struct gn_columns *in, const float *mean, double *const sums[3],
+static void sums_columns(const struct gn_columns *in, const float *mean, double *dy, double *dyx,
                          double *work)
 {
     struct column_work w = split_work(work, in->channels);
-    size_t bytes = (size_t)in->channels * sizeof(double);
-    for (int i = 0; i < 3; i++)
-        memset(sums[i], 0, bytes);
+    size_t bytes = (size_t)gn_padded(in->channels) * sizeof(double);
+    memset(dy, 0, bytes);
+    memset(dyx, 0, bytes);
+    float *a = w.f32[0], *b = w.f32[1];
+    double *wide_a = w.f64[0], *wide_b = w.f64[1];
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         int64_t pixels = in->pixels - p < CHUNK_PIXELS ? in->pixels - p : CHUNK_PIXELS;
-        float *a = w.f32[0], *b = w.f32[1], *x = w.f32[2];
-        column_gradient_f32(in, p, pixels, mean, a, b, x);
-        bool all = true;
-        for (int64_t c = 0; c < in->channels; c++)
-            all &= gradient_holds(a[c], b[c], x[c]);
-        if (!all)
-            column_gradient_f64(in, p, pixels, mean, w.f64[0], w.f64[1], w.f64[2]);
+        column_gradient_f32(in, p, pixels, mean, a, b);
+        /* gradient_holds of rows_tmpl.h for a vector of channels. */
+        mask_f64 all = splat_f64(0) == splat_f64(0);
+        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
+            vec_f64 va = abs_f64(load_f64(a + c)), vb = abs_f64(load_f64(b + c));
+            all &= (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) &
+                   ((vb >= splat_f64(0x1p-100)) | (va + vb == splat_f64(0)));
+        }
+        if (all_true(all)) {
+            for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
+                put_f64(dy + c, get_f64(dy + c) + load_f64(a + c));
+                put_f64(dyx + c, get_f64(dyx + c) + load_f64(b + c));
+            }
+            continue;
+        }
+        column_gradient_f64(in, p, pixels, mean, wide_a, wide_b);
         for (int64_t c = 0; c < in->channels; c++) {
-            bool narrow = all || gradient_holds(a[c], b[c], x[c]);
-            sums[0][c] += narrow ? (double)a[c] : w.f64[0][c];
-            sums[1][c] += narrow ? (double)b[c] : w.f64[1][c];
-            sums[2][c] += narrow ? (double)x[c] : w.f64[2][c];
+            bool narrow = gradient_holds(a[c], b[c]);
+            dy[c] += narrow ? (double)a[c] : wide_a[c];
+            dyx[c] += narrow ? (double)b[c] : wide_b[c];
         }
     }
 }

@@ -24,14 +24,12 @@
 struct gn_sums {
     double dy;  /* sum dy */
     double dyx; /* sum dy * (x - mean) */
-    double x;   /* sum (x - mean) */
 };
 
 static inline void gn_add_sums(struct gn_sums *into, const struct gn_sums *more)
 {
     into->dy += more->dy;
     into->dyx += more->dyx;
-    into->x += more->x;
 }
 
 /* y = (x - mean) * scale + shift for a channel; see line.h for how the numbers are chosen. */
@@ -105,7 +103,7 @@ struct gn_kernels {
     void (*normalize_rows)(const struct gn_rows *rows, const struct gn_line *line);
 
     /* sums[c] is written for each row c. */
-    void (*sums_rows)(const struct gn_rows *rows, double mean, struct gn_sums *sums);
+    void (*sums_rows)(const struct gn_rows *rows, float mean, struct gn_sums *sums);
 
     /* plane[c] applies to row c. */
     void (*apply_rows)(const struct gn_rows *rows, const struct gn_plane *plane);
@@ -123,9 +121,9 @@ struct gn_kernels {
     void (*normalize_columns_wide)(const struct gn_columns *columns, const double *mean,
                                    const double *scale, const double *shift);
 
-    /* sums[0], [1] and [2] are arrays of dy, dyx and x of struct gn_sums, one value a channel. */
-    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *const sums[3],
-                         double *work);
+    /* dy and dyx are arrays of the members of struct gn_sums, mean an array too. */
+    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
+                         double *dyx, double *work);
 
     /* dx = scale * dy + (slope * (x - mean) + offset), as in normalize_columns. */
     void (*apply_columns)(const struct gn_columns *columns, const float *mean, const float *scale,

@@ -78,22 +78,30 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-INLINE VEC FN(column_shift)(const float *x, int64_t step, int64_t part)
+/* The mean of `count` pixels, a power of two up to 16, `step` elements apart. */
+INLINE VEC FN(column_shift)(const float *x, int64_t step, int count, int64_t part)
 {
-    VEC t[4];
-    for (int i = 0; i < 4; i++)
+    VEC t[16];
+    for (int i = 0; i < count; i++)
         t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
-    return ((t[0] + t[1]) + (t[2] + t[3])) / 4;
+    for (int half = count / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            t[i] += t[i + half];
+    return t[0] / (REAL)count;
 }
 
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,
                             REAL *s, REAL *q)
 {
     const float *x = in->x + first * in->stride;
-    int64_t spread = pixels < 4 ? 0 : pixels / 4 * in->stride;
+    int samples = 16;
+    while (samples > pixels)
+        samples /= 2;
+    int64_t step = pixels / samples * in->stride;
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        PUT(shift + c, FN(column_shift)(x + c, spread, part));
+        PUT(shift + c, samples == 16 ? FN(column_shift)(x + c, step, 16, part)
+                                     : FN(column_shift)(x + c, step, samples, part));
         PUT(s + c, SPLAT(0));
         PUT(q + c, SPLAT(0));
     }

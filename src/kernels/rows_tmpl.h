@@ -52,23 +52,22 @@ static void normalize_rows(const struct gn_rows *rows, const struct gn_line *lin
  * Whether float sums of gradients can be trusted: they did not overflow, and no product that
  * matters underflowed. Where all dy are 0, nothing matters.
  */
-INLINE bool gradient_holds(double a, double b, double x)
+INLINE bool gradient_holds(double a, double b)
 {
-    bool finite =
-        fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX && fabs(x) <= (double)FLT_MAX;
+    bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
     return finite && (fabs(b) >= 0x1p-100 || (a == 0 && b == 0));
 }
 
-static void sums_rows(const struct gn_rows *rows, double mean, struct gn_sums *sums)
+static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *sums)
 {
     for (int64_t c = 0; c < rows->channels; c++) {
-        sums[c] = (struct gn_sums){0, 0, 0};
+        sums[c] = (struct gn_sums){0, 0};
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             const float *dy = rows->dy + c * rows->length + i;
             const float *x = rows->x + c * rows->length + i;
-            struct gn_sums more = row_gradient_f32(dy, x, n, (float)mean);
-            if (!gradient_holds(more.dy, more.dyx, more.x))
+            struct gn_sums more = row_gradient_f32(dy, x, n, mean);
+            if (!gradient_holds(more.dy, more.dyx))
                 more = row_gradient_f64(dy, x, n, mean);
             gn_add_sums(&sums[c], &more);
         }

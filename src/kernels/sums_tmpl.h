@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sums behind the gradients: A = sum dy, B = sum dy * d and X = sum d with d = x - mean, where
- * mean is the group's mean rounded to float. X tells what that rounding lost.
+ * The sums behind the gradients: A = sum dy and B = sum dy * (x - mean), where mean is the group's
+ * mean rounded to float.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* All three of a chunk of a row, added up in segments as in moments_tmpl.h. */
+/* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
 static inline struct gn_sums FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL mean)
 {
     VEC m = SPLAT(mean);
-    VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}}, x_all[VECS] = {{0}};
+    VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}};
     for (int64_t i = 0; i < n;) {
-        VEC a[VECS] = {{0}}, b[VECS] = {{0}}, xs[VECS] = {{0}};
+        VEC a[VECS] = {{0}}, b[VECS] = {{0}};
         int64_t whole = i + SEGMENT * LANES <= n ? SEGMENT : (n - i) / LANES;
         for (int64_t step = 0; step < whole; step++, i += LANES)
             for (int v = 0; v < VECS; v++) {
@@ -20,7 +20,6 @@ static inline struct gn_sums FN(row_gradient)(const float *dy, const float *x, i
                 VEC d = LOAD(x + i + v * WIDTH) - m;
                 a[v] += g;
                 b[v] += g * d;
-                xs[v] += d;
             }
         if (whole < SEGMENT && i < n) {
             for (int v = 0; v < VECS; v++, i += WIDTH)
@@ -30,26 +29,23 @@ static inline struct gn_sums FN(row_gradient)(const float *dy, const float *x, i
                     VEC d = (full ? LOAD(x + i) : LOAD_PART(x + i, n - i, mean)) - m;
                     a[v] += g;
                     b[v] += g * d;
-                    xs[v] += d;
                 }
         }
         for (int v = 0; v < VECS; v++) {
             a_all[v] += a[v];
             b_all[v] += b[v];
-            x_all[v] += xs[v];
         }
     }
-    return (struct gn_sums){SUM(a_all), SUM(b_all), SUM(x_all)};
+    return (struct gn_sums){SUM(a_all), SUM(b_all)};
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,
-                               int vecs, int64_t part, const float *mean, REAL *a_all, REAL *b_all,
-                               REAL *x_all)
+                               int vecs, int64_t part, const float *mean, REAL *a_all, REAL *b_all)
 {
-    VEC m[2], a[2], b[2], xs[2];
+    VEC m[4], a[4], b[4];
     for (int v = 0; v < vecs; v++) {
         m[v] = LOAD(mean + v * WIDTH);
-        a[v] = b[v] = xs[v] = SPLAT(0);
+        a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++, dy += stride, x += stride)
         for (int v = 0; v < vecs; v++) {
@@ -57,35 +53,32 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
             VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - m[v];
             a[v] += g;
             b[v] += g * d;
-            xs[v] += d;
         }
     for (int v = 0; v < vecs; v++) {
         PUT(a_all + v * WIDTH, GET(a_all + v * WIDTH) + a[v]);
         PUT(b_all + v * WIDTH, GET(b_all + v * WIDTH) + b[v]);
-        PUT(x_all + v * WIDTH, GET(x_all + v * WIDTH) + xs[v]);
     }
 }
 
-/* a[c], b[c] and xs[c] of up to CHUNK_PIXELS pixels for each channel c. */
+/* a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c. */
 static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
-                                const float *mean, REAL *a, REAL *b, REAL *xs)
+                                const float *mean, REAL *a, REAL *b)
 {
     const float *x = in->x + first * in->stride;
     const float *dy = in->dy + first * in->stride;
     size_t bytes = (size_t)gn_padded(in->channels) * sizeof(REAL);
     memset(a, 0, bytes);
     memset(b, 0, bytes);
-    memset(xs, 0, bytes);
     for (int64_t p = 0; p < pixels; p += SEGMENT) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
-        for (; c + 2 * WIDTH <= in->channels; c += 2 * WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 2, 0, mean + c, a + c, b + c, xs + c);
+        for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
+            FN(gradient_panel)(dy + c, x + c, in->stride, n, 4, 0, mean + c, a + c, b + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 1, 0, mean + c, a + c, b + c, xs + c);
+            FN(gradient_panel)(dy + c, x + c, in->stride, n, 1, 0, mean + c, a + c, b + c);
         if (c < in->channels)
             FN(gradient_panel)
-            (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, a + c, b + c, xs + c);
+        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, a + c, b + c);
         dy += SEGMENT * in->stride;
         x += SEGMENT * in->stride;
     }

@@ -15,9 +15,10 @@
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
  * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
- * instruction set adds the same numbers in the same order.
+ * instruction set adds the same numbers in the same order. Sums across channels have 4 lanes.
  */
 #include <float.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -40,6 +41,9 @@ typedef float mem_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_ali
 typedef float mem_half __attribute__((vector_size(VEC_BYTES / 2), aligned(4), may_alias));
 typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
 
+/* What a comparison of vec_f64 gives: all ones where it is true. */
+typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec_f32 splat_f32(float a)
@@ -50,6 +54,19 @@ INLINE vec_f32 splat_f32(float a)
 INLINE vec_f64 splat_f64(double a)
 {
     return a - (vec_f64){0};
+}
+
+INLINE bool all_true(mask_f64 mask)
+{
+    int64_t both = -1;
+    for (int i = 0; i < WIDTH_f64; i++)
+        both &= mask[i];
+    return both != 0;
+}
+
+INLINE vec_f64 abs_f64(vec_f64 a)
+{
+    return (vec_f64)((mask_f64)a & INT64_MAX);
 }
 
 INLINE vec_f32 load_f32(const float *p)
@@ -125,7 +142,7 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
     memcpy(p, lanes, (size_t)n * sizeof *p);
 }
 
-/* Halves `count` vectors of lanes until one is left, then the lanes of that one. */
+/* The lanes of `count` vectors, each lane l added to lane l + half, until one is left. */
 INLINE double sum_lanes(vec_f64 *v, int count)
 {
     for (count /= 2; count > 0; count /= 2)
@@ -139,16 +156,29 @@ INLINE double sum_lanes(vec_f64 *v, int count)
     return lanes[0];
 }
 
+/* From LANES_f32 lanes to 8 in float, from there in double. */
 INLINE double sum_f32(const vec_f32 *v)
 {
-    float lanes[LANES_f32];
-    vec_f64 wide[2 * VECS];
+    vec_f32 folded[VECS];
     for (int i = 0; i < VECS; i++)
-        put_f32(lanes + i * WIDTH_f32, v[i]);
-    for (int i = 0; i < 2 * VECS; i++)
+        folded[i] = v[i];
+    for (int half = VECS / 2; half * WIDTH_f32 >= 8; half /= 2)
+        for (int i = 0; i < half; i++)
+            folded[i] += folded[i + half];
+    float lanes[16];
+    for (int i = 0; i * WIDTH_f32 < 8; i++)
+        put_f32(lanes + i * WIDTH_f32, folded[i]);
+    for (int i = 0; i < 8 && WIDTH_f32 > 8; i++)
+        lanes[i] += lanes[i + 8];
+    vec_f64 wide[8 / WIDTH_f64];
+    for (int i = 0; i < 8 / WIDTH_f64; i++)
         wide[i] = load_f64(lanes + i * WIDTH_f64);
-    return sum_lanes(wide, 2 * VECS);
+    return sum_lanes(wide, 8 / WIDTH_f64);
 }
+
+/* Four lanes of double whatever the width, for sums across channels. */
+typedef double quad __attribute__((vector_size(32)));
+typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 
 INLINE double sum_f64(const vec_f64 *v)
 {
