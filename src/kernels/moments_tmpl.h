@@ -22,29 +22,40 @@ static inline REAL FN(row_shift)(const float *x, int64_t n)
     return t[0] / 16;
 }
 
-/* S and Q of a chunk of a row; vectors are added up in segments, which keeps rounding errors low.
- */
-static inline void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
+/* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to s and q. */
+INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *q)
 {
     VEC k = SPLAT(shift);
-    VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};
-    for (int64_t i = 0; i < n;) {
-        VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-        int64_t whole = i + SEGMENT * LANES <= n ? SEGMENT : (n - i) / LANES;
-        for (int64_t step = 0; step < whole; step++, i += LANES)
-            for (int v = 0; v < VECS; v++) {
-                VEC d = LOAD(x + i + v * WIDTH) - k;
-                s[v] += d;
-                q[v] += d * d;
-            }
-        if (whole < SEGMENT && i < n) {
-            for (int v = 0; v < VECS; v++, i += WIDTH)
-                if (i < n) {
-                    VEC d = (i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift)) - k;
-                    s[v] += d;
-                    q[v] += d * d;
-                }
+    int64_t i = 0;
+    ROLLED
+    for (; i + LANES <= n; i += LANES) {
+        UNROLL
+        for (int v = 0; v < VECS; v++) {
+            VEC d = LOAD(x + i + v * WIDTH) - k;
+            s[v] += d;
+            q[v] += d * d;
         }
+    }
+    if (i < n) {
+        UNROLL
+        for (int v = 0; v < VECS; v++, i += WIDTH) {
+            VEC d = LOAD_PART(x + i, n - i, shift) - k;
+            s[v] += d;
+            q[v] += d * d;
+        }
+    }
+}
+
+/* S and Q of a chunk of a row, added up in segments, which keeps rounding errors low. */
+static void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
+{
+    const int64_t segment = SEGMENT * LANES;
+    VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};
+    FN(row_segment)(x, n < segment ? n : segment, shift, s_all, q_all);
+    for (int64_t i = segment; i < n; i += segment) {
+        VEC s[VECS] = {{0}}, q[VECS] = {{0}};
+        FN(row_segment)(x + i, n - i < segment ? n - i : segment, shift, s, q);
+        UNROLL
         for (int v = 0; v < VECS; v++) {
             s_all[v] += s[v];
             q_all[v] += q[v];
@@ -62,16 +73,20 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
                              REAL *shift, REAL *s_all, REAL *q_all)
 {
     VEC k[4], s[4], q[4];
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         k[v] = GET(shift + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, x += stride)
+    for (int64_t p = 0; p < pixels; p++, x += stride) {
+        UNROLL
         for (int v = 0; v < vecs; v++) {
             VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - k[v];
             s[v] += d;
             q[v] += d * d;
         }
+    }
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         PUT(s_all + v * WIDTH, GET(s_all + v * WIDTH) + s[v]);
         PUT(q_all + v * WIDTH, GET(q_all + v * WIDTH) + q[v]);

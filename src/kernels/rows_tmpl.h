@@ -58,18 +58,25 @@ INLINE bool gradient_holds(double a, double b)
     return finite && (fabs(b) >= 0x1p-100 || (a == 0 && b == 0));
 }
 
+INLINE void chunk_gradient(const float *dy, const float *x, int64_t n, float mean, double *a,
+                           double *b)
+{
+    row_gradient_f32(dy, x, n, mean, a, b);
+    if (!gradient_holds(*a, *b))
+        row_gradient_f64(dy, x, n, mean, a, b);
+}
+
 static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *sums)
 {
-    for (int64_t c = 0; c < rows->channels; c++) {
-        sums[c] = (struct gn_sums){0, 0};
-        for (int64_t i = 0; i < rows->length; i += CHUNK) {
-            int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
-            const float *dy = rows->dy + c * rows->length + i;
-            const float *x = rows->x + c * rows->length + i;
-            struct gn_sums more = row_gradient_f32(dy, x, n, mean);
-            if (!gradient_holds(more.dy, more.dyx))
-                more = row_gradient_f64(dy, x, n, mean);
-            gn_add_sums(&sums[c], &more);
+    int64_t length = rows->length;
+    const float *dy = rows->dy, *x = rows->x;
+    for (int64_t c = 0; c < rows->channels; c++, dy += length, x += length) {
+        chunk_gradient(dy, x, length < CHUNK ? length : CHUNK, mean, &sums[c].dy, &sums[c].dyx);
+        for (int64_t i = CHUNK; i < length; i += CHUNK) {
+            double a, b;
+            chunk_gradient(dy + i, x + i, length - i < CHUNK ? length - i : CHUNK, mean, &a, &b);
+            sums[c].dy += a;
+            sums[c].dyx += b;
         }
     }
 }

@@ -6,54 +6,70 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
-static inline struct gn_sums FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL mean)
+/* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to a and b. */
+INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC mean, VEC *a,
+                                 VEC *b)
 {
-    VEC m = SPLAT(mean);
-    VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}};
-    for (int64_t i = 0; i < n;) {
-        VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-        int64_t whole = i + SEGMENT * LANES <= n ? SEGMENT : (n - i) / LANES;
-        for (int64_t step = 0; step < whole; step++, i += LANES)
-            for (int v = 0; v < VECS; v++) {
-                VEC g = LOAD(dy + i + v * WIDTH);
-                VEC d = LOAD(x + i + v * WIDTH) - m;
-                a[v] += g;
-                b[v] += g * d;
-            }
-        if (whole < SEGMENT && i < n) {
-            for (int v = 0; v < VECS; v++, i += WIDTH)
-                if (i < n) {
-                    bool full = i + WIDTH <= n;
-                    VEC g = full ? LOAD(dy + i) : LOAD_PART(dy + i, n - i, 0);
-                    VEC d = (full ? LOAD(x + i) : LOAD_PART(x + i, n - i, mean)) - m;
-                    a[v] += g;
-                    b[v] += g * d;
-                }
+    int64_t i = 0;
+    ROLLED
+    for (; i + LANES <= n; i += LANES) {
+        UNROLL
+        for (int v = 0; v < VECS; v++) {
+            VEC g = LOAD(dy + i + v * WIDTH);
+            a[v] += g;
+            b[v] += g * (LOAD(x + i + v * WIDTH) - mean);
         }
+    }
+    if (i < n) {
+        UNROLL
+        for (int v = 0; v < VECS; v++, i += WIDTH) {
+            VEC g = LOAD_PART(dy + i, n - i, 0);
+            a[v] += g;
+            b[v] += g * (LOAD_PART(x + i, n - i, 0) - mean);
+        }
+    }
+}
+
+/* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
+static void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean,
+                             double *a_sum, double *b_sum)
+{
+    const int64_t segment = SEGMENT * LANES;
+    VEC mean = SPLAT(row_mean);
+    VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}};
+    FN(gradient_segment)(dy, x, n < segment ? n : segment, mean, a_all, b_all);
+    for (int64_t i = segment; i < n; i += segment) {
+        VEC a[VECS] = {{0}}, b[VECS] = {{0}};
+        FN(gradient_segment)(dy + i, x + i, n - i < segment ? n - i : segment, mean, a, b);
+        UNROLL
         for (int v = 0; v < VECS; v++) {
             a_all[v] += a[v];
             b_all[v] += b[v];
         }
     }
-    return (struct gn_sums){SUM(a_all), SUM(b_all)};
+    *a_sum = SUM(a_all);
+    *b_sum = SUM(b_all);
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,
                                int vecs, int64_t part, const float *mean, REAL *a_all, REAL *b_all)
 {
     VEC m[4], a[4], b[4];
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         m[v] = LOAD(mean + v * WIDTH);
         a[v] = b[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, dy += stride, x += stride)
+    for (int64_t p = 0; p < pixels; p++, dy += stride, x += stride) {
+        UNROLL
         for (int v = 0; v < vecs; v++) {
             VEC g = part ? LOAD_PART(dy, part, 0) : LOAD(dy + v * WIDTH);
             VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - m[v];
             a[v] += g;
             b[v] += g * d;
         }
+    }
+    UNROLL
     for (int v = 0; v < vecs; v++) {
         PUT(a_all + v * WIDTH, GET(a_all + v * WIDTH) + a[v]);
         PUT(b_all + v * WIDTH, GET(b_all + v * WIDTH) + b[v]);

@@ -9,8 +9,8 @@
  *
  *   vec_R            a vector; WIDTH_R elements
  *   load_R(p)        WIDTH_R floats, converted
- *   load_part_R(p, n, fill)   the first n < WIDTH_R elements, the rest is fill; reads no further
- *   store_R(p, v), store_part_R(p, v, n)    the reverse
+ *   load_part_R(p, n, fill)   the first n elements, the rest is fill; n may be any number
+ *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
@@ -43,6 +43,18 @@ typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_al
 
 /* What a comparison of vec_f64 gives: all ones where it is true. */
 typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
+
+/*
+ * Before a loop over an array of vectors, which stays in registers only if the loop is written out;
+ * and before the loop around it, which gcc would otherwise write out too.
+ */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#define ROLLED _Pragma("GCC unroll 1")
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -110,11 +122,11 @@ INLINE void put_f64(double *p, vec_f64 v)
 }
 
 #ifndef VEC_PART
-INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
+static vec_f32 load_part_f32(const float *p, int64_t n, float fill)
 {
     float lanes[WIDTH_f32];
-    put_f32(lanes, splat_f32(fill));
-    memcpy(lanes, p, (size_t)n * sizeof *p);
+    for (int i = 0; i < WIDTH_f32; i++)
+        lanes[i] = i < n ? p[i] : fill;
     return get_f32(lanes);
 }
 
@@ -126,12 +138,11 @@ INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
 }
 #endif
 
-INLINE vec_f64 load_part_f64(const float *p, int64_t n, double fill)
+static vec_f64 load_part_f64(const float *p, int64_t n, double fill)
 {
     double lanes[WIDTH_f64];
-    put_f64(lanes, splat_f64(fill));
-    for (int64_t i = 0; i < n; i++)
-        lanes[i] = p[i];
+    for (int i = 0; i < WIDTH_f64; i++)
+        lanes[i] = i < n ? (double)p[i] : fill;
     return get_f64(lanes);
 }
 
@@ -142,48 +153,54 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
     memcpy(p, lanes, (size_t)n * sizeof *p);
 }
 
-/* The lanes of `count` vectors, each lane l added to lane l + half, until one is left. */
-INLINE double sum_lanes(vec_f64 *v, int count)
-{
-    for (count /= 2; count > 0; count /= 2)
-        for (int i = 0; i < count; i++)
-            v[i] += v[i + count];
-    double lanes[WIDTH_f64];
-    put_f64(lanes, v[0]);
-    for (int half = WIDTH_f64 / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
-/* From LANES_f32 lanes to 8 in float, from there in double. */
-INLINE double sum_f32(const vec_f32 *v)
-{
-    vec_f32 folded[VECS];
-    for (int i = 0; i < VECS; i++)
-        folded[i] = v[i];
-    for (int half = VECS / 2; half * WIDTH_f32 >= 8; half /= 2)
-        for (int i = 0; i < half; i++)
-            folded[i] += folded[i + half];
-    float lanes[16];
-    for (int i = 0; i * WIDTH_f32 < 8; i++)
-        put_f32(lanes + i * WIDTH_f32, folded[i]);
-    for (int i = 0; i < 8 && WIDTH_f32 > 8; i++)
-        lanes[i] += lanes[i + 8];
-    vec_f64 wide[8 / WIDTH_f64];
-    for (int i = 0; i < 8 / WIDTH_f64; i++)
-        wide[i] = load_f64(lanes + i * WIDTH_f64);
-    return sum_lanes(wide, 8 / WIDTH_f64);
-}
-
 /* Four lanes of double whatever the width, for sums across channels. */
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 
+/*
+ * The sum of all lanes, folded in halves: lane l and lane l + half. FOLD leaves two vectors of 16
+ * bytes, one of 32, or one of 64 that is still to be folded once: a quarter of the lanes, 8 of
+ * float or 4 of double. Written out, because loops over vectors leave them in memory.
+ */
+#if VEC_BYTES == 16
+#define FOLD(v, i) (((v)[i] + (v)[i + 4]) + ((v)[i + 2] + (v)[i + 6]))
+#elif VEC_BYTES == 32
+#define FOLD(v, i) (((v)[i] + (v)[i + 2]) + ((v)[i + 1] + (v)[i + 3]))
+#else
+#define FOLD(v, i) ((v)[i] + (v)[i + 1])
+#endif
+
+/* From 8 lanes on in double. */
+INLINE double sum_f32(const vec_f32 *v)
+{
+    typedef float four __attribute__((vector_size(16)));
+#if VEC_BYTES == 16
+    four low = FOLD(v, 0), high = FOLD(v, 1);
+#elif VEC_BYTES == 32
+    vec_f32 all = FOLD(v, 0);
+    four low = __builtin_shufflevector(all, all, 0, 1, 2, 3);
+    four high = __builtin_shufflevector(all, all, 4, 5, 6, 7);
+#else
+    vec_f32 all = FOLD(v, 0);
+    four low = __builtin_shufflevector(all, all, 0, 1, 2, 3) +
+               __builtin_shufflevector(all, all, 8, 9, 10, 11);
+    four high = __builtin_shufflevector(all, all, 4, 5, 6, 7) +
+                __builtin_shufflevector(all, all, 12, 13, 14, 15);
+#endif
+    quad t = __builtin_convertvector(low, quad) + __builtin_convertvector(high, quad);
+    return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
 INLINE double sum_f64(const vec_f64 *v)
 {
-    vec_f64 copy[VECS];
-    for (int i = 0; i < VECS; i++)
-        copy[i] = v[i];
-    return sum_lanes(copy, VECS);
+#if VEC_BYTES == 16
+    vec_f64 low = FOLD(v, 0), high = FOLD(v, 1);
+    return (low[0] + high[0]) + (low[1] + high[1]);
+#elif VEC_BYTES == 32
+    vec_f64 all = FOLD(v, 0);
+    return (all[0] + all[2]) + (all[1] + all[3]);
+#else
+    vec_f64 all = FOLD(v, 0);
+    return ((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]));
+#endif
 }

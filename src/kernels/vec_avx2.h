@@ -9,6 +9,7 @@
 INLINE __m256i first_lanes(int64_t n)
 {
     static const int32_t window[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    n = n > 8 ? 8 : n < 0 ? 0 : n;
     return _mm256_loadu_si256((const __m256i *)(const void *)(window + 8 - n));
 }
 
@@ -19,7 +20,20 @@ INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
                                      _mm256_castsi256_ps(mask));
 }
 
+/* In pieces of 4, 2 and 1: masked stores are slow on some processors. */
 INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
 {
-    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+    __m128 piece = _mm256_castps256_ps128((__m256)v);
+    if (n & 4) {
+        _mm_storeu_ps(p, piece);
+        piece = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, piece);
+        piece = _mm_movehl_ps(piece, piece);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, piece);
 }
