@@ -32,10 +32,13 @@ struct arena {
     float *memory;
 };
 
-static float noise(uint32_t *state)
+/* Uniform in [-1/2, 1/2): a counter through the mixing steps of SplitMix64 (Steele et al. 2014). */
+static float noise(uint64_t *counter)
 {
-    *state = *state * 1664525u + 1013904223u;
-    return (float)(*state >> 8) * 0x1p-24f - 0.5f;
+    uint64_t z = *counter += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (float)((z ^ (z >> 31)) >> 40) * 0x1p-24f - 0.5f;
 }
 
 static bool arena_create(struct arena *a, const struct layer *layer)
@@ -56,7 +59,7 @@ static bool arena_create(struct arena *a, const struct layer *layer)
     a->mean = next;
     a->rstd = next + a->groups;
 
-    uint32_t state = 1;
+    uint64_t state = 1;
     for (int64_t i = 0; i < a->elements; i++) {
         a->x[i] = 4 * noise(&state) + 0.5f;
         a->dy[i] = noise(&state);

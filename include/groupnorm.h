@@ -96,11 +96,7 @@ typedef enum gn_affine {
     GN_AFFINE_SAMPLE = 1   /* gamma, beta of shape [N, C] */
 } gn_affine;
 
-typedef enum gn_activation {
-    GN_IDENTITY = 0,
-    GN_RELU = 1,
-    GN_SILU = 2
-} gn_activation;
+typedef enum gn_activation { GN_IDENTITY = 0, GN_RELU = 1, GN_SILU = 2 } gn_activation;
 
 typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */

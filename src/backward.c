@@ -11,9 +11,9 @@
  */
 #include "backward.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "line.h"
 #include "table.h"
 
 /* An item is a block of samples: of one group in channels first, of all in channels last. */
@@ -66,6 +66,17 @@ static double find_delta(const struct gn_backward_call *call, int64_t group,
 struct group {
     double mean, rstd, slope, offset;
 };
+
+static struct gn_norm channels_norm(const struct gn_backward_call *call, int64_t first,
+                                    int64_t channels, const struct group *group)
+{
+    return (struct gn_norm){.channels = channels,
+                            .gamma = call->gamma ? call->gamma + first : NULL,
+                            .mean = group->mean,
+                            .rstd = group->rstd,
+                            .slope = group->slope,
+                            .offset = group->offset};
+}
 
 /* dgamma and dbeta summed over a block of samples: two arrays of C for each block. */
 static void add_parameter_sums(const struct gn_job *job, int64_t item, int64_t step,
@@ -184,29 +195,36 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
     slot->group = finish_group(job, item, step, g, slot->sums, delta);
 }
 
+static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
+                            const struct gn_norm *norm)
+{
+    double mean[GN_BATCH], scale[GN_BATCH], slope[GN_BATCH], offset[GN_BATCH];
+    plan->kernels->planes_wide(norm, mean, scale, slope, offset);
+    plan->kernels->apply_rows_wide(rows, mean, scale, slope, offset);
+}
+
 static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
                        const void *slot_memory)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct rows_slot *slot = slot_memory;
-    const struct group *group = &slot->group;
     struct gn_row_tile t =
         gn_plan_row_tile(plan, item_sample(plan, item, step), item % plan->G, tile);
-    struct gn_plane planes[GN_BATCH];
     for (int64_t c = 0; c < t.channels; c += GN_BATCH) {
         int64_t n = t.channels - c < GN_BATCH ? t.channels - c : GN_BATCH;
-        for (int64_t i = 0; i < n; i++)
-            planes[i] =
-                gn_make_plane(group->mean, group->rstd, channel_gamma(call, t.channel + c + i),
-                              group->slope, group->offset);
         int64_t start = t.start + c * t.length;
         struct gn_rows rows = {.x = call->x + start,
                                .dy = call->dy + start,
                                .out = call->dx + start,
                                .channels = n,
                                .length = t.length};
-        plan->kernels->apply_rows(&rows, planes);
+        struct gn_norm norm = channels_norm(call, t.channel + c, n, &slot->group);
+        float mean[GN_BATCH], scale[GN_BATCH], slope[GN_BATCH], offset[GN_BATCH];
+        if (plan->kernels->planes(&norm, mean, scale, slope, offset))
+            plan->kernels->apply_rows(&rows, mean, scale, slope, offset);
+        else
+            apply_rows_wide(plan, &rows, &norm);
     }
 }
 
@@ -295,18 +313,13 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
         double delta = find_delta(call, item_sample(plan, item, step) * plan->G + g,
                                   slot_moments(plan, slot) + g, plan->G);
         struct group group = finish_group(job, item, step, g, all + g * plan->D, delta);
-        bool fits = true;
-        for (int64_t c = g * plan->D; c < (g + 1) * plan->D; c++) {
-            struct gn_plane plane = gn_make_plane(group.mean, group.rstd, channel_gamma(call, c),
-                                                  group.slope, group.offset);
-            double numbers[] = {plane.mean, plane.scale, plane.slope, plane.offset};
-            for (int i = 0; i < 4; i++) {
-                table.wide[i][c] = numbers[i];
-                table.narrow[i][c] = (float)numbers[i];
-            }
-            fits &= plane.fits;
-        }
-        table.fits[g] = fits;
+        int64_t c = g * plan->D;
+        struct gn_norm norm = channels_norm(call, c, plan->D, &group);
+        float *const *f = table.narrow;
+        double *const *d = table.wide;
+        table.fits[g] = plan->kernels->planes(&norm, f[0] + c, f[1] + c, f[2] + c, f[3] + c);
+        if (!table.fits[g])
+            plan->kernels->planes_wide(&norm, d[0] + c, d[1] + c, d[2] + c, d[3] + c);
     }
 }
 

@@ -5,10 +5,7 @@
 
 #include "groupnorm.h"
 
-enum {
-    GN_MAX_RANK = 8,
-    GN_MAX_THREADS = 1024
-};
+enum { GN_MAX_RANK = 8, GN_MAX_THREADS = 1024 };
 
 struct gn_desc {
     int rank;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "forward.h"
 
-#include "line.h"
+#include <math.h>
+
 #include "table.h"
 
 static void store_statistics(const struct gn_forward_call *call, int64_t group, double mean,
@@ -13,11 +14,14 @@ static void store_statistics(const struct gn_forward_call *call, int64_t group, 
         call->rstd[group] = (float)rstd;
 }
 
-static struct gn_line channel_line(const struct gn_forward_call *call, int64_t channel, double mean,
-                                   double rstd)
+static struct gn_norm channels_norm(const struct gn_forward_call *call, int64_t first,
+                                    int64_t channels, double mean, double rstd)
 {
-    return gn_make_line(mean, rstd, call->gamma ? (double)call->gamma[channel] : 1.0,
-                        call->beta ? (double)call->beta[channel] : 0.0);
+    return (struct gn_norm){.channels = channels,
+                            .gamma = call->gamma ? call->gamma + first : NULL,
+                            .beta = call->beta ? call->beta + first : NULL,
+                            .mean = mean,
+                            .rstd = rstd};
 }
 
 /* Channels first: an item is a group. */
@@ -60,6 +64,14 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
     store_statistics(call, item, slot->mean, slot->rstd);
 }
 
+static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
+                            const struct gn_norm *norm)
+{
+    double mean[GN_BATCH], scale[GN_BATCH], shift[GN_BATCH];
+    plan->kernels->lines_wide(norm, mean, scale, shift);
+    plan->kernels->normalize_rows_wide(rows, mean, scale, shift);
+}
+
 static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
                        const void *slot_memory)
 {
@@ -68,15 +80,17 @@ static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int
     const gn_plan *plan = call->plan;
     const struct rows_slot *slot = slot_memory;
     struct gn_row_tile t = gn_plan_row_tile(plan, item / plan->G, item % plan->G, tile);
-    struct gn_line lines[GN_BATCH];
     for (int64_t c = 0; c < t.channels; c += GN_BATCH) {
         int64_t n = t.channels - c < GN_BATCH ? t.channels - c : GN_BATCH;
-        for (int64_t i = 0; i < n; i++)
-            lines[i] = channel_line(call, t.channel + c + i, slot->mean, slot->rstd);
         int64_t start = t.start + c * t.length;
         struct gn_rows rows = {
             .x = call->x + start, .out = call->y + start, .channels = n, .length = t.length};
-        plan->kernels->normalize_rows(&rows, lines);
+        struct gn_norm norm = channels_norm(call, t.channel + c, n, slot->mean, slot->rstd);
+        float mean[GN_BATCH], scale[GN_BATCH], shift[GN_BATCH];
+        if (plan->kernels->lines(&norm, mean, scale, shift))
+            plan->kernels->normalize_rows(&rows, mean, scale, shift);
+        else
+            apply_rows_wide(plan, &rows, &norm);
     }
 }
 
@@ -120,18 +134,13 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
         double mean, rstd;
         gn_finish_moments(&all, plan->desc.epsilon, &mean, &rstd);
         store_statistics(call, item * plan->G + g, mean, rstd);
-        bool fits = true;
-        for (int64_t c = g * plan->D; c < (g + 1) * plan->D; c++) {
-            struct gn_line line = channel_line(call, c, mean, rstd);
-            table.wide[0][c] = line.mean;
-            table.wide[1][c] = line.scale;
-            table.wide[2][c] = line.shift;
-            table.narrow[0][c] = line.narrow_mean;
-            table.narrow[1][c] = line.narrow_scale;
-            table.narrow[2][c] = line.narrow_shift;
-            fits &= line.fits;
-        }
-        table.fits[g] = fits;
+        int64_t c = g * plan->D;
+        struct gn_norm norm = channels_norm(call, c, plan->D, mean, rstd);
+        float *const *narrow = table.narrow;
+        double *const *wide = table.wide;
+        table.fits[g] = plan->kernels->lines(&norm, narrow[0] + c, narrow[1] + c, narrow[2] + c);
+        if (!table.fits[g])
+            plan->kernels->lines_wide(&norm, wide[0] + c, wide[1] + c, wide[2] + c);
     }
 }
 

@@ -21,9 +21,7 @@ static const struct {
     {GN_ISA_AVX512, "avx512", NULL},
 };
 
-enum {
-    VARIANTS = sizeof variants / sizeof variants[0]
-};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
 const char *gn_isa_name(gn_isa isa)
 {

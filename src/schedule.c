@@ -5,14 +5,10 @@
 #include <pthread.h>
 
 /* Fewer elements than this are done before another thread has woken up. */
-enum {
-    ELEMENTS_PER_THREAD = 16384
-};
+enum { ELEMENTS_PER_THREAD = 16384 };
 
 /* With so many items a thread, one more or less is no loss. */
-enum {
-    ENOUGH_ITEMS = 16
-};
+enum { ENOUGH_ITEMS = 16 };
 
 /* libgomp's threads do not survive fork(), and it would wait for them in the child for ever. */
 static bool forked;

@@ -4,9 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum {
-    HEADER = 64
-};
+enum { HEADER = 64 };
 
 static struct gn_scratch *make(int64_t bytes)
 {

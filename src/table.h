@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of struct gn_line or struct gn_plane for all channels of a sample, as the columns
- * kernels read them: one array a number, in double and in float, and a flag a group that says
- * whether float is wide enough for all its channels.
+ * The numbers of the last pass for all channels of a sample, as the columns kernels read them: one
+ * array a number, in float and, for the groups where float is not wide enough, in double.
  */
 #ifndef GN_TABLE_H
 #define GN_TABLE_H
@@ -11,14 +10,12 @@
 
 #include "kernels/kernels.h"
 
-enum {
-    GN_TABLE_NUMBERS = 4
-};
+enum { GN_TABLE_NUMBERS = 4 };
 
 struct gn_table {
     double *wide[GN_TABLE_NUMBERS];
     float *narrow[GN_TABLE_NUMBERS];
-    bool *fits; /* a group */
+    bool *fits; /* a group: float is wide enough */
 };
 
 static inline int64_t gn_table_bytes(int64_t channels, int64_t groups)

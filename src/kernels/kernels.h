@@ -32,17 +32,12 @@ static inline void gn_add_sums(struct gn_sums *into, const struct gn_sums *more)
     into->dyx += more->dyx;
 }
 
-/* y = (x - mean) * scale + shift for a channel; see line.h for how the numbers are chosen. */
-struct gn_line {
-    double mean, scale, shift;
-    float narrow_mean, narrow_scale, narrow_shift;
-    bool fits; /* the narrow ones do */
-};
-
-/* dx = scale * dy + (slope * (x - mean) + offset) for a channel. */
-struct gn_plane {
-    double mean, scale, slope, offset;
-    bool fits; /* float does */
+/* The group that a run of channels belongs to, and the channels' parameters. */
+struct gn_norm {
+    int64_t channels;
+    const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
+    double mean, rstd;
+    double slope, offset; /* backward alone */
 };
 
 /* Channels first: `channels` rows of `length` elements each, one after the other. */
@@ -65,9 +60,7 @@ struct gn_columns {
  * Arrays of one value a channel have room for gn_padded(channels) elements and start on a 64-byte
  * boundary, so that kernels work on them in whole vectors, also from the middle.
  */
-enum {
-    GN_PADDING = 16
-};
+enum { GN_PADDING = 16 };
 
 static inline int64_t gn_padded(int64_t channels)
 {
@@ -75,19 +68,15 @@ static inline int64_t gn_padded(int64_t channels)
 }
 
 /* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
-enum {
-    GN_COLUMNS_WORK = 8
-};
+enum { GN_COLUMNS_WORK = 8 };
 
 static inline int64_t gn_columns_work_bytes(int64_t channels)
 {
     return GN_COLUMNS_WORK * gn_padded(channels) * (int64_t)sizeof(double);
 }
 
-/* Drivers hand rows kernels the numbers of at most so many channels at a time. */
-enum {
-    GN_BATCH = 64
-};
+/* Drivers hand rows kernels at most so many channels at a time. */
+enum { GN_BATCH = 64 };
 
 struct gn_kernels {
     gn_isa isa;
@@ -99,37 +88,47 @@ struct gn_kernels {
      */
     void (*moments_rows)(const float *x, int64_t n, double floor, struct gn_moments *out);
 
-    /* line[c] applies to row c. */
-    void (*normalize_rows)(const struct gn_rows *rows, const struct gn_line *line);
-
-    /* sums[c] is written for each row c. */
-    void (*sums_rows)(const struct gn_rows *rows, float mean, struct gn_sums *sums);
-
-    /* plane[c] applies to row c. */
-    void (*apply_rows)(const struct gn_rows *rows, const struct gn_plane *plane);
-
-    /* The moments of each group of `depth` consecutive channels over all pixels (1 or more). */
-    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
-                            struct gn_moments *out, double *work);
-
     /*
-     * y = (x - mean) * scale + shift; each is an array of one value a channel, of float or, in the
-     * wide form, of double.
+     * The last passes. Forward, y = (x - mean) * scale + shift; backward, dx = scale * dy + (slope
+     * * (x - mean) + offset). lines and planes compute these numbers as arrays of one value a
+     * channel, and return whether float is wide enough for all of them; where it is not, the wide
+     * functions take over. See lines_tmpl.h.
      */
+    bool (*lines)(const struct gn_norm *norm, float *mean, float *scale, float *shift);
+    bool (*lines_wide)(const struct gn_norm *norm, double *mean, double *scale, double *shift);
+    bool (*planes)(const struct gn_norm *norm, float *mean, float *scale, float *slope,
+                   float *offset);
+    bool (*planes_wide)(const struct gn_norm *norm, double *mean, double *scale, double *slope,
+                        double *offset);
+
+    void (*normalize_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
+                           const float *shift);
+    void (*normalize_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
+                                const double *shift);
     void (*normalize_columns)(const struct gn_columns *columns, const float *mean,
                               const float *scale, const float *shift);
     void (*normalize_columns_wide)(const struct gn_columns *columns, const double *mean,
                                    const double *scale, const double *shift);
 
-    /* dy and dyx are arrays of the members of struct gn_sums, mean an array too. */
-    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
-                         double *dyx, double *work);
-
-    /* dx = scale * dy + (slope * (x - mean) + offset), as in normalize_columns. */
+    void (*apply_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
+                       const float *slope, const float *offset);
+    void (*apply_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
+                            const double *slope, const double *offset);
     void (*apply_columns)(const struct gn_columns *columns, const float *mean, const float *scale,
                           const float *slope, const float *offset);
     void (*apply_columns_wide)(const struct gn_columns *columns, const double *mean,
                                const double *scale, const double *slope, const double *offset);
+
+    /* sums[c] is written for each row c. */
+    void (*sums_rows)(const struct gn_rows *rows, float mean, struct gn_sums *sums);
+
+    /* The moments of each group of `depth` consecutive channels over all pixels (1 or more). */
+    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
+                            struct gn_moments *out, double *work);
+
+    /* dy and dyx are arrays of the members of struct gn_sums, mean an array too. */
+    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
+                         double *dyx, double *work);
 };
 
 extern const struct gn_kernels gn_kernels_generic;

@@ -13,6 +13,7 @@
 #define REAL float
 #define R f32
 #include "moments_tmpl.h"
+#include "lines_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL
@@ -21,6 +22,7 @@
 #define REAL double
 #define R f64
 #include "moments_tmpl.h"
+#include "lines_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL
@@ -33,13 +35,19 @@ const struct gn_kernels KERNELS = {
     .isa = ISA,
     .name = ISA_NAME,
     .moments_rows = moments_rows,
-    .normalize_rows = normalize_rows,
-    .sums_rows = sums_rows,
-    .apply_rows = apply_rows,
     .moments_columns = moments_columns,
+    .sums_rows = sums_rows,
+    .sums_columns = sums_columns,
+    .lines = lines_f32,
+    .lines_wide = lines_f64,
+    .planes = planes_f32,
+    .planes_wide = planes_f64,
+    .normalize_rows = normalize_rows_f32,
+    .normalize_rows_wide = normalize_rows_f64,
     .normalize_columns = normalize_columns_f32,
     .normalize_columns_wide = normalize_columns_f64,
-    .sums_columns = sums_columns,
+    .apply_rows = apply_rows_f32,
+    .apply_rows_wide = apply_rows_f64,
     .apply_columns = apply_columns_f32,
     .apply_columns_wide = apply_columns_f64,
 };

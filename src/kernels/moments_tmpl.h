@@ -39,9 +39,11 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *
     if (i < n) {
         UNROLL
         for (int v = 0; v < VECS; v++, i += WIDTH) {
-            VEC d = LOAD_PART(x + i, n - i, shift) - k;
-            s[v] += d;
-            q[v] += d * d;
+            if (i < n) {
+                VEC d = (i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift)) - k;
+                s[v] += d;
+                q[v] += d * d;
+            }
         }
     }
 }

@@ -1,52 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The last passes, y = (x - mean) * scale + shift and dx = scale * dy + (slope * (x - mean) +
- * offset): for a row with scalars, for columns with one value a channel.
+ * offset), with one value a channel.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-static void FN(normalize_row)(const float *x, float *y, int64_t n, REAL row_mean, REAL row_scale,
-                              REAL row_shift)
+static void FN(normalize_rows)(const struct gn_rows *in, const REAL *row_mean,
+                               const REAL *row_scale, const REAL *row_shift)
 {
-    VEC mean = SPLAT(row_mean), scale = SPLAT(row_scale), shift = SPLAT(row_shift);
-    int64_t i = 0;
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        for (int v = 0; v < 4; v++)
-            STORE(y + i + v * WIDTH, (LOAD(x + i + v * WIDTH) - mean) * scale + shift);
-    for (; i + WIDTH <= n; i += WIDTH)
-        STORE(y + i, (LOAD(x + i) - mean) * scale + shift);
-    if (i < n)
-        STORE_PART(y + i, (LOAD_PART(x + i, n - i, 0) - mean) * scale + shift, n - i);
-}
-
-static void FN(apply_row)(const float *dy, const float *x, float *dx, int64_t n,
-                          const struct gn_plane *plane)
-{
-    VEC mean = SPLAT((REAL)plane->mean);
-    VEC scale = SPLAT((REAL)plane->scale);
-    VEC slope = SPLAT((REAL)plane->slope);
-    VEC offset = SPLAT((REAL)plane->offset);
-    int64_t i = 0;
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        for (int v = 0; v < 4; v++) {
-            int64_t j = i + v * WIDTH;
-            STORE(dx + j, scale * LOAD(dy + j) + (slope * (LOAD(x + j) - mean) + offset));
-        }
-    for (; i + WIDTH <= n; i += WIDTH)
-        STORE(dx + i, scale * LOAD(dy + i) + (slope * (LOAD(x + i) - mean) + offset));
-    if (i < n) {
-        VEC d = LOAD_PART(x + i, n - i, 0) - mean;
-        STORE_PART(dx + i, scale * LOAD_PART(dy + i, n - i, 0) + (slope * d + offset), n - i);
+    int64_t n = in->length;
+    const float *x = in->x;
+    float *y = in->out;
+    for (int64_t c = 0; c < in->channels; c++, x += n, y += n) {
+        VEC mean = SPLAT(row_mean[c]), scale = SPLAT(row_scale[c]), shift = SPLAT(row_shift[c]);
+        int64_t i = 0;
+        for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
+            for (int v = 0; v < 4; v++)
+                STORE(y + i + v * WIDTH, (LOAD(x + i + v * WIDTH) - mean) * scale + shift);
+        for (; i + WIDTH <= n; i += WIDTH)
+            STORE(y + i, (LOAD(x + i) - mean) * scale + shift);
+        if (i < n)
+            STORE_PART(y + i, (LOAD_PART(x + i, n - i, 0) - mean) * scale + shift, n - i);
     }
 }
 
-/*
- * Columns are taken in strips, whose numbers stay in the L1 cache from pixel to pixel.
- */
-enum {
-    FN(STRIP) = 4096 / sizeof(REAL)
-};
+static void FN(apply_rows)(const struct gn_rows *in, const REAL *row_mean, const REAL *row_scale,
+                           const REAL *row_slope, const REAL *row_offset)
+{
+    int64_t n = in->length;
+    const float *dy = in->dy, *x = in->x;
+    float *dx = in->out;
+    for (int64_t c = 0; c < in->channels; c++, dy += n, x += n, dx += n) {
+        VEC mean = SPLAT(row_mean[c]), scale = SPLAT(row_scale[c]);
+        VEC slope = SPLAT(row_slope[c]), offset = SPLAT(row_offset[c]);
+        int64_t i = 0;
+        for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
+            for (int v = 0; v < 4; v++) {
+                int64_t j = i + v * WIDTH;
+                STORE(dx + j, scale * LOAD(dy + j) + (slope * (LOAD(x + j) - mean) + offset));
+            }
+        for (; i + WIDTH <= n; i += WIDTH)
+            STORE(dx + i, scale * LOAD(dy + i) + (slope * (LOAD(x + i) - mean) + offset));
+        if (i < n) {
+            VEC d = LOAD_PART(x + i, n - i, 0) - mean;
+            STORE_PART(dx + i, scale * LOAD_PART(dy + i, n - i, 0) + (slope * d + offset), n - i);
+        }
+    }
+}
+
+/* Columns are taken in strips, whose numbers stay in the L1 cache from pixel to pixel. */
+enum { FN(STRIP) = 4096 / sizeof(REAL) };
 
 INLINE void FN(normalize_pixel)(const float *x, float *y, int64_t channels, const REAL *mean,
                                 const REAL *scale, const REAL *shift)

@@ -18,6 +18,7 @@
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)
+#define ROUND PASTE(round, R)
 
 enum {
     SEGMENT = 8,       /* additions in a row, before the sums are added to others */

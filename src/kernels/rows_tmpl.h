@@ -36,18 +36,6 @@ static void moments_rows(const float *x, int64_t n, double floor, struct gn_mome
     }
 }
 
-static void normalize_rows(const struct gn_rows *rows, const struct gn_line *line)
-{
-    const float *x = rows->x;
-    float *y = rows->out;
-    for (int64_t c = 0; c < rows->channels; c++, line++, x += rows->length, y += rows->length)
-        if (line->fits)
-            normalize_row_f32(x, y, rows->length, line->narrow_mean, line->narrow_scale,
-                              line->narrow_shift);
-        else
-            normalize_row_f64(x, y, rows->length, line->mean, line->scale, line->shift);
-}
-
 /*
  * Whether float sums of gradients can be trusted: they did not overflow, and no product that
  * matters underflowed. Where all dy are 0, nothing matters.
@@ -58,38 +46,22 @@ INLINE bool gradient_holds(double a, double b)
     return finite && (fabs(b) >= 0x1p-100 || (a == 0 && b == 0));
 }
 
-INLINE void chunk_gradient(const float *dy, const float *x, int64_t n, float mean, double *a,
-                           double *b)
-{
-    row_gradient_f32(dy, x, n, mean, a, b);
-    if (!gradient_holds(*a, *b))
-        row_gradient_f64(dy, x, n, mean, a, b);
-}
-
 static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *sums)
 {
     int64_t length = rows->length;
     const float *dy = rows->dy, *x = rows->x;
     for (int64_t c = 0; c < rows->channels; c++, dy += length, x += length) {
-        chunk_gradient(dy, x, length < CHUNK ? length : CHUNK, mean, &sums[c].dy, &sums[c].dyx);
-        for (int64_t i = CHUNK; i < length; i += CHUNK) {
+        double a_all = 0, b_all = 0;
+        for (int64_t i = 0; i < length; i += CHUNK) {
+            int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
-            chunk_gradient(dy + i, x + i, length - i < CHUNK ? length - i : CHUNK, mean, &a, &b);
-            sums[c].dy += a;
-            sums[c].dyx += b;
+            row_gradient_f32(dy + i, x + i, n, mean, &a, &b);
+            if (!gradient_holds(a, b))
+                row_gradient_f64(dy + i, x + i, n, mean, &a, &b);
+            a_all += a;
+            b_all += b;
         }
-    }
-}
-
-static void apply_rows(const struct gn_rows *rows, const struct gn_plane *plane)
-{
-    for (int64_t c = 0; c < rows->channels; c++) {
-        int64_t start = c * rows->length;
-        const float *dy = rows->dy + start;
-        const float *x = rows->x + start;
-        if (plane[c].fits)
-            apply_row_f32(dy, x, rows->out + start, rows->length, &plane[c]);
-        else
-            apply_row_f64(dy, x, rows->out + start, rows->length, &plane[c]);
+        sums[c].dy = a_all;
+        sums[c].dyx = b_all;
     }
 }

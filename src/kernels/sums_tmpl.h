@@ -23,9 +23,15 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
     if (i < n) {
         UNROLL
         for (int v = 0; v < VECS; v++, i += WIDTH) {
-            VEC g = LOAD_PART(dy + i, n - i, 0);
-            a[v] += g;
-            b[v] += g * (LOAD_PART(x + i, n - i, 0) - mean);
+            if (i + WIDTH <= n) {
+                VEC g = LOAD(dy + i);
+                a[v] += g;
+                b[v] += g * (LOAD(x + i) - mean);
+            } else if (i < n) {
+                VEC g = LOAD_PART(dy + i, n - i, 0);
+                a[v] += g;
+                b[v] += g * (LOAD_PART(x + i, n - i, 0) - mean);
+            }
         }
     }
 }

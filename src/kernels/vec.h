@@ -12,6 +12,7 @@
  *   load_part_R(p, n, fill)   the first n elements, the rest is fill; n may be any number
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
+ *   round_R(p, v)    to an array of the computing type, from a vec_f64
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
  * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
@@ -81,6 +82,13 @@ INLINE vec_f64 abs_f64(vec_f64 a)
     return (vec_f64)((mask_f64)a & INT64_MAX);
 }
 
+/* Which are 0 or a normal float. */
+INLINE mask_f64 fits_float(vec_f64 a)
+{
+    vec_f64 size = abs_f64(a);
+    return (size == splat_f64(0)) | ((size >= splat_f64(FLT_MIN)) & (size <= splat_f64(FLT_MAX)));
+}
+
 INLINE vec_f32 load_f32(const float *p)
 {
     return *(const mem_f32 *)p;
@@ -109,6 +117,16 @@ INLINE vec_f32 get_f32(const float *p)
 INLINE vec_f64 get_f64(const double *p)
 {
     return *(const mem_f64 *)p;
+}
+
+INLINE void round_f32(float *p, vec_f64 v)
+{
+    store_f64(p, v);
+}
+
+INLINE void round_f64(double *p, vec_f64 v)
+{
+    *(mem_f64 *)p = v;
 }
 
 INLINE void put_f32(float *p, vec_f32 v)
