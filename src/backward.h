@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The backward pass: sums over every channel and group, then dx; dgamma and dbeta over samples. */
+/*
+ * The backward pass: sums over every channel and group, then dx; dgamma and dbeta over samples.
+ * backward.c is what the layouts share; backward_rows.c and backward_columns.c are the two layouts.
+ */
 #ifndef GN_BACKWARD_H
 #define GN_BACKWARD_H
 
@@ -16,5 +19,35 @@ int64_t gn_backward_scratch(const gn_plan *plan, int threads);
 
 /* Fails for want of memory alone, before anything is written. */
 gn_status gn_backward_run(const struct gn_backward_call *call);
+
+/* For the layouts: a job's items, sizes and functions. An item is a block of samples. */
+void gn_backward_rows(const gn_plan *plan, struct gn_job *job);
+void gn_backward_columns(const gn_plan *plan, struct gn_job *job);
+
+/* The sample of an item's step. */
+int64_t gn_backward_sample(const gn_plan *plan, int64_t item, int64_t step);
+
+/* Whether what rounding took from the mean of group n * G + g has to be found again from x. */
+bool gn_mean_matters(const struct gn_backward_call *call, int64_t group);
+
+/* mean - stored mean, from the moments of the group's tiles, `stride` apart; 0 if not wanted. */
+double gn_find_delta(const struct gn_backward_call *call, int64_t group,
+                     const struct gn_moments *moments, int64_t stride);
+
+/* What the last pass needs of a group. */
+struct gn_group {
+    double mean, rstd, slope, offset;
+};
+
+/*
+ * From the sums of each channel of group g, sums[0..D-1] about the stored mean, to the group's
+ * numbers; adds to the sums of dgamma and dbeta on the way.
+ */
+struct gn_group gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
+                                const struct gn_sums *sums, double delta);
+
+/* What the kernels need to know of channels first..first + channels - 1 of a group. */
+struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,
+                                int64_t channels, const struct gn_group *group);
 
 #endif
