@@ -47,7 +47,8 @@
  *
  * as long as the exact value is a normal number of its type; below that, one unit of the smallest
  * subnormal is added. The first column is the worst that the order of the operations admits, the
- * second what real data meets. The y of a group of equal values is exactly beta unless eps is 0.
+ * second what real data meets. The y of a group of equal values is exactly beta, unless eps is 0:
+ * then its rstd is infinite and its y NaN.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H

@@ -7,10 +7,12 @@
  *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
  *
  * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
- * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A.
+ * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A. So is an
+ * rstd that was not stored as a normal float.
  */
 #include "backward.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -38,24 +40,36 @@ static double channel_gamma(const struct gn_backward_call *call, int64_t channel
     return call->gamma ? (double)call->gamma[channel] : 1.0;
 }
 
-/*
- * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
- * more than the rounding of xhat itself.
- */
-bool gn_mean_matters(const struct gn_backward_call *call, int64_t group)
+static bool is_normal_or_zero(double rstd)
 {
-    return fabs((double)call->mean[group] * (double)call->rstd[group]) > 1.0;
+    return rstd == 0 || (rstd >= FLT_MIN && rstd <= FLT_MAX);
 }
 
-double gn_find_delta(const struct gn_backward_call *call, int64_t group,
-                     const struct gn_moments *moments, int64_t stride)
+/*
+ * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
+ * more than the rounding of xhat itself. Where rstd is NaN, all is.
+ */
+bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group)
 {
-    if (!gn_mean_matters(call, group))
-        return 0;
+    double mean = (double)call->mean[group], rstd = (double)call->rstd[group];
+    return !isnan(rstd) && (fabs(mean * rstd) > 1.0 || !is_normal_or_zero(rstd));
+}
+
+struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t group,
+                               const struct gn_moments *moments, int64_t stride)
+{
+    struct gn_group found = {.mean = (double)call->mean[group], .rstd = (double)call->rstd[group]};
+    if (!gn_rounding_matters(call, group))
+        return found;
     struct gn_moments all = moments[0];
     for (int64_t tile = 1; tile < call->plan->tiles; tile++)
         gn_merge_moments(&all, &moments[tile * stride]);
-    return all.mean - (double)call->mean[group];
+    double mean, rstd;
+    gn_finish_moments(&all, call->plan->desc.epsilon, &mean, &rstd);
+    found.delta = mean - found.mean;
+    if (!is_normal_or_zero(found.rstd))
+        found.rstd = rstd;
+    return found;
 }
 
 struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,
@@ -100,25 +114,22 @@ static void collect_parameters(const struct gn_job *job, int64_t first, int64_t 
     }
 }
 
-struct gn_group gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                                const struct gn_sums *sums, double delta)
+void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
+                     const struct gn_sums *sums, struct gn_group *group)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t index = gn_backward_sample(plan, item, step) * plan->G + g;
-    struct gn_group group = {.mean = (double)call->mean[index], .rstd = (double)call->rstd[index]};
     double m = (double)(plan->D * plan->S);
     double P = 0, R = 0;
     for (int64_t c = 0; c < plan->D; c++) {
         int64_t channel = g * plan->D + c;
-        double B = sums[c].dyx - delta * sums[c].dy;
+        double B = sums[c].dyx - group->delta * sums[c].dy;
         P += channel_gamma(call, channel) * sums[c].dy;
         R += channel_gamma(call, channel) * B;
-        add_parameter_sums(job, item, step, channel, B * group.rstd, sums[c].dy);
+        add_parameter_sums(job, item, step, channel, B * group->rstd, sums[c].dy);
     }
-    group.slope = -(group.rstd * group.rstd * group.rstd) * (R / m);
-    group.offset = -group.rstd * (P / m) - group.slope * delta;
-    return group;
+    group->slope = -(group->rstd * group->rstd * group->rstd) * (R / m);
+    group->offset = -group->rstd * (P / m) - group->slope * group->delta;
 }
 
 static struct gn_job backward_job(const gn_plan *plan)

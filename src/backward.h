@@ -27,24 +27,29 @@ void gn_backward_columns(const gn_plan *plan, struct gn_job *job);
 /* The sample of an item's step. */
 int64_t gn_backward_sample(const gn_plan *plan, int64_t item, int64_t step);
 
-/* Whether what rounding took from the mean of group n * G + g has to be found again from x. */
-bool gn_mean_matters(const struct gn_backward_call *call, int64_t group);
+/* Whether what rounding took from the statistics of group n * G + g is to be found again from x. */
+bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group);
 
-/* mean - stored mean, from the moments of the group's tiles, `stride` apart; 0 if not wanted. */
-double gn_find_delta(const struct gn_backward_call *call, int64_t group,
-                     const struct gn_moments *moments, int64_t stride);
-
-/* What the last pass needs of a group. */
+/*
+ * What the last pass needs of a group. The mean is the stored one; delta is the true one less it.
+ */
 struct gn_group {
-    double mean, rstd, slope, offset;
+    double mean, delta, rstd, slope, offset;
 };
 
 /*
- * From the sums of each channel of group g, sums[0..D-1] about the stored mean, to the group's
- * numbers; adds to the sums of dgamma and dbeta on the way.
+ * The group's statistics, slope and offset yet unset, from what is stored and, where rounding
+ * matters, from the moments of the group's tiles, `stride` apart.
  */
-struct gn_group gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                                const struct gn_sums *sums, double delta);
+struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t group,
+                               const struct gn_moments *moments, int64_t stride);
+
+/*
+ * Sets slope and offset of group g of an item's step from the sums of each channel, sums[0..D-1]
+ * about the stored mean; adds to the sums of dgamma and dbeta on the way.
+ */
+void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
+                     const struct gn_sums *sums, struct gn_group *group);
 
 /* What the kernels need to know of channels first..first + channels - 1 of a group. */
 struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,

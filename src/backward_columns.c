@@ -6,6 +6,8 @@
  */
 #include "backward.h"
 
+#include <string.h>
+
 #include "table.h"
 
 static int64_t tile_doubles(const gn_plan *plan)
@@ -48,10 +50,11 @@ static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step,
     float *means = work;
     bool matters = false;
     for (int64_t g = 0; g < plan->G; g++) {
-        matters |= gn_mean_matters(call, n * plan->G + g);
+        matters |= gn_rounding_matters(call, n * plan->G + g);
         for (int64_t c = g * plan->D; c < (g + 1) * plan->D; c++)
             means[c] = call->mean[n * plan->G + g];
     }
+    memset(means + plan->C, 0, (size_t)(gn_padded(plan->C) - plan->C) * sizeof *means);
     struct gn_column_tile t = gn_plan_column_tile(plan, n, tile);
     struct gn_columns columns = {.x = call->x + t.start,
                                  .dy = call->dy + t.start,
@@ -84,9 +87,9 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
         }
     }
     for (int64_t g = first; g < last; g++) {
-        double delta = gn_find_delta(call, gn_backward_sample(plan, item, step) * plan->G + g,
-                                     slot_moments(plan, slot) + g, plan->G);
-        struct gn_group group = gn_finish_group(job, item, step, g, all + g * plan->D, delta);
+        int64_t index = gn_backward_sample(plan, item, step) * plan->G + g;
+        struct gn_group group = gn_start_group(call, index, slot_moments(plan, slot) + g, plan->G);
+        gn_finish_group(job, item, step, g, all + g * plan->D, &group);
         int64_t c = g * plan->D;
         struct gn_norm norm = gn_backward_norm(call, c, plan->D, &group);
         float *const *f = table.narrow;

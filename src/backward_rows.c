@@ -35,7 +35,7 @@ static void reduce_rows(const struct gn_job *job, int64_t item, int64_t step, in
                            .length = t.length};
     int64_t group = n * plan->G + g;
     plan->kernels->sums_rows(&rows, call->mean[group], &slot->sums[t.sums]);
-    if (gn_mean_matters(call, group))
+    if (gn_rounding_matters(call, group))
         plan->kernels->moments_rows(rows.x, t.channels * t.length, plan->floor,
                                     &rows_moments(plan, slot)[tile]);
 }
@@ -56,9 +56,9 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
         slot->sums[c] = all;
     }
     int64_t g = item % plan->G;
-    double delta = gn_find_delta(call, gn_backward_sample(plan, item, step) * plan->G + g,
-                                 rows_moments(plan, slot), 1);
-    slot->group = gn_finish_group(job, item, step, g, slot->sums, delta);
+    int64_t group = gn_backward_sample(plan, item, step) * plan->G + g;
+    slot->group = gn_start_group(call, group, rows_moments(plan, slot), 1);
+    gn_finish_group(job, item, step, g, slot->sums, &slot->group);
 }
 
 static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,

@@ -109,7 +109,7 @@ struct gn_row_tile gn_plan_row_tile(const gn_plan *plan, int64_t n, int64_t g, i
 
 int64_t gn_plan_sums_per_channel(const gn_plan *plan)
 {
-    return ceil_div(plan->S, plan->tile_length);
+    return max(1, ceil_div(plan->S, max(1, plan->tile_length)));
 }
 
 struct gn_column_tile gn_plan_column_tile(const gn_plan *plan, int64_t n, int64_t tile)

@@ -126,7 +126,10 @@ struct gn_kernels {
     void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
                             struct gn_moments *out, double *work);
 
-    /* dy and dyx are arrays of the members of struct gn_sums, mean an array too. */
+    /*
+     * dy and dyx are arrays of the members of struct gn_sums. mean is an array too, padded with
+     * finite numbers.
+     */
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);
 };

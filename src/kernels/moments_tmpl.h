@@ -8,18 +8,27 @@
  * and f64. See reals.h.
  */
 
-/* Sixteen values spread over the chunk, so that a trend does not deceive. */
+/* The shift, k, of sixteen values that are spread over the chunk, so that a trend does not deceive.
+ *
+ * Where k is small beside the values, it is rounded to the multiples of an ulp of theirs. Else its
+ * low bits would be rounded away from every x - k in the same direction, and end up in the mean.
+ */
 static inline REAL FN(row_shift)(const float *x, int64_t n)
 {
     if (n < 16)
         return x[0];
-    REAL t[16];
-    for (int i = 0; i < 16; i++)
-        t[i] = x[i * (n / 16)];
+    REAL sum[16], size[16];
+    for (int i = 0; i < 16; i++) {
+        sum[i] = x[i * (n / 16)];
+        size[i] = sum[i] < 0 ? -sum[i] : sum[i];
+    }
     for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            t[i] += t[i + half];
-    return t[0] / 16;
+        for (int i = 0; i < half; i++) {
+            sum[i] += sum[i + half];
+            size[i] = size[i] > size[i + half] ? size[i] : size[i + half];
+        }
+    REAL k = sum[0] / 16, grid = size[0] * 6;
+    return (k < 0 ? -k : k) * 2 < size[0] ? (k + grid) - grid : k;
 }
 
 /* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to s and q. */
@@ -95,16 +104,19 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-/* The mean of `count` pixels, a power of two up to 16, `step` elements apart. */
+/* The shift, as row_shift, of `count` pixels, a power of two up to 16, `step` elements apart. */
 INLINE VEC FN(column_shift)(const float *x, int64_t step, int count, int64_t part)
 {
-    VEC t[16];
-    for (int i = 0; i < count; i++)
-        t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+    VEC sum[16], size = SPLAT(0);
+    for (int i = 0; i < count; i++) {
+        sum[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+        size = MAX(size, ABS(sum[i]));
+    }
     for (int half = count / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
-            t[i] += t[i + half];
-    return t[0] / (REAL)count;
+            sum[i] += sum[i + half];
+    VEC k = sum[0] / (REAL)count, grid = size * 6;
+    return SELECT(ABS(k) * 2 < size, (k + grid) - grid, k);
 }
 
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,

@@ -18,6 +18,9 @@
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)
+#define ABS PASTE(abs, R)
+#define MAX PASTE(max, R)
+#define SELECT PASTE(select, R)
 #define ROUND PASTE(round, R)
 
 enum {

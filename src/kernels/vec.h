@@ -13,6 +13,7 @@
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
+ *   abs_R, max_R, select_R    lane by lane
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
  * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
@@ -42,7 +43,8 @@ typedef float mem_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_ali
 typedef float mem_half __attribute__((vector_size(VEC_BYTES / 2), aligned(4), may_alias));
 typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
 
-/* What a comparison of vec_f64 gives: all ones where it is true. */
+/* What comparisons give: all ones where they are true. */
+typedef int32_t mask_f32 __attribute__((vector_size(VEC_BYTES)));
 typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 
 /*
@@ -77,9 +79,34 @@ INLINE bool all_true(mask_f64 mask)
     return both != 0;
 }
 
+INLINE vec_f32 abs_f32(vec_f32 a)
+{
+    return (vec_f32)((mask_f32)a & INT32_MAX);
+}
+
 INLINE vec_f64 abs_f64(vec_f64 a)
 {
     return (vec_f64)((mask_f64)a & INT64_MAX);
+}
+
+INLINE vec_f32 select_f32(mask_f32 mask, vec_f32 yes, vec_f32 no)
+{
+    return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
+}
+
+INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
+{
+    return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
+}
+
+INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b)
+{
+    return select_f32(a > b, a, b);
+}
+
+INLINE vec_f64 max_f64(vec_f64 a, vec_f64 b)
+{
+    return select_f64(a > b, a, b);
 }
 
 /* Which are 0 or a normal float. */

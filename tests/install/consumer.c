@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "consumer.h"
+
+int main(void)
+{
+    return consume();
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests share: random numbers, shapes, the tensors of a call, and how to make it. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <groupnorm.h>
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h wants these before it. */
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "oracle.h"
+
+/* ---- Random numbers, the same on every machine ---- */
+
+uint64_t random_next(uint64_t *state);
+/* From lowest to highest, both included. */
+int64_t random_range(uint64_t *state, int64_t lowest, int64_t highest);
+/* Multiples of 2^-20 in [-1, 1). */
+float random_uniform(uint64_t *state);
+/* About a normal variable of mean 0 and deviation 1, by integer additions alone. */
+float random_normal(uint64_t *state);
+
+/* ---- Shapes ---- */
+
+struct shape {
+    int rank;
+    int64_t dims[8];
+    int64_t groups;
+    gn_layout layout;
+    double eps;
+};
+
+#define DEFAULT_EPS 1e-5
+
+int64_t shape_spatial(const struct shape *shape);
+int64_t shape_elements(const struct shape *shape);
+/* "[2, 48, 63, 65] G=6 channels last eps=1e-05" */
+const char *shape_text(const struct shape *shape, char text[160]);
+
+/* ---- Calls ---- */
+
+enum tensor { X, GAMMA, BETA, DY, Y, MEAN, RSTD, DX, DGAMMA, DBETA, TENSORS };
+enum { FIRST_OUTPUT = Y };
+
+int64_t tensor_count(const struct shape *shape, enum tensor tensor);
+const char *tensor_name(enum tensor tensor);
+
+/* The instruction sets that the machine has; returns how many. */
+int available_isas(gn_isa isas[8]);
+const char *isa_name(gn_isa isa);
+
+gn_desc *make_desc(const struct shape *shape);
+/* The calling test fails where the plan cannot be made. threads and isa are gn_desc_set_*'s. */
+gn_plan *make_plan(const struct shape *shape, gn_isa isa, int threads);
+
+gn_status call_forward(const gn_plan *plan, float *const tensors[TENSORS]);
+gn_status call_backward(const gn_plan *plan, float *const tensors[TENSORS]);
+
+/* Allocates all ten tensors of a shape, the outputs set to NaN. */
+void tensors_create(const struct shape *shape, float *tensors[TENSORS]);
+void tensors_destroy(float *tensors[TENSORS]);
+/* x and dy normal, gamma and beta within 0.5 to 1.5 and -1 to 1. */
+void tensors_fill(const struct shape *shape, uint64_t seed, float *tensors[TENSORS]);
+
+/* Whether the bits agree, all NaN being one; *where is the first difference. */
+bool same_bits(const float *a, const float *b, int64_t count, int64_t *where);
+
+/* ---- The rest ---- */
+
+/* GN_TEST_QUICK=1 asks for less work, for runs under an emulator or valgrind. */
+bool quick(void);
+
+#endif /* SUPPORT_H */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Input that other implementations get wrong, against the bounds that hold for every finite input
+ * and, where the rounding errors are independent, against the tighter ones.
+ */
+#include "check.h"
+#include "patterns.h"
+
+#include <float.h>
+#include <stdio.h>
+
+/* gamma, beta and dy that go with the patterns of x. */
+struct affine {
+    const char *name;
+    float gamma, beta, dy;
+};
+
+static const struct affine affines[] = {
+    {"ordinary", 1, 1, 1},
+    {"dy 1e-20", 1, 1, 1e-20f},
+    {"dy 1e30", 1, 1, 1e30f},
+    {"gamma 0", 0, 1, 1},
+    {"beta 0", 1, 0, 1},
+    {"gamma and beta subnormal", 1e-40f, 1e-42f, 1},
+    {"gamma huge", 1e30f, 1, 1e-10f},
+    {"beta huge", 1, 1e38f, 1},
+    {"gamma and dy 1e-25", 1e-25f, 0, 1e-25f},
+    {"gamma and dy 1e25", 1e25f, 1, 1e25f},
+    {"dy subnormal", 1, 1, 1e-41f},
+};
+enum { AFFINES = sizeof(affines) / sizeof(affines[0]) };
+
+static void fill_affine(const struct shape *shape, const struct affine *affine, uint64_t seed,
+                        float *tensors[TENSORS])
+{
+    tensors_fill(shape, seed, tensors);
+    for (int64_t c = 0; c < shape->dims[1]; c++) {
+        tensors[GAMMA][c] *= affine->gamma;
+        tensors[BETA][c] *= affine->beta;
+    }
+    for (int64_t i = 0; i < shape_elements(shape); i++)
+        tensors[DY][i] *= affine->dy;
+}
+
+/* The outputs in absent are left out. */
+static int check_without(const struct shape *shape, const struct pattern *pattern,
+                         const struct affine *affine, uint64_t seed, unsigned absent)
+{
+    /* Only where nothing else is hard does the tighter column speak of this data. */
+    const bool tight = pattern->independent && affine == &affines[0] && shape->eps > 0;
+    float *tensors[TENSORS];
+    char label[120];
+
+    snprintf(label, sizeof(label), "%s, %s", pattern->name, affine->name);
+    tensors_create(shape, tensors);
+    fill_affine(shape, affine, seed, tensors);
+    pattern_fill(shape, pattern->value, seed, tensors[X]);
+    int wrong = check_against_oracle(shape, tensors, absent,
+                                     tight ? ORACLE_INDEPENDENT : ORACLE_ALWAYS, label);
+    wrong += check_variants(shape, tensors, absent, label);
+    tensors_destroy(tensors);
+    return wrong;
+}
+
+static int check_pattern(const struct shape *shape, const struct pattern *pattern,
+                         const struct affine *affine, uint64_t seed)
+{
+    return check_without(shape, pattern, affine, seed, 0);
+}
+
+static const struct {
+    int64_t n, c, s, groups;
+} extents[] = {
+    {1, 32, 1024, 8}, {2, 6, 33, 2},   {2, 4, 5, 1},  {3, 64, 1, 16},
+    {1, 3, 4099, 3},  {1, 2, 9000, 1}, {2, 96, 7, 3}, {1, 1, 20011, 1},
+};
+enum { EXTENTS = sizeof(extents) / sizeof(extents[0]) };
+
+static struct shape shape_at(int extent, int layout, double eps)
+{
+    return (struct shape){3,
+                          {extents[extent].n, extents[extent].c, extents[extent].s},
+                          extents[extent].groups,
+                          (gn_layout)layout,
+                          eps};
+}
+
+/* Every pattern in every shape; gamma, beta and dy take turns. */
+static int check_patterns(double eps, int turn)
+{
+    int wrong = 0;
+
+    for (int p = 0; p < pattern_count; p++) {
+        if (eps == 0 && (patterns[p].constant || patterns[p].vanishing))
+            continue;
+        for (int e = 0; e < EXTENTS; e++) {
+            for (int layout = 0; layout < 2; layout++) {
+                const struct shape shape = shape_at(e, layout, eps);
+                if (quick() && (e == 0 || e > 3 || (p + e + layout) % 3))
+                    continue;
+                wrong += check_pattern(&shape, &patterns[p], &affines[0], (uint64_t)p + 1);
+                wrong += check_pattern(&shape, &patterns[p], &affines[turn++ % AFFINES],
+                                       (uint64_t)p + 2);
+            }
+        }
+    }
+    return wrong;
+}
+
+static void test_default_epsilon(void **state)
+{
+    (void)state;
+    assert_int_equal(check_patterns(DEFAULT_EPS, 0), 0);
+}
+
+static void test_no_epsilon(void **state)
+{
+    (void)state;
+    assert_int_equal(check_patterns(0, 3), 0);
+}
+
+static void test_large_epsilon(void **state)
+{
+    (void)state;
+    assert_int_equal(check_patterns(1e300, 5) + check_patterns(7.5, 7), 0);
+}
+
+/* The shape in which E[x^2] - E[x]^2 is known to give errors as large as the values. */
+static void test_known_failure(void **state)
+{
+    struct shape shape = {4, {1, 32, 64, 64}, 8, GN_CHANNELS_FIRST, DEFAULT_EPS};
+    int wrong = 0;
+    (void)state;
+
+    for (; shape.layout <= GN_CHANNELS_LAST; shape.layout++) {
+        wrong += check_pattern(&shape, pattern_named("mean 1e4, deviation 1e-2"), &affines[0], 1);
+        wrong += check_pattern(&shape, pattern_named("mean 100, deviation 0.01"), &affines[0], 1);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* A variance so small that rstd is infinite: y is as exact as ever. */
+static void test_infinite_rstd_forward(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int e = 1; e < EXTENTS; e++) {
+        for (int layout = 0; layout < 2; layout++) {
+            const struct shape shape = shape_at(e, layout, 0);
+            for (int a = 0; a < AFFINES; a++)
+                wrong += check_without(&shape, pattern_named(a % 2 ? "subnormal" : "one subnormal"),
+                                       &affines[a], 4, 1u << DX | 1u << DGAMMA);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* So are the gradients that are numbers. */
+static void test_infinite_rstd_backward(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int layout = 0; layout < 2; layout++) {
+        const struct shape shape = shape_at(1, layout, 0);
+        wrong += check_pattern(&shape, pattern_named("subnormal"), &affines[1], 5);
+        wrong += check_pattern(&shape, pattern_named("one subnormal"), &affines[0], 6);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* Tiny everything and no epsilon: all the products underflow in float, none of the results do. */
+static void test_tiny(void **state)
+{
+    static const struct affine tiny = {"gamma and dy 1e-20", 1e-20f, 0, 1e-20f};
+    int wrong = 0;
+    (void)state;
+
+    for (int e = 1; e < EXTENTS; e++) {
+        for (int layout = 0; layout < 2; layout++) {
+            const struct shape shape = shape_at(e, layout, 0);
+            wrong += check_pattern(&shape, pattern_named("near 1e-20"), &tiny, 9);
+            wrong += check_pattern(&shape, pattern_named("near 1e-20"), &affines[1], 10);
+            wrong += check_pattern(&shape, pattern_named("near 1e-30"), &affines[1], 11);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* The y of equal values is beta itself, for every length and at every size of the value. */
+static void test_constants(void **state)
+{
+    static const float constants[] = {0, 0.1f, -3, 1e38f, FLT_MAX, 0x1p-149f, 1e-20f, 16777215};
+    int wrong = 0;
+    (void)state;
+
+    for (int64_t s = 1; s <= 2051; s += s < 70 ? 1 : 283) {
+        for (int layout = 0; layout < 2; layout++) {
+            const struct shape shape = {3, {1, 6, s}, 2, (gn_layout)layout, DEFAULT_EPS};
+            float *tensors[TENSORS];
+
+            if (quick() && s % 7 != 1)
+                continue;
+            tensors_create(&shape, tensors);
+            tensors_fill(&shape, (uint64_t)s, tensors);
+            for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+                for (int64_t k = 0; k < shape_elements(&shape); k++)
+                    tensors[X][k] = constants[i];
+                wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "constant");
+                for (int64_t k = 0; k < shape_elements(&shape); k++) {
+                    const int64_t c = layout ? k % 6 : k / s;
+                    wrong += tensors[Y][k] != tensors[BETA][c];
+                }
+                wrong += check_variants(&shape, tensors, 0, "constant");
+            }
+            tensors_destroy(tensors);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_default_epsilon),
+        cmocka_unit_test(test_no_epsilon),
+        cmocka_unit_test(test_large_epsilon),
+        cmocka_unit_test(test_known_failure),
+        cmocka_unit_test(test_infinite_rstd_forward),
+        cmocka_unit_test(test_infinite_rstd_backward),
+        cmocka_unit_test(test_tiny),
+        cmocka_unit_test(test_constants),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* A NaN or an infinity stays in its group, and there it is not lost. */
+#include "patterns.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct shape shapes[] = {
+    {3, {3, 12, 37}, 4, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {3, {3, 12, 37}, 4, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {2, {3, 64}, 16, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {3, {2, 2, 8209}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {3, {2, 4, 4099}, 2, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {2, 3, 5}, 3, GN_CHANNELS_LAST, DEFAULT_EPS},
+};
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+
+/* The group that the value is put into. */
+enum { BAD_N = 1, BAD_G = 1 };
+
+static void run(const struct shape *shape, gn_isa isa, float *tensors[TENSORS])
+{
+    gn_plan *plan = make_plan(shape, isa, 2);
+
+    assert_int_equal(call_forward(plan, tensors), GN_OK);
+    assert_int_equal(call_backward(plan, tensors), GN_OK);
+    gn_plan_destroy(plan);
+}
+
+/* Outside of the bad group nothing may differ; inside, y and dx are NaN, dx infinite at most where
+ * only dy was bad. */
+static void compare(const struct shape *shape, float *const before[TENSORS],
+                    float *const after[TENSORS], bool bad_x)
+{
+    const int64_t groups = shape->groups, d = shape->dims[1] / groups;
+    const int64_t m = d * shape_spatial(shape);
+
+    for (int64_t n = 0; n < shape->dims[0]; n++) {
+        for (int64_t g = 0; g < groups; g++) {
+            const bool bad = n == BAD_N && g == BAD_G;
+            for (int t = MEAN; t <= RSTD; t++) {
+                const int64_t i = n * groups + g;
+                if (bad && bad_x)
+                    assert_true(isnan(after[t][i]));
+                else
+                    assert_memory_equal(&before[t][i], &after[t][i], sizeof(float));
+            }
+            for (int64_t k = 0; k < m; k++) {
+                const int64_t i = group_index(shape, n, g, k);
+                if (bad && bad_x)
+                    assert_true(isnan(after[Y][i]) && isnan(after[DX][i]));
+                else
+                    assert_memory_equal(&before[Y][i], &after[Y][i], sizeof(float));
+                if (bad)
+                    assert_true(!isfinite(after[DX][i]));
+                else
+                    assert_memory_equal(&before[DX][i], &after[DX][i], sizeof(float));
+            }
+        }
+    }
+    for (int64_t c = 0; c < shape->dims[1]; c++) {
+        if (c / d == BAD_G)
+            continue;
+        assert_memory_equal(&before[DGAMMA][c], &after[DGAMMA][c], sizeof(float));
+        assert_memory_equal(&before[DBETA][c], &after[DBETA][c], sizeof(float));
+    }
+}
+
+static void check_value(const struct shape *shape, gn_isa isa, float value, enum tensor where)
+{
+    float *clean[TENSORS], *spoilt[TENSORS];
+    const int64_t m = shape->dims[1] / shape->groups * shape_spatial(shape);
+    const int64_t places[] = {0, m / 2, m - 1, m / 3};
+
+    tensors_create(shape, clean);
+    tensors_create(shape, spoilt);
+    tensors_fill(shape, 3, clean);
+    tensors_fill(shape, 3, spoilt);
+    run(shape, isa, clean);
+    for (int i = 0; i < 4; i++) {
+        const int64_t at = group_index(shape, BAD_N, BAD_G, places[i]);
+
+        spoilt[where][at] = value;
+        run(shape, isa, spoilt);
+        compare(shape, clean, spoilt, where == X);
+        /* The sums of that channel know of it. */
+        const int64_t c =
+            BAD_G * (shape->dims[1] / shape->groups) + places[i] / shape_spatial(shape);
+        assert_true(!isfinite(spoilt[DGAMMA][c]));
+        if (where == DY)
+            assert_true(!isfinite(spoilt[DBETA][c]));
+        spoilt[where][at] = clean[where][at];
+    }
+    tensors_destroy(clean);
+    tensors_destroy(spoilt);
+}
+
+static void check_everywhere(enum tensor where)
+{
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    gn_isa isas[8];
+    const int count = available_isas(isas);
+
+    for (int i = 0; i < SHAPES; i++) {
+        for (int isa = 0; isa < count; isa++) {
+            for (int v = 0; v < 3; v++)
+                check_value(&shapes[i], isas[isa], values[v], where);
+        }
+    }
+}
+
+static void test_in_x(void **state)
+{
+    (void)state;
+    check_everywhere(X);
+}
+
+static void test_in_dy(void **state)
+{
+    (void)state;
+    check_everywhere(DY);
+}
+
+/* A group of infinities, of both signs, of NaN alone. */
+static void test_whole_groups(void **state)
+{
+    static const float pairs[][2] = {
+        {INFINITY, INFINITY}, {INFINITY, -INFINITY}, {NAN, NAN}, {NAN, INFINITY}};
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        const struct shape *shape = &shapes[i];
+        const int64_t m = shape->dims[1] / shape->groups * shape_spatial(shape);
+        float *clean[TENSORS], *spoilt[TENSORS];
+
+        tensors_create(shape, clean);
+        tensors_create(shape, spoilt);
+        tensors_fill(shape, 4, clean);
+        tensors_fill(shape, 4, spoilt);
+        run(shape, GN_ISA_AUTO, clean);
+        for (int p = 0; p < 4; p++) {
+            for (int64_t k = 0; k < m; k++)
+                spoilt[X][group_index(shape, BAD_N, BAD_G, k)] = pairs[p][k % 2];
+            run(shape, GN_ISA_AUTO, spoilt);
+            compare(shape, clean, spoilt, true);
+        }
+        tensors_destroy(clean);
+        tensors_destroy(spoilt);
+    }
+}
+
+/* No variance and no epsilon: rstd is infinite, the statistics of other groups are not touched. */
+static void test_no_variance(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        struct shape shape = shapes[i];
+        const int64_t m = shape.dims[1] / shape.groups * shape_spatial(&shape);
+        float *tensors[TENSORS];
+
+        shape.eps = 0;
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, 6, tensors);
+        for (int64_t k = 0; k < m; k++)
+            tensors[X][group_index(&shape, BAD_N, BAD_G, k)] = 0.3f;
+        run(&shape, GN_ISA_AUTO, tensors);
+        for (int64_t k = 0; k < shape.dims[0] * shape.groups; k++) {
+            const bool bad = k == BAD_N * shape.groups + BAD_G;
+            assert_true(bad ? tensors[MEAN][k] == 0.3f : isfinite(tensors[MEAN][k]));
+            assert_true(isinf(tensors[RSTD][k]) == bad);
+        }
+        tensors_destroy(tensors);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_x),
+        cmocka_unit_test(test_in_dy),
+        cmocka_unit_test(test_whole_groups),
+        cmocka_unit_test(test_no_variance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

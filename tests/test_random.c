@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random shapes, layouts, groups, arguments and threads for a few seconds. A failure prints its
+ * seed; GN_TEST_SEED=seed starts with the same case.
+ */
+#include "check.h"
+#include "patterns.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Mostly small, at times long in one direction. */
+static struct shape random_shape(uint64_t *random)
+{
+    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
+    const int64_t d = random_range(random, 1, 24);
+    int64_t room = random_range(random, 0, 9) == 0 ? 200000 : 12000;
+
+    shape.groups = random_range(random, 1, 12);
+    if (random_range(random, 0, 3) == 0)
+        shape.groups = 1;
+    shape.dims[0] = random_range(random, 1, 5);
+    shape.dims[1] = shape.groups * d;
+    shape.layout = (gn_layout)random_range(random, 0, 1);
+    room /= shape.dims[0] * shape.dims[1];
+    for (int i = 2; i < shape.rank; i++) {
+        const int64_t most = i + 1 < shape.rank && room > 12 ? 12 : room;
+        shape.dims[i] = random_range(random, 1, most > 1 ? most : 1);
+        room /= shape.dims[i];
+    }
+    return shape;
+}
+
+static unsigned random_absent(uint64_t *random)
+{
+    unsigned absent = 0;
+
+    for (unsigned t = GAMMA; t < TENSORS; t++) {
+        if (t != DY && t != Y && random_range(random, 0, 4) == 0)
+            absent |= 1u << t;
+    }
+    return absent;
+}
+
+static int check_case(uint64_t seed)
+{
+    uint64_t random = seed * 0x9e3779b97f4a7c15u;
+    const struct shape shape = random_shape(&random);
+    const unsigned absent = random_absent(&random), affine = 1u << GAMMA | 1u << BETA;
+    const struct pattern *pattern = random_range(&random, 0, 1)
+                                        ? &patterns[0]
+                                        : &patterns[random_range(&random, 0, pattern_count - 1)];
+    float *tensors[TENSORS];
+    gn_isa isas[8];
+    const int count = available_isas(isas);
+    char label[80];
+    int wrong = 0;
+
+    snprintf(label, sizeof(label), "GN_TEST_SEED=%llu, %s", (unsigned long long)seed,
+             pattern->name);
+    tensors_create(&shape, tensors);
+    tensors_fill(&shape, random_next(&random), tensors);
+    pattern_fill(&shape, pattern->value, random_next(&random), tensors[X]);
+    wrong += check_against_oracle(&shape, tensors, absent & affine,
+                                  pattern->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS, label);
+    for (int i = 0; i < count; i++) {
+        const struct variant variant = {isas[i], (int)random_range(&random, 0, 8),
+                                        (enum place)random_range(&random, 0, PLACES - 1), absent};
+        wrong += check_variant(&shape, tensors, &variant, label);
+    }
+    tensors_destroy(tensors);
+    return wrong;
+}
+
+static void test_random(void **state)
+{
+    const char *given = getenv("GN_TEST_SEED");
+    const double end = seconds() + (quick() ? 20 : 8);
+    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL) * 1000;
+    const int most = given ? 1 : quick() ? 60 : 4000;
+    int done = 0, wrong = 0;
+    (void)state;
+
+    print_message("first seed %llu\n", (unsigned long long)seed);
+    for (; done < most && wrong < 10 && seconds() < end; done++)
+        wrong += check_case(seed++);
+    print_message("%d cases\n", done);
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* One plan on many threads at once, in a forked child, and with more threads than it was made for.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "support.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct shape shapes[] = {
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {1, 1, 400001}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
+};
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), CALLERS = 8 };
+
+static int rounds(void)
+{
+    return quick() ? 2 : 20;
+}
+
+/* The answer that every caller must get. */
+static void reference(const struct shape *shape, float *tensors[TENSORS])
+{
+    gn_plan *plan = make_plan(shape, GN_ISA_GENERIC, 1);
+
+    tensors_create(shape, tensors);
+    tensors_fill(shape, 31, tensors);
+    assert_int_equal(call_forward(plan, tensors), GN_OK);
+    assert_int_equal(call_backward(plan, tensors), GN_OK);
+    gn_plan_destroy(plan);
+}
+
+struct caller {
+    const struct shape *shape;
+    const gn_plan *plan;
+    float *const *expected;
+    float *tensors[TENSORS];
+    int wrong;
+};
+
+static void clear_outputs(struct caller *caller)
+{
+    for (int t = FIRST_OUTPUT; t < TENSORS; t++)
+        memset(caller->tensors[t], 0xff,
+               (size_t)tensor_count(caller->shape, (enum tensor)t) * sizeof(float));
+}
+
+/* No assertions here: cmocka's must not leave another thread. */
+static void execute(struct caller *caller)
+{
+    clear_outputs(caller);
+    caller->wrong += call_forward(caller->plan, caller->tensors) != GN_OK;
+    caller->wrong += call_backward(caller->plan, caller->tensors) != GN_OK;
+    for (int t = FIRST_OUTPUT; t < TENSORS; t++) {
+        int64_t where;
+        caller->wrong += !same_bits(caller->expected[t], caller->tensors[t],
+                                    tensor_count(caller->shape, (enum tensor)t), &where);
+    }
+}
+
+static void *execute_rounds(void *caller)
+{
+    for (int i = 0; i < rounds(); i++)
+        execute(caller);
+    return NULL;
+}
+
+static void create_caller(struct caller *caller, const struct shape *shape, const gn_plan *plan,
+                          float *const *expected)
+{
+    *caller = (struct caller){.shape = shape, .plan = plan, .expected = expected};
+    tensors_create(shape, caller->tensors);
+    tensors_fill(shape, 31, caller->tensors);
+}
+
+static void check_callers(const struct shape *shape, int threads)
+{
+    float *expected[TENSORS];
+    struct caller callers[CALLERS];
+    pthread_t ids[CALLERS];
+
+    reference(shape, expected);
+    gn_plan *plan = make_plan(shape, GN_ISA_AUTO, threads);
+    for (int i = 0; i < CALLERS; i++)
+        create_caller(&callers[i], shape, plan, expected);
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, execute_rounds, &callers[i]), 0);
+    for (int i = 0; i < CALLERS; i++) {
+        assert_int_equal(pthread_join(ids[i], NULL), 0);
+        assert_int_equal(callers[i].wrong, 0);
+        tensors_destroy(callers[i].tensors);
+    }
+    gn_plan_destroy(plan);
+    tensors_destroy(expected);
+}
+
+static void test_one_plan_many_threads(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        check_callers(&shapes[i], 1);
+        check_callers(&shapes[i], 3);
+    }
+}
+
+static void test_parallel_region(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        float *expected[TENSORS];
+        struct caller callers[CALLERS];
+
+        reference(&shapes[i], expected);
+        gn_plan *plan = make_plan(&shapes[i], GN_ISA_AUTO, 4);
+        for (int k = 0; k < CALLERS; k++)
+            create_caller(&callers[k], &shapes[i], plan, expected);
+#pragma omp parallel for num_threads(CALLERS) schedule(static, 1)
+        for (int k = 0; k < CALLERS; k++)
+            execute_rounds(&callers[k]);
+        for (int k = 0; k < CALLERS; k++) {
+            assert_int_equal(callers[k].wrong, 0);
+            tensors_destroy(callers[k].tensors);
+        }
+        gn_plan_destroy(plan);
+        tensors_destroy(expected);
+    }
+}
+
+/* The plan was made when OpenMP gave one thread; the call finds eight. */
+static void test_more_threads_later(void **state)
+{
+    const int before = omp_get_max_threads();
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        float *expected[TENSORS];
+        struct caller caller;
+
+        reference(&shapes[i], expected);
+        omp_set_num_threads(1);
+        gn_plan *plan = make_plan(&shapes[i], GN_ISA_AUTO, 0);
+        create_caller(&caller, &shapes[i], plan, expected);
+        for (int threads = 8; threads > 0; threads -= 3) {
+            omp_set_num_threads(threads);
+            execute(&caller);
+        }
+        assert_int_equal(caller.wrong, 0);
+        tensors_destroy(caller.tensors);
+        gn_plan_destroy(plan);
+        tensors_destroy(expected);
+    }
+    omp_set_num_threads(before);
+}
+
+/* The child of a process whose OpenMP has run has none of its threads: a call that waits for them
+ * never returns, and the alarm ends it. */
+static void check_child(struct caller *caller, bool new_plan)
+{
+    const pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        if (new_plan)
+            caller->plan = make_plan(caller->shape, GN_ISA_AUTO, 4);
+        execute(caller);
+        execute(caller);
+        _exit(caller->wrong);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFSIGNALED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_fork(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        float *expected[TENSORS];
+        struct caller caller;
+
+        reference(&shapes[i], expected);
+        gn_plan *plan = make_plan(&shapes[i], GN_ISA_AUTO, 4);
+        create_caller(&caller, &shapes[i], plan, expected);
+        execute(&caller);
+        check_child(&caller, false);
+        check_child(&caller, true);
+        execute(&caller); /* the parent goes on as before */
+        assert_int_equal(caller.wrong, 0);
+        tensors_destroy(caller.tensors);
+        gn_plan_destroy(plan);
+        tensors_destroy(expected);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_plan_many_threads),
+        cmocka_unit_test(test_parallel_region),
+        cmocka_unit_test(test_more_threads_later),
+        cmocka_unit_test(test_fork),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
