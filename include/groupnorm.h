@@ -39,7 +39,7 @@
  *
  *              for every finite input                   where rounding errors are independent
  *     mean     u (|mean| + 16 s)                        u (|mean| + s)
- *     rstd     u 32 rstd                                u 2 rstd
+ *     rstd     u 32 rstd                                u 3 rstd
  *     y        u (48|gamma xhat| + 24|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
  *     dx       u 128 rstd (|gamma dy|+P+(1+|xhat|) R)   u 6 rstd (|gamma dy|+P+(1+|xhat|) R)
  *     dgamma   u 64 sum |dy|(1+|xhat|)                  u 4 sum |dy|(1+|xhat|)
@@ -179,7 +179,8 @@ GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation)
  * The most threads that one call may use, 0 to 1024, 1 being the calling thread alone; 0, the
  * default, is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads). A call uses
  * fewer where the tensor is small, and one where it is made inside an OpenMP parallel region or in
- * a process forked from one that loaded the library. The results do not depend on it.
+ * a process forked from one that had loaded the library: OpenMP's threads do not survive a fork, so
+ * a process that forks should load the library before. The results do not depend on it.
  */
 GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
 
@@ -212,7 +213,8 @@ GN_API void gn_plan_destroy(gn_plan *plan);
  * Writes one line of JSON about the plan (shape, types, ISA, work partition, scratch bytes) to
  * buf[0..size-1] as snprintf does: at most size - 1 characters and a terminating zero. Returns the
  * length of the whole line without the zero, or -1 where plan is NULL, or buf is NULL and size is
- * not 0. The keys may grow in number; "version", "dims", "groups", "layout", "isa" stay.
+ * not 0. These keys stay, others may come and go: "version" (text), "dims" (array), "groups"
+ * (number), "layout" ("channels_first", "channels_last"), "isa" (a name as in GN_ISA).
  */
 GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
 

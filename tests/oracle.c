@@ -200,7 +200,7 @@ static struct exact exact_at(const struct oracle *o, enum oracle_output output, 
     }
     case ORACLE_RSTD: {
         const long double rstd = o->groups[i].rstd;
-        return (struct exact){rstd, {32 * rstd, 2 * rstd}};
+        return (struct exact){rstd, {32 * rstd, 3 * rstd}};
     }
     case ORACLE_DGAMMA: {
         const struct channel *channel = &o->channels[i];

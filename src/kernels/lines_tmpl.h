@@ -14,12 +14,12 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
+/* Beyond the last channel there are zeros, which always fit. */
 INLINE vec_f64 FN(parameter)(const float *p, int64_t c, int64_t channels, double otherwise)
 {
     if (!p)
         return splat_f64(otherwise);
-    return c + WIDTH_f64 <= channels ? load_f64(p + c)
-                                     : load_part_f64(p + c, channels - c, otherwise);
+    return c + WIDTH_f64 <= channels ? load_f64(p + c) : load_part_f64(p + c, channels - c, 0);
 }
 
 /* Exactly n values at the end: what follows may be another thread's. */
