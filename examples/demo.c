@@ -15,14 +15,10 @@
 #include "layers.h"
 #include "oracle.h"
 
-enum {
-    GROUPS = 32
-};
+enum { GROUPS = 32 };
 
 static const double SECONDS_PER_LAYER = 0.15;
-enum {
-    MOST_ROUNDS = 200
-};
+enum { MOST_ROUNDS = 200 };
 
 /* One layer's tensors and parameters. */
 struct arena {

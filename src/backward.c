@@ -35,11 +35,6 @@ static int64_t block_steps(const struct gn_job *job, int64_t item)
     return left < plan->block_samples ? left : plan->block_samples;
 }
 
-static double channel_gamma(const struct gn_backward_call *call, int64_t channel)
-{
-    return call->gamma ? (double)call->gamma[channel] : 1.0;
-}
-
 static bool is_normal_or_zero(double rstd)
 {
     return rstd == 0 || (rstd >= FLT_MIN && rstd <= FLT_MAX);
@@ -83,17 +78,22 @@ struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t fir
                             .offset = group->offset};
 }
 
-/* dgamma and dbeta summed over a block of samples: two arrays of C for each block. */
-static void add_parameter_sums(const struct gn_job *job, int64_t item, int64_t step,
-                               int64_t channel, double dgamma, double dbeta)
+/*
+ * Adds a group's part of dgamma and dbeta to the sums over the item's block of samples, which are
+ * two arrays of C for each block; the block's first step sets them.
+ */
+static void add_parameters(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
+                           const struct gn_sums *sums, const struct gn_group *group)
 {
-    if (!job->left)
-        return;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    double *sums = (double *)job->left + item_block(plan, item) * 2 * plan->C;
-    sums[channel] = (step ? sums[channel] : 0.0) + dgamma;
-    sums[plan->C + channel] = (step ? sums[plan->C + channel] : 0.0) + dbeta;
+    double *dgamma = (double *)job->left + item_block(plan, item) * 2 * plan->C + g * plan->D;
+    double *dbeta = dgamma + plan->C;
+    for (int64_t c = 0; c < plan->D; c++) {
+        double B = sums[c].dyx - group->delta * sums[c].dy;
+        dgamma[c] = (step ? dgamma[c] : 0) + B * group->rstd;
+        dbeta[c] = (step ? dbeta[c] : 0) + sums[c].dy;
+    }
 }
 
 static void collect_parameters(const struct gn_job *job, int64_t first, int64_t last)
@@ -119,17 +119,18 @@ void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    double m = (double)(plan->D * plan->S);
+    const float *gamma = call->gamma ? call->gamma + g * plan->D : NULL;
+    double inverse = 1.0 / (double)(plan->D * plan->S);
     double P = 0, R = 0;
     for (int64_t c = 0; c < plan->D; c++) {
-        int64_t channel = g * plan->D + c;
-        double B = sums[c].dyx - group->delta * sums[c].dy;
-        P += channel_gamma(call, channel) * sums[c].dy;
-        R += channel_gamma(call, channel) * B;
-        add_parameter_sums(job, item, step, channel, B * group->rstd, sums[c].dy);
+        double weight = gamma ? (double)gamma[c] : 1;
+        P += weight * sums[c].dy;
+        R += weight * (sums[c].dyx - group->delta * sums[c].dy);
     }
-    group->slope = -(group->rstd * group->rstd * group->rstd) * (R / m);
-    group->offset = -group->rstd * (P / m) - group->slope * group->delta;
+    group->slope = -(group->rstd * group->rstd * group->rstd) * (R * inverse);
+    group->offset = -group->rstd * (P * inverse) - group->slope * group->delta;
+    if (job->left)
+        add_parameters(job, item, step, g, sums, group);
 }
 
 static struct gn_job backward_job(const gn_plan *plan)

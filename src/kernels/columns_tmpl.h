@@ -31,25 +31,26 @@ INLINE struct column_work split_work(double *work, int64_t channels)
 static void channel_moments(const struct gn_columns *in, int64_t first, int64_t pixels,
                             double floor, const struct column_work *w)
 {
-    double n = (double)pixels;
+    double inverse = 1.0 / (double)pixels;
     column_sums_f32(in, first, pixels, w->f32[0], w->f32[1], w->f32[2]);
     /* sums_hold of rows_tmpl.h for a vector of channels: all ones where it is true. */
     mask_f64 all = splat_f64(0) == splat_f64(0);
     for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
         vec_f64 s = load_f64(w->f32[1] + c), q = load_f64(w->f32[2] + c);
-        vec_f64 correction = s * s / n, m2 = q - correction;
+        vec_f64 correction = s * s * inverse, m2 = q - correction;
         all &= (q <= splat_f64(FLT_MAX)) & (q >= splat_f64(floor)) & (correction <= m2);
-        put_f64(w->mean + c, load_f64(w->f32[0] + c) + s / n);
+        put_f64(w->mean + c, load_f64(w->f32[0] + c) + s * inverse);
         put_f64(w->m2 + c, m2);
     }
     if (all_true(all))
         return;
     column_sums_f64(in, first, pixels, w->f64[0], w->f64[1], w->f64[2]);
     for (int64_t c = 0; c < in->channels; c++) {
-        if (sums_hold(w->f32[1][c], w->f32[2][c], n, floor))
+        double narrow_s = w->f32[1][c];
+        if (sums_hold(w->f32[2][c], narrow_s * narrow_s * inverse, floor))
             continue;
-        double s = w->f64[1][c], m2 = w->f64[2][c] - s * s / n;
-        w->mean[c] = w->f64[0][c] + s / n;
+        double s = w->f64[1][c], m2 = w->f64[2][c] - s * s * inverse;
+        w->mean[c] = w->f64[0][c] + s * inverse;
         w->m2[c] = m2 < 0 ? 0 : m2;
     }
 }

@@ -58,7 +58,7 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *
 }
 
 /* S and Q of a chunk of a row, added up in segments, which keeps rounding errors low. */
-static void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
+INLINE void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
 {
     const int64_t segment = SEGMENT * LANES;
     VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};

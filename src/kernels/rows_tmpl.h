@@ -5,35 +5,43 @@
  * Whether float sums of a chunk can be trusted: they did not overflow, squares that matter did not
  * underflow, and the shift was near the mean, so that S^2/n took away at most half of Q.
  */
-INLINE bool sums_hold(double s, double q, double n, double floor)
+INLINE bool sums_hold(double q, double correction, double floor)
 {
-    double correction = s * s / n;
     return q <= (double)FLT_MAX && q >= floor && correction <= q - correction;
 }
 
-static struct gn_moments chunk_moments(const float *x, int64_t n, double floor)
+COLD void wide_sums(const float *x, int64_t n, double *k, double *s, double *q)
 {
+    *k = row_shift_f64(x, n);
+    row_sums_f64(x, n, *k, s, q);
+}
+
+INLINE struct gn_moments chunk_moments(const float *x, int64_t n, double floor)
+{
+    double inverse = 1.0 / (double)n;
     double k, s, q;
     if (n >= SMALL) {
         float shift = row_shift_f32(x, n);
         row_sums_f32(x, n, shift, &s, &q);
         k = (double)shift;
     }
-    if (n < SMALL || !sums_hold(s, q, (double)n, floor)) {
-        k = row_shift_f64(x, n);
-        row_sums_f64(x, n, k, &s, &q);
-    }
-    double m2 = q - s * s / (double)n;
-    return (struct gn_moments){(double)n, k + s / (double)n, m2 < 0 ? 0 : m2};
+    if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
+        wide_sums(x, n, &k, &s, &q);
+    double m2 = q - s * s * inverse;
+    return (struct gn_moments){(double)n, k + s * inverse, m2 < 0 ? 0 : m2};
 }
 
 static void moments_rows(const float *x, int64_t n, double floor, struct gn_moments *out)
 {
-    *out = chunk_moments(x, n < CHUNK ? n : CHUNK, floor);
-    for (int64_t i = CHUNK; i < n; i += CHUNK) {
-        struct gn_moments more = chunk_moments(x + i, n - i < CHUNK ? n - i : CHUNK, floor);
-        gn_merge_moments(out, &more);
+    struct gn_moments all = {0, 0, 0};
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        struct gn_moments chunk = chunk_moments(x + i, n - i < CHUNK ? n - i : CHUNK, floor);
+        if (i == 0)
+            all = chunk;
+        else
+            gn_merge_moments(&all, &chunk);
     }
+    *out = all;
 }
 
 /*
@@ -44,6 +52,12 @@ INLINE bool gradient_holds(double a, double b)
 {
     bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
     return finite && (fabs(b) >= 0x1p-100 || (a == 0 && b == 0));
+}
+
+COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
+                        double *b)
+{
+    row_gradient_f64(dy, x, n, mean, a, b);
 }
 
 static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *sums)
@@ -57,7 +71,7 @@ static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *su
             double a, b;
             row_gradient_f32(dy + i, x + i, n, mean, &a, &b);
             if (!gradient_holds(a, b))
-                row_gradient_f64(dy + i, x + i, n, mean, &a, &b);
+                wide_gradient(dy + i, x + i, n, mean, &a, &b);
             a_all += a;
             b_all += b;
         }

@@ -37,7 +37,7 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
 }
 
 /* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
-static void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean,
+INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean,
                              double *a_sum, double *b_sum)
 {
     const int64_t segment = SEGMENT * LANES;
