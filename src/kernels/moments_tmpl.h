@@ -8,27 +8,28 @@
  * and f64. See reals.h.
  */
 
-/* The shift, k, of sixteen values that are spread over the chunk, so that a trend does not deceive.
- *
- * Where k is small beside the values, it is rounded to the multiples of an ulp of theirs. Else its
- * low bits would be rounded away from every x - k in the same direction, and end up in the mean.
+/*
+ * The shift, k, is the mean of sixteen values that are spread over the chunk, so that a trend does
+ * not deceive. Where they have both signs, it is rounded to the multiples of an ulp of 8 times
+ * their mean size: else its low bits would be rounded away from every x - k in the same direction,
+ * and end up in the mean.
  */
 static inline REAL FN(row_shift)(const float *x, int64_t n)
 {
     if (n < 16)
         return x[0];
-    REAL sum[16], size[16];
-    for (int i = 0; i < 16; i++) {
-        sum[i] = x[i * (n / 16)];
-        size[i] = sum[i] < 0 ? -sum[i] : sum[i];
-    }
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) {
-            sum[i] += sum[i + half];
-            size[i] = size[i] > size[i + half] ? size[i] : size[i + half];
-        }
-    REAL k = sum[0] / 16, grid = size[0] * 6;
-    return (k < 0 ? -k : k) * 2 < size[0] ? (k + grid) - grid : k;
+    typedef REAL four __attribute__((vector_size(4 * sizeof(REAL))));
+    int64_t i = n / 16;
+    four a = {x[0], x[i], x[2 * i], x[3 * i]};
+    four b = {x[4 * i], x[5 * i], x[6 * i], x[7 * i]};
+    four c = {x[8 * i], x[9 * i], x[10 * i], x[11 * i]};
+    four d = {x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
+    four sum = (a + b) + (c + d);
+    four size = (ABS_OF(a) + ABS_OF(b)) + (ABS_OF(c) + ABS_OF(d));
+    REAL k = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
+    REAL mean_size = ((size[0] + size[2]) + (size[1] + size[3])) / 16;
+    REAL grid = mean_size * 12;
+    return (k < 0 ? -k : k) < mean_size ? (k + grid) - grid : k;
 }
 
 /* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to s and q. */
@@ -104,33 +105,43 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-/* The shift, as row_shift, of `count` pixels, a power of two up to 16, `step` elements apart. */
+/* Sums of x and |x| of 4 pixels, `step` elements apart. */
+INLINE VEC FN(add_pixels)(const float *x, int64_t step, int64_t part, VEC *size)
+{
+    VEC t[4];
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+    *size = (ABS(t[0]) + ABS(t[1])) + (ABS(t[2]) + ABS(t[3]));
+    return (t[0] + t[1]) + (t[2] + t[3]);
+}
+
+/* The same shift of 16, 4 or 1 pixels. */
 INLINE VEC FN(column_shift)(const float *x, int64_t step, int count, int64_t part)
 {
-    VEC sum[16], size = SPLAT(0);
-    for (int i = 0; i < count; i++) {
-        sum[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
-        size = MAX(size, ABS(sum[i]));
-    }
-    for (int half = count / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            sum[i] += sum[i + half];
-    VEC k = sum[0] / (REAL)count, grid = size * 6;
-    return SELECT(ABS(k) * 2 < size, (k + grid) - grid, k);
+    VEC s[4], a[4];
+    if (count == 1)
+        return part ? LOAD_PART(x, part, 0) : LOAD(x);
+    UNROLL
+    for (int i = 0; i < count / 4; i++)
+        s[i] = FN(add_pixels)(x + 4 * i * step, step, part, &a[i]);
+    VEC sum = count == 4 ? s[0] : (s[0] + s[1]) + (s[2] + s[3]);
+    VEC size = count == 4 ? a[0] : (a[0] + a[1]) + (a[2] + a[3]);
+    VEC k = sum / (REAL)count, mean_size = size / (REAL)count;
+    VEC grid = mean_size * 12;
+    return SELECT(ABS(k) < mean_size, (k + grid) - grid, k);
 }
 
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,
                             REAL *s, REAL *q)
 {
     const float *x = in->x + first * in->stride;
-    int samples = 16;
-    while (samples > pixels)
-        samples /= 2;
-    int64_t step = pixels / samples * in->stride;
+    int64_t step = pixels / 16 * in->stride, short_step = pixels / 4 * in->stride;
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        PUT(shift + c, samples == 16 ? FN(column_shift)(x + c, step, 16, part)
-                                     : FN(column_shift)(x + c, step, samples, part));
+        PUT(shift + c, pixels >= 16  ? FN(column_shift)(x + c, step, 16, part)
+                       : pixels >= 4 ? FN(column_shift)(x + c, short_step, 4, part)
+                                     : FN(column_shift)(x + c, 0, 1, part));
         PUT(s + c, SPLAT(0));
         PUT(q + c, SPLAT(0));
     }

@@ -19,7 +19,7 @@
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)
 #define ABS PASTE(abs, R)
-#define MAX PASTE(max, R)
+#define ABS_OF PASTE(ABS_OF, R)
 #define SELECT PASTE(select, R)
 #define ROUND PASTE(round, R)
 

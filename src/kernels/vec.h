@@ -4,6 +4,8 @@
  *
  *   VEC_BYTES        width of the machine's vectors: 16, 32 or 64
  *   VEC_PART         optional: load_part_f32 and store_part_f32 are given by the includer
+ *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
+ *   WIDEN_FOUR       optional: four floats to a quad
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
@@ -13,7 +15,7 @@
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
- *   abs_R, max_R, select_R    lane by lane
+ *   abs_R, select_R    lane by lane
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
  * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
@@ -59,6 +61,11 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
+#ifndef WIDEN
+#define WIDEN(half) __builtin_convertvector(half, vec_f64)
+#define NARROW(v) __builtin_convertvector(v, mem_half)
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 /* For what the values seldom demand: out of the way of what they mostly do. */
 #define COLD static __attribute__((noinline, cold))
@@ -101,15 +108,9 @@ INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
     return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
 }
 
-INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b)
-{
-    return select_f32(a > b, a, b);
-}
-
-INLINE vec_f64 max_f64(vec_f64 a, vec_f64 b)
-{
-    return select_f64(a > b, a, b);
-}
+/* The sizes of vectors of other widths, by their sign bits. */
+#define ABS_OF_f32(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT32_MAX))
+#define ABS_OF_f64(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT64_MAX))
 
 /* Which are 0 or a normal float. */
 INLINE mask_f64 fits_float(vec_f64 a)
@@ -125,7 +126,7 @@ INLINE vec_f32 load_f32(const float *p)
 
 INLINE vec_f64 load_f64(const float *p)
 {
-    return __builtin_convertvector(*(const mem_half *)p, vec_f64);
+    return WIDEN(*(const mem_half *)p);
 }
 
 INLINE void store_f32(float *p, vec_f32 v)
@@ -135,7 +136,7 @@ INLINE void store_f32(float *p, vec_f32 v)
 
 INLINE void store_f64(float *p, vec_f64 v)
 {
-    *(mem_half *)p = __builtin_convertvector(v, mem_half);
+    *(mem_half *)p = NARROW(v);
 }
 
 INLINE vec_f32 get_f32(const float *p)
@@ -217,25 +218,35 @@ typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 #define FOLD(v, i) ((v)[i] + (v)[i + 1])
 #endif
 
+typedef double pair __attribute__((vector_size(16)));
+
 /* From 8 lanes on in double. */
 INLINE double sum_f32(const vec_f32 *v)
 {
-    typedef float four __attribute__((vector_size(16)));
 #if VEC_BYTES == 16
+    typedef vec_f32 four;
     four low = FOLD(v, 0), high = FOLD(v, 1);
-#elif VEC_BYTES == 32
+#else
+    typedef float four __attribute__((vector_size(16)));
     vec_f32 all = FOLD(v, 0);
     four low = __builtin_shufflevector(all, all, 0, 1, 2, 3);
     four high = __builtin_shufflevector(all, all, 4, 5, 6, 7);
-#else
-    vec_f32 all = FOLD(v, 0);
-    four low = __builtin_shufflevector(all, all, 0, 1, 2, 3) +
-               __builtin_shufflevector(all, all, 8, 9, 10, 11);
-    four high = __builtin_shufflevector(all, all, 4, 5, 6, 7) +
-                __builtin_shufflevector(all, all, 12, 13, 14, 15);
+#if VEC_BYTES == 64
+    low += __builtin_shufflevector(all, all, 8, 9, 10, 11);
+    high += __builtin_shufflevector(all, all, 12, 13, 14, 15);
 #endif
-    quad t = __builtin_convertvector(low, quad) + __builtin_convertvector(high, quad);
-    return (t[0] + t[2]) + (t[1] + t[3]);
+#endif
+#ifdef WIDEN_FOUR
+    quad t = WIDEN_FOUR(low) + WIDEN_FOUR(high);
+    pair h = __builtin_shufflevector(t, t, 0, 1) + __builtin_shufflevector(t, t, 2, 3);
+#else
+    pair first = __builtin_convertvector(__builtin_shufflevector(low, low, 0, 1), pair) +
+                 __builtin_convertvector(__builtin_shufflevector(high, high, 0, 1), pair);
+    pair second = __builtin_convertvector(__builtin_shufflevector(low, low, 2, 3), pair) +
+                  __builtin_convertvector(__builtin_shufflevector(high, high, 2, 3), pair);
+    pair h = first + second;
+#endif
+    return h[0] + h[1];
 }
 
 INLINE double sum_f64(const vec_f64 *v)
