@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""Plans of the numpy binding, and the library that it loads."""
+
+import ctypes.util
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+import types
+import unittest
+import unittest.mock
+
+import numpy as np
+
+import groupnorm
+from groupnorm import Isa, Layout, Plan
+from reference import CASES, Data, run, same_bits
+
+HEADER = pathlib.Path(__file__).resolve().parents[2] / "include" / "groupnorm.h"
+
+
+class PlanErrorTest(unittest.TestCase):
+    def test_groups_do_not_divide(self):
+        with self.assertRaises(ValueError) as caught:
+            Plan((2, 48, 5), 32)
+        self.assertIsInstance(caught.exception, groupnorm.GroupNormError)
+        self.assertEqual(caught.exception.status, groupnorm.Status.INVALID_ARGUMENT)
+        self.assertIn("32", str(caught.exception))
+        self.assertIn("48", str(caught.exception))
+
+    def test_values_that_the_library_refuses(self):
+        for arguments in (
+            {"shape": ()},
+            {"shape": (2,)},
+            {"shape": (1, 4) + (1,) * 7},
+            {"shape": (-1, 4, 5)},
+            {"shape": (2, 0, 5)},
+            {"shape": (2, 4, -5)},
+            {"shape": (2**31, 4, 2**31)},
+            {"groups": 0},
+            {"groups": -4},
+            {"eps": -1e-5},
+            {"eps": float("nan")},
+            {"eps": float("inf")},
+            {"threads": -1},
+            {"threads": 1025},
+        ):
+            with self.subTest(**arguments):
+                with self.assertRaises(groupnorm.InvalidArgumentError) as caught:
+                    Plan(**{"shape": (2, 4, 5), "groups": 2, **arguments})
+                self.assertEqual(caught.exception.status, 1)
+
+    def test_integers_that_would_be_cut(self):
+        for name, value in (
+            ("shape", (2, 2**64 + 4, 5)),
+            ("shape", (2**63, 4, 5)),
+            ("groups", 2**64 + 2),
+            ("groups", -(2**63) - 1),
+            ("threads", 2**32 + 1),
+        ):
+            with self.subTest(name=name, value=value):
+                with self.assertRaisesRegex(ValueError, f"^{name}.*does not fit"):
+                    Plan(**{"shape": (2, 4, 5), "groups": 2, name: value})
+
+    def test_types(self):
+        for name, value in (
+            ("shape", 5),
+            ("shape", (2, 4.0, 5)),
+            ("groups", 2.0),
+            ("groups", "2"),
+            ("groups", None),
+            ("threads", None),
+            ("eps", None),
+            ("layout", "channels_last"),
+            ("layout", 1),
+            ("isa", Layout.CHANNELS_LAST),
+        ):
+            with self.subTest(name=name, value=value):
+                with self.assertRaises(TypeError):
+                    Plan(**{"shape": (2, 4, 5), "groups": 2, name: value})
+
+    def test_unsupported_instruction_set(self):
+        unsupported = []
+        for isa in Isa:
+            try:
+                Plan((2, 4, 5), 2, isa=isa)
+            except NotImplementedError as error:
+                self.assertIsInstance(error, groupnorm.GroupNormError)
+                self.assertEqual(error.status, groupnorm.Status.UNSUPPORTED)
+                unsupported.append(isa)
+        self.assertNotIn(Isa.AUTO, unsupported)
+        self.assertNotIn(Isa.GENERIC, unsupported)
+        self.assertTrue(unsupported)  # no machine has both AVX and NEON
+
+    def test_environment(self):
+        with unittest.mock.patch.dict(os.environ, GN_ISA="generic"):
+            self.assertEqual(Plan((2, 4, 5), 2).describe()["isa"], "generic")
+        with unittest.mock.patch.dict(os.environ, GN_ISA="abacus"):
+            with self.assertRaisesRegex(groupnorm.InvalidArgumentError, "abacus"):
+                Plan((2, 4, 5), 2)
+
+    def test_exceptions(self):
+        self.assertTrue(issubclass(groupnorm.InvalidArgumentError, ValueError))
+        self.assertTrue(issubclass(groupnorm.UnsupportedError, NotImplementedError))
+        self.assertTrue(issubclass(groupnorm.OutOfMemoryError, MemoryError))
+        error = pickle.loads(pickle.dumps(groupnorm.OutOfMemoryError(3, "out of memory: x")))
+        self.assertEqual((error.status, str(error)), (3, "out of memory: x"))
+
+
+class PlanTest(unittest.TestCase):
+    def test_properties(self):
+        plan = Plan([2, 4, 3, 5], 2, layout=Layout.CHANNELS_LAST, eps=1e-3)
+        self.assertEqual(plan.shape, (2, 4, 3, 5))
+        self.assertEqual(plan.array_shape, (2, 3, 5, 4))
+        self.assertEqual(plan.param_shape, (4,))
+        self.assertEqual(plan.stats_shape, (2, 2))
+        self.assertEqual(plan.groups, 2)
+        self.assertEqual(plan.eps, 1e-3)
+        self.assertIs(plan.layout, Layout.CHANNELS_LAST)
+        self.assertEqual(
+            repr(plan), "Plan((2, 4, 3, 5), groups=2, layout=Layout.CHANNELS_LAST, eps=0.001)"
+        )
+        self.assertEqual(Plan((2, 64)).groups, 32)
+        self.assertEqual(Plan(np.array([2, 64]), np.int16(4)).shape, (2, 64))
+
+    def test_describe(self):
+        for shape, groups in CASES:
+            description = Plan(shape, groups).describe()
+            self.assertEqual(description["version"], groupnorm.version_string())
+            self.assertEqual(tuple(description["dims"]), shape)
+            self.assertEqual(description["groups"], groups)
+            self.assertIn("layout", description)
+            self.assertIn("isa", description)
+
+    def test_destroyed_with_the_last_reference(self):
+        destroyed = []
+        library = types.SimpleNamespace(gn_plan_destroy=destroyed.append)
+        with unittest.mock.patch("groupnorm._library", library):
+            handle = groupnorm._Handle(42)
+        in_use = handle
+        del handle
+        self.assertEqual(destroyed, [])
+        del in_use
+        self.assertEqual(destroyed, [42])
+
+    def test_function(self):
+        for shape, groups in CASES:
+            for layout in Layout:
+                data = Data(shape, layout)
+                y = groupnorm.group_norm(data.x, groups, data.gamma, data.beta, 1e-3, layout)
+                plan = Plan(shape, groups, layout=layout, eps=1e-3)
+                self.assertTrue(same_bits(y, plan.forward(data.x, data.gamma, data.beta)))
+
+    def test_function_errors(self):
+        x = np.zeros((2, 4, 5), np.float32)
+        with self.assertRaises(TypeError):
+            groupnorm.group_norm(x.tolist(), 2)
+        with self.assertRaises(TypeError):
+            groupnorm.group_norm(x.astype(np.float64), 2)
+        with self.assertRaises(TypeError):
+            groupnorm.group_norm(x, 2, layout="channels_last")
+        with self.assertRaises(ValueError):
+            groupnorm.group_norm(x[0, 0], 2)
+        with self.assertRaises(ValueError):
+            groupnorm.group_norm(x.T, 2)
+        with self.assertRaises(ValueError):
+            groupnorm.group_norm(x, 3)
+
+
+class LibraryTest(unittest.TestCase):
+    def import_with(self, path):
+        """The last line that Python prints when it uses the library at `path`."""
+        result = subprocess.run(
+            [sys.executable, "-c", "import groupnorm; print(groupnorm.version())"],
+            env={**os.environ, "GN_LIBRARY": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        return result.stdout.strip().splitlines()[-1]
+
+    def test_version(self):
+        self.assertEqual(".".join(map(str, groupnorm.version())), groupnorm.version_string())
+
+    def test_no_such_file(self):
+        self.assertRegex(
+            self.import_with("/no/such/library.so"),
+            "^ImportError: cannot load libgroupnorm from GN_LIBRARY=/no/such/library.so",
+        )
+
+    def test_another_library(self):
+        path = ctypes.util.find_library("c")
+        self.assertRegex(
+            self.import_with(path), f"^ImportError: {re.escape(path)} has no function gn_"
+        )
+
+    @unittest.skipUnless(HEADER.exists(), f"{HEADER} is not there")
+    def test_header(self):
+        text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+        functions = re.findall(r"GN_API\s+([\w\s*]*?)(gn_\w+)\(([^)]*)\)", text)
+        declared = {
+            name: (result.strip(), 0 if arguments == "void" else arguments.count(",") + 1)
+            for result, name, arguments in functions
+        }
+        results = {
+            "gn_status": groupnorm._Status, "int": ctypes.c_int, "void": None,
+            "const char *": ctypes.c_char_p,
+        }
+        self.assertEqual(
+            {name: (results[result], count) for name, (result, count) in declared.items()},
+            {name: (result, len(arguments))
+             for name, (result, arguments) in groupnorm._PROTOTYPES.items()},
+        )
+        enums = {
+            name: {key: int(value) for key, value in re.findall(r"(GN_\w+) = (\d+)", body)}
+            for body, name in re.findall(r"typedef enum \w+ \{(.*?)\} (\w+);", text, re.DOTALL)
+        }
+        for name, kind, prefix in (("gn_status", groupnorm.Status, "GN_"),
+                                   ("gn_layout", Layout, "GN_"), ("gn_isa", Isa, "GN_ISA_")):
+            self.assertEqual(enums[name], {prefix + member.name: member for member in kind})
+
+
+if __name__ == "__main__":
+    unittest.main()
