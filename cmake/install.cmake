@@ -11,7 +11,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/groupnorm)
 install(EXPORT groupnormTargets NAMESPACE groupnorm:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/groupnormConfig.cmake.in groupnormConfig.cmake
   INSTALL_DESTINATION ${package_dir})
-write_basic_package_version_file(groupnormConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(groupnormConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/groupnormConfig.cmake
   ${PROJECT_BINARY_DIR}/groupnormConfigVersion.cmake DESTINATION ${package_dir})
 
@@ -34,6 +34,9 @@ endif()
 configure_file(gn.pc.in gn.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/gn.pc DESTINATION ${pc_dir})
 
+if(NOT PROJECT_IS_TOP_LEVEL)
+  return()
+endif()
 set(CPACK_PACKAGE_NAME libgroupnorm)
 set(CPACK_PACKAGE_VENDOR "The libgroupnorm authors")
 set(CPACK_PACKAGE_CONTACT "The libgroupnorm authors <libgroupnorm@invalid>")

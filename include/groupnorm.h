@@ -24,7 +24,7 @@
  * outputs, leaves no handle behind, prints nothing and never aborts; gn_last_error() has a sentence
  * that names the argument and the values. Each function lists the statuses it returns beside GN_OK.
  *
- * Threads. Any function may be called from any thread at any time, with one restriction: a gn_desc
+ * Threads. Any function may be called from any thread at any time, with two restrictions: a gn_desc
  * may be used by one thread at a time, and no handle may be in use when it is destroyed. One
  * gn_plan may execute on many threads at once.
  *
@@ -186,8 +186,8 @@ GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
 
 /*
  * The instruction set of the kernels. GN_UNSUPPORTED: one that this library or this machine lacks.
- * With GN_ISA_AUTO, the environment variable GN_ISA (generic, avx2, avx512, neon) names the highest
- * that a plan takes. The results do not depend on it.
+ * With GN_ISA_AUTO, the environment variable GN_ISA (auto, generic, avx2, avx512, neon) names the
+ * highest that a plan takes. The results do not depend on it.
  */
 GN_API gn_status gn_desc_set_isa(gn_desc *desc, gn_isa isa);
 
@@ -256,9 +256,11 @@ GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamm
  *
  *   dy      in   tensor
  *   x       in   tensor, as given to gn_forward
- *   mean    in   [N, G], as gn_forward stored it; not NULL. What its rounding to float lost is
- *                found again from x
- *   rstd    in   [N, G], as gn_forward stored it; not NULL
+ *   mean    in   [N, G], as gn_forward stored it; not NULL. Where |mean * rstd| > 1, x is read once
+ *                more to find again what its rounding to float lost; a mean that is further from
+ *                that of x than an ulp is taken as it is
+ *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found again
+ *                from x
  *   gamma   in   [C]; NULL: ones
  *   beta    in   [C]; not read where there is no activation; may be NULL
  *   dx      out  tensor; may be dy or x; NULL: not computed

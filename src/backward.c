@@ -7,8 +7,8 @@
  *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
  *
  * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
- * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A. So is an
- * rstd that was not stored as a normal float.
+ * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A; a stored
+ * mean that is not that of x is taken as it is. An rstd that is no normal float is found again too.
  */
 #include "backward.h"
 
@@ -50,18 +50,18 @@ bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group)
     return !isnan(rstd) && (fabs(mean * rstd) > 1.0 || !is_normal_or_zero(rstd));
 }
 
-struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t group,
-                               const struct gn_moments *moments, int64_t stride)
+struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t n, int64_t g,
+                               const struct gn_moments *moments)
 {
-    struct gn_group found = {.mean = (double)call->mean[group], .rstd = (double)call->rstd[group]};
-    if (!gn_rounding_matters(call, group))
+    int64_t index = n * call->plan->G + g;
+    struct gn_group found = {.mean = (double)call->mean[index], .rstd = (double)call->rstd[index]};
+    if (!gn_rounding_matters(call, index))
         return found;
-    struct gn_moments all = moments[0];
-    for (int64_t tile = 1; tile < call->plan->tiles; tile++)
-        gn_merge_moments(&all, &moments[tile * stride]);
+    struct gn_moments all = gn_plan_merge(call->plan, moments, g);
     double mean, rstd;
     gn_finish_moments(&all, call->plan->desc.epsilon, &mean, &rstd);
-    found.delta = mean - found.mean;
+    if (fabs(mean - found.mean) <= fmax(FLT_EPSILON * fabs(found.mean), FLT_TRUE_MIN))
+        found.delta = mean - found.mean;
     if (!is_normal_or_zero(found.rstd))
         found.rstd = rstd;
     return found;
@@ -83,16 +83,17 @@ struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t fir
  * two arrays of C for each block; the block's first step sets them.
  */
 static void add_parameters(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                           const struct gn_sums *sums, const struct gn_group *group)
+                           const double *dy, const double *dyx, int64_t stride,
+                           const struct gn_group *group)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     double *dgamma = (double *)job->left + item_block(plan, item) * 2 * plan->C + g * plan->D;
     double *dbeta = dgamma + plan->C;
     for (int64_t c = 0; c < plan->D; c++) {
-        double B = sums[c].dyx - group->delta * sums[c].dy;
+        double A = dy[c * stride], B = dyx[c * stride] - group->delta * A;
         dgamma[c] = (step ? dgamma[c] : 0) + B * group->rstd;
-        dbeta[c] = (step ? dbeta[c] : 0) + sums[c].dy;
+        dbeta[c] = (step ? dbeta[c] : 0) + A;
     }
 }
 
@@ -115,7 +116,7 @@ static void collect_parameters(const struct gn_job *job, int64_t first, int64_t 
 }
 
 void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                     const struct gn_sums *sums, struct gn_group *group)
+                     const double *dy, const double *dyx, int64_t stride, struct gn_group *group)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
@@ -123,14 +124,14 @@ void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64
     double inverse = 1.0 / (double)(plan->D * plan->S);
     double P = 0, R = 0;
     for (int64_t c = 0; c < plan->D; c++) {
-        double weight = gamma ? (double)gamma[c] : 1;
-        P += weight * sums[c].dy;
-        R += weight * (sums[c].dyx - group->delta * sums[c].dy);
+        double weight = gamma ? (double)gamma[c] : 1, A = dy[c * stride];
+        P += weight * A;
+        R += weight * (dyx[c * stride] - group->delta * A);
     }
-    group->slope = -(group->rstd * group->rstd * group->rstd) * (R * inverse);
+    group->slope = -(R * inverse * group->rstd) * group->rstd * group->rstd;
     group->offset = -group->rstd * (P * inverse) - group->slope * group->delta;
     if (job->left)
-        add_parameters(job, item, step, g, sums, group);
+        add_parameters(job, item, step, g, dy, dyx, stride, group);
 }
 
 static struct gn_job backward_job(const gn_plan *plan)

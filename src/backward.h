@@ -38,18 +38,19 @@ struct gn_group {
 };
 
 /*
- * The group's statistics, slope and offset yet unset, from what is stored and, where rounding
- * matters, from the moments of the group's tiles, `stride` apart.
+ * The statistics of group (n, g), slope and offset yet unset, from what is stored and, where
+ * rounding matters, from the moments of the tiles, as for gn_plan_merge.
  */
-struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t group,
-                               const struct gn_moments *moments, int64_t stride);
+struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t n, int64_t g,
+                               const struct gn_moments *moments);
 
 /*
- * Sets slope and offset of group g of an item's step from the sums of each channel, sums[0..D-1]
- * about the stored mean; adds to the sums of dgamma and dbeta on the way.
+ * Sets slope and offset of group g of an item's step from the sums about the stored mean: dy[i *
+ * stride] and dyx[i * stride] are those of the group's channel i. Adds to the sums of dgamma and
+ * dbeta on the way.
  */
 void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                     const struct gn_sums *sums, struct gn_group *group);
+                     const double *dy, const double *dyx, int64_t stride, struct gn_group *group);
 
 /* What the kernels need to know of channels first..first + channels - 1 of a group. */
 struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,

@@ -56,9 +56,9 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
         slot->sums[c] = all;
     }
     int64_t g = item % plan->G;
-    int64_t group = gn_backward_sample(plan, item, step) * plan->G + g;
-    slot->group = gn_start_group(call, group, rows_moments(plan, slot), 1);
-    gn_finish_group(job, item, step, g, slot->sums, &slot->group);
+    int64_t n = gn_backward_sample(plan, item, step);
+    slot->group = gn_start_group(call, n, g, rows_moments(plan, slot));
+    gn_finish_group(job, item, step, g, &slot->sums[0].dy, &slot->sums[0].dyx, 2, &slot->group);
 }
 
 static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
@@ -101,7 +101,7 @@ void gn_backward_rows(const gn_plan *plan, struct gn_job *job)
     job->reduce = reduce_rows;
     job->finish = finish_rows;
     job->apply = apply_rows;
-    job->slot_bytes = gn_round_up((int64_t)sizeof(struct rows_slot) +
-                                  all_sums(plan) * (int64_t)sizeof(struct gn_sums) +
-                                  plan->tiles * (int64_t)sizeof(struct gn_moments));
+    job->slot_bytes =
+        gn_round_up((int64_t)sizeof(struct rows_slot) +
+                    all_sums(plan) * (int64_t)sizeof(struct gn_sums) + gn_plan_moments_bytes(plan));
 }

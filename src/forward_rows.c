@@ -33,9 +33,7 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
         return;
     const struct gn_forward_call *call = job->call;
     struct rows_slot *slot = slot_memory;
-    struct gn_moments all = slot->moments[0];
-    for (int64_t tile = 1; tile < job->tiles; tile++)
-        gn_merge_moments(&all, &slot->moments[tile]);
+    struct gn_moments all = gn_plan_merge(call->plan, slot->moments, 0);
     gn_finish_moments(&all, call->plan->desc.epsilon, &slot->mean, &slot->rstd);
     gn_forward_store(call, item, slot->mean, slot->rstd);
 }

@@ -11,6 +11,7 @@ static const struct {
     const char *name;
     const struct gn_kernels *kernels;
 } variants[] = {
+    {GN_ISA_AUTO, "auto", NULL},
     {GN_ISA_GENERIC, "generic", &gn_kernels_generic},
     {GN_ISA_NEON, "neon", NULL},
 #ifdef GN_HAVE_AVX2

@@ -10,12 +10,13 @@
 #include "isa.h"
 
 enum {
-    ROW_TILE = 8192,       /* elements: four chunks */
-    ROW_TILE_UNIT = 2048,  /* elements: one chunk */
-    MAX_ROW_TILES = 4096,  /* of a group, about: bounds the scratch */
-    COLUMN_TILE = 65536,   /* elements: together with dy, inside an L2 cache */
-    COLUMN_TILE_UNIT = 64, /* pixels: one chunk */
-    MAX_COLUMN_TILES = 64, /* of a sample */
+    ROW_TILE = 8192,          /* elements: four chunks */
+    ROW_TILE_UNIT = 2048,     /* elements: one chunk */
+    MAX_ROW_TILES = 4096,     /* of a group, about: bounds the scratch */
+    COLUMN_TILE = 65536,      /* elements: together with dy, inside an L2 cache */
+    COLUMN_TILE_UNIT = 64,    /* pixels: one chunk */
+    COLUMN_TILE_WIDTH = 8192, /* channels, at most: bounds a thread's work area */
+    MAX_COLUMN_TILES = 64,    /* of a sample */
     MAX_SAMPLE_BLOCKS = 64
 };
 
@@ -55,11 +56,22 @@ static void partition_rows(gn_plan *plan)
 
 static void partition_columns(gn_plan *plan)
 {
-    int64_t unit = COLUMN_TILE_UNIT;
-    int64_t pixels = max(ceil_div(COLUMN_TILE, plan->C), ceil_div(plan->S, MAX_COLUMN_TILES));
+    int64_t unit = COLUMN_TILE_UNIT, channel_tiles = 1;
     plan->tile_channels = plan->C;
+    plan->pieces = 1;
+    if (plan->D > COLUMN_TILE_WIDTH) {
+        plan->tile_channels = COLUMN_TILE_WIDTH;
+        plan->pieces = ceil_div(plan->D, COLUMN_TILE_WIDTH);
+        channel_tiles = plan->G * plan->pieces;
+    } else if (plan->C > COLUMN_TILE_WIDTH) {
+        plan->tile_channels = COLUMN_TILE_WIDTH / plan->D * plan->D;
+        channel_tiles = ceil_div(plan->C, plan->tile_channels);
+    }
+    int64_t pixels =
+        max(ceil_div(COLUMN_TILE, plan->tile_channels), ceil_div(plan->S, MAX_COLUMN_TILES));
     plan->tile_length = ceil_div(pixels, unit) * unit;
-    plan->tiles = ceil_div(plan->S, plan->tile_length);
+    plan->pixel_tiles = ceil_div(plan->S, plan->tile_length);
+    plan->tiles = plan->pixel_tiles * channel_tiles;
 }
 
 static void set_shape(gn_plan *plan)
@@ -114,9 +126,54 @@ int64_t gn_plan_sums_per_channel(const gn_plan *plan)
 
 struct gn_column_tile gn_plan_column_tile(const gn_plan *plan, int64_t n, int64_t tile)
 {
-    int64_t pixel = tile * plan->tile_length;
-    return (struct gn_column_tile){(n * plan->S + pixel) * plan->C,
-                                   min(plan->tile_length, plan->S - pixel)};
+    int64_t channel_tiles = plan->tiles / plan->pixel_tiles;
+    int64_t across = tile % channel_tiles;
+    struct gn_column_tile t = {.pixel_tile = tile / channel_tiles};
+    if (plan->pieces > 1) {
+        int64_t g = across / plan->pieces, offset = across % plan->pieces * plan->tile_channels;
+        t.channel = g * plan->D + offset;
+        t.channels = min(plan->tile_channels, plan->D - offset);
+        t.depth = t.channels;
+        t.moments = across;
+    } else {
+        t.channel = across * plan->tile_channels;
+        t.channels = min(plan->tile_channels, plan->C - t.channel);
+        t.depth = plan->D;
+        t.moments = t.channel / plan->D;
+    }
+    t.moments += t.pixel_tile * plan->G * plan->pieces;
+    int64_t pixel = t.pixel_tile * plan->tile_length;
+    t.pixels = min(plan->tile_length, plan->S - pixel);
+    t.start = (n * plan->S + pixel) * plan->C + t.channel;
+    return t;
+}
+
+int64_t gn_strip_run(const gn_plan *plan, const struct gn_column_tile *t, int64_t c, int64_t n)
+{
+    int64_t in_group = plan->D - (t->channel + c + n) % plan->D;
+    return min(min(in_group, t->channels - c - n), GN_STRIP - n);
+}
+
+int64_t gn_plan_moments_bytes(const gn_plan *plan)
+{
+    int64_t count = plan->columns ? plan->pixel_tiles * plan->G * plan->pieces : plan->tiles;
+    return count * (int64_t)sizeof(struct gn_moments);
+}
+
+struct gn_moments gn_plan_merge(const gn_plan *plan, const struct gn_moments *moments, int64_t g)
+{
+    if (!plan->columns) {
+        struct gn_moments all = moments[0];
+        for (int64_t tile = 1; tile < plan->tiles; tile++)
+            gn_merge_moments(&all, &moments[tile]);
+        return all;
+    }
+    struct gn_moments all = moments[g * plan->pieces];
+    for (int64_t i = 1; i < plan->pixel_tiles * plan->pieces; i++) {
+        int64_t across = g * plan->pieces + i % plan->pieces;
+        gn_merge_moments(&all, &moments[i / plan->pieces * plan->G * plan->pieces + across]);
+    }
+    return all;
 }
 
 static gn_status choose_kernels(gn_plan *plan)
@@ -131,8 +188,8 @@ static gn_status choose_kernels(gn_plan *plan)
         highest = gn_isa_from_name(name);
         if (highest < 0)
             return gn_fail(GN_INVALID_ARGUMENT,
-                           "GN_ISA = \"%.32s\" in the environment is not generic, avx2, avx512 or "
-                           "neon",
+                           "GN_ISA = \"%.32s\" in the environment is not auto, generic, avx2, "
+                           "avx512 or neon",
                            name);
     }
     plan->kernels = gn_kernels_best((gn_isa)highest);
@@ -142,6 +199,8 @@ static gn_status choose_kernels(gn_plan *plan)
 /* Gets the scratch that the first call will need, so that it allocates nothing. */
 static gn_status prepare_scratch(gn_plan *plan)
 {
+    if (plan->elements == 0)
+        return GN_OK;
     if (plan->C > MAX_CHANNELS)
         return gn_fail(GN_OUT_OF_MEMORY, "no memory for scratch for %" PRId64 " channels", plan->C);
     int threads = gn_schedule_threads(plan->desc.threads, plan->elements);

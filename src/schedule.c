@@ -32,9 +32,23 @@ int gn_schedule_threads(int wanted, int64_t elements)
     return threads < useful ? threads : (int)useful;
 }
 
+/*
+ * The items that threads do alone; what is left over, all do together. Items of a single tile
+ * cannot be shared. The number follows from the threads that scratch was taken for, also where
+ * OpenMP then gives fewer.
+ */
+static int64_t items_alone(const struct gn_job *job, int64_t threads)
+{
+    if (job->tiles == 1 || job->items / threads >= ENOUGH_ITEMS)
+        return job->items;
+    return job->items - job->items % threads;
+}
+
+/* One slot is shared; threads that do items alone have one each. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
 {
-    return threads * (job->slot_bytes + job->work_bytes) + job->slot_bytes + job->left_bytes;
+    int64_t slots = 1 + (items_alone(job, threads) ? threads : 0);
+    return slots * job->slot_bytes + threads * job->work_bytes + job->left_bytes;
 }
 
 /* The place of one thread in its team. */
@@ -84,15 +98,13 @@ static void work_together(const struct gn_job *job, const struct seat *seat, int
     }
 }
 
-static void work(const struct gn_job *job, char *shared, int thread, int threads)
+static void work(const struct gn_job *job, int64_t alone, char *scratch, int thread, int threads)
 {
-    struct seat seat = {.thread = thread, .threads = threads};
-    seat.shared = shared;
-    seat.slot = seat.shared + job->slot_bytes + thread * (job->slot_bytes + job->work_bytes);
-    seat.work = seat.slot + job->slot_bytes;
+    struct seat seat = {.thread = thread, .threads = threads, .shared = scratch};
+    seat.work = seat.shared + job->slot_bytes + thread * job->work_bytes;
+    seat.slot =
+        seat.shared + job->slot_bytes + threads * job->work_bytes + thread * job->slot_bytes;
 
-    int64_t left = job->tiles > 1 && job->items / threads < ENOUGH_ITEMS ? job->items % threads : 0;
-    int64_t alone = job->items - left;
     for (int64_t i = part(thread, threads, alone); i < part(thread + 1, threads, alone); i++)
         work_alone(job, &seat, i);
     for (int64_t i = alone; i < job->items; i++)
@@ -112,9 +124,10 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
     char *shared = scratch + job->left_bytes;
     /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
     if (threads == 1) {
-        work(job, shared, 0, 1);
+        work(job, job->items, shared, 0, 1);
         return;
     }
+    int64_t alone = items_alone(job, threads);
 #pragma omp parallel num_threads(threads)
-    work(job, shared, omp_get_thread_num(), omp_get_num_threads());
+    work(job, alone, shared, omp_get_thread_num(), omp_get_num_threads());
 }

@@ -32,7 +32,7 @@ struct gn_job {
     /* After all items: gathers what they left, first..last - 1 of `collects`. */
     void (*collect)(const struct gn_job *job, int64_t first, int64_t last);
 
-    /* Multiples of 64. Each thread has a slot and a work area; one slot more is shared. */
+    /* Multiples of 64: each thread has a work area; see gn_schedule_scratch for slots. */
     int64_t slot_bytes, work_bytes;
     /* What the items leave for collect to gather, a multiple of 64; gn_schedule_run sets left. */
     int64_t left_bytes;

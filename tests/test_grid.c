@@ -100,6 +100,12 @@ static void test_channels(void **state)
     wrong += check_ncs(1, 4099, 3, 1, "D large");
     wrong += check_ncs(2, 2048, 2, 2, "D large");
     wrong += check_ncs(1, 320, 33, 32, "D = 10");
+    if (!quick()) {
+        wrong += check_ncs(1, 20011, 1, 1, "one group of many channels");
+        wrong += check_ncs(2, 20000, 67, 2, "two groups of many channels");
+        wrong += check_ncs(1, 30000, 5, 10000, "many groups of many channels");
+        wrong += check_ncs(2, 8193, 3, 8193, "many groups of one channel");
+    }
     wrong += check_ncs(3, 33, 17, 11, "D = 3");
     wrong += check_ncs(quick() ? 16 : 257, 128, 1, 32, "groups of 4");
     wrong += check_ncs(17, 128, 2, 128, "groups of 2");

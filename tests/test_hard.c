@@ -171,6 +171,39 @@ static void test_infinite_rstd_backward(void **state)
 }
 
 /* Tiny everything and no epsilon: all the products underflow in float, none of the results do. */
+/* Gradients that cancel, vanish, or are mostly 0, beside x that is ordinary or tiny. */
+static void test_gradient_patterns(void **state)
+{
+    static const char *const xs[] = {"normal", "near 1e-30", "0", "two values"};
+    static const float scales[] = {1, 1e-25f, 1e-38f};
+    int wrong = 0;
+    (void)state;
+
+    for (int p = 0; p < pattern_count; p++) {
+        for (int i = 0; i < 4 * 3 * 2; i++) {
+            const int e = 1 + (p + i) % 3;
+            const double eps = i % 4 == 2 || i % 3 ? 1e-5 : 1e-300;
+            const struct shape shape = shape_at(e, i / 12, eps);
+            float *tensors[TENSORS];
+            char label[160];
+            if (quick() && (p + i) % 7)
+                continue;
+            snprintf(label, sizeof(label), "x %s, dy %s by %g", xs[i % 4], patterns[p].name,
+                     (double)scales[i / 4 % 3]);
+            tensors_create(&shape, tensors);
+            tensors_fill(&shape, 3, tensors);
+            pattern_fill(&shape, pattern_named(xs[i % 4])->value, 7, tensors[X]);
+            pattern_fill(&shape, patterns[p].value, 8, tensors[DY]);
+            for (int64_t k = 0; k < shape_elements(&shape); k++)
+                tensors[DY][k] *= scales[i / 4 % 3];
+            wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, label);
+            wrong += check_variants(&shape, tensors, 0, label);
+            tensors_destroy(tensors);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static void test_tiny(void **state)
 {
     static const struct affine tiny = {"gamma and dy 1e-20", 1e-20f, 0, 1e-20f};
@@ -229,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_known_failure),
         cmocka_unit_test(test_infinite_rstd_forward),
         cmocka_unit_test(test_infinite_rstd_backward),
+        cmocka_unit_test(test_gradient_patterns),
         cmocka_unit_test(test_tiny),
         cmocka_unit_test(test_constants),
     };

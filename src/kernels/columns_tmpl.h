@@ -11,7 +11,8 @@
 struct column_work {
     float *f32[3];
     double *f64[3];
-    double *mean, *m2;
+    double *mean, *m2; /* for moments */
+    double *sums[2];   /* for gradients: the same memory */
 };
 
 INLINE struct column_work split_work(double *work, int64_t channels)
@@ -24,6 +25,8 @@ INLINE struct column_work split_work(double *work, int64_t channels)
     }
     w.mean = work + 6 * n;
     w.m2 = work + 7 * n;
+    w.sums[0] = w.mean;
+    w.sums[1] = w.m2;
     return w;
 }
 
@@ -33,6 +36,8 @@ static void channel_moments(const struct gn_columns *in, int64_t first, int64_t 
 {
     double inverse = 1.0 / (double)pixels;
     column_sums_f32(in, first, pixels, w->f32[0], w->f32[1], w->f32[2]);
+    for (int64_t c = in->channels; c % WIDTH_f64; c++)
+        w->f32[2][c] = 1; /* padding must not look like an underflow */
     /* sums_hold of rows_tmpl.h for a vector of channels: all ones where it is true. */
     mask_f64 all = splat_f64(0) == splat_f64(0);
     for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
@@ -100,37 +105,66 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     }
 }
 
+/* sizes[c] is the sum of |dy| over a chunk of pixels: 0 where all are. */
+COLD void column_sizes(const struct gn_columns *in, int64_t first, int64_t pixels, float *sizes)
+{
+    for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
+        vec_f32 sum = splat_f32(0);
+        for (int64_t p = first; p < first + pixels; p++)
+            sum += abs_f32(load_part_f32(in->dy + p * in->stride + c, in->channels - c, 0));
+        put_f32(sizes + c, sum);
+    }
+}
+
+/* gradient_holds of rows_tmpl.h for all channels; `sizes` is NULL or of column_sizes. */
+INLINE bool all_gradients_hold(int64_t channels, const float *a, const float *b, const float *sizes)
+{
+    mask_f64 all = splat_f64(0) == splat_f64(0);
+    int64_t c = 0;
+    for (; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
+        vec_f64 va = abs_f64(load_f64(a + c)), vb = abs_f64(load_f64(b + c));
+        mask_f64 zero = sizes ? load_f64(sizes + c) == splat_f64(0) : splat_f64(0) > splat_f64(0);
+        all &= (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) &
+               ((vb >= splat_f64(0x1p-100)) | zero);
+    }
+    bool rest = true;
+    for (; c < channels; c++)
+        rest &= gradient_holds(a[c], b[c], sizes && sizes[c] == 0);
+    return all_true(all) && rest;
+}
+
 static void sums_columns(const struct gn_columns *in, const float *mean, double *dy, double *dyx,
                          double *work)
 {
     struct column_work w = split_work(work, in->channels);
-    size_t bytes = (size_t)gn_padded(in->channels) * sizeof(double);
-    memset(dy, 0, bytes);
-    memset(dyx, 0, bytes);
-    float *a = w.f32[0], *b = w.f32[1];
-    double *wide_a = w.f64[0], *wide_b = w.f64[1];
+    size_t padded = (size_t)gn_padded(in->channels) * sizeof(double);
+    size_t exact = (size_t)in->channels * sizeof(double);
+    memset(w.sums[0], 0, padded);
+    memset(w.sums[1], 0, padded);
+    float *a = w.f32[0], *b = w.f32[1], *sizes = w.f32[2];
+    double *wide_a = w.f64[0], *wide_b = w.f64[1], *dy_sum = w.sums[0], *dyx_sum = w.sums[1];
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         int64_t pixels = in->pixels - p < CHUNK_PIXELS ? in->pixels - p : CHUNK_PIXELS;
         column_gradient_f32(in, p, pixels, mean, a, b);
-        /* gradient_holds of rows_tmpl.h for a vector of channels. */
-        mask_f64 all = splat_f64(0) == splat_f64(0);
-        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-            vec_f64 va = abs_f64(load_f64(a + c)), vb = abs_f64(load_f64(b + c));
-            all &= (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) &
-                   ((vb >= splat_f64(0x1p-100)) | (va + vb == splat_f64(0)));
+        bool all = all_gradients_hold(in->channels, a, b, NULL);
+        if (!all) {
+            column_sizes(in, p, pixels, sizes);
+            all = all_gradients_hold(in->channels, a, b, sizes);
         }
-        if (all_true(all)) {
+        if (all) {
             for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-                put_f64(dy + c, get_f64(dy + c) + load_f64(a + c));
-                put_f64(dyx + c, get_f64(dyx + c) + load_f64(b + c));
+                put_f64(dy_sum + c, get_f64(dy_sum + c) + load_f64(a + c));
+                put_f64(dyx_sum + c, get_f64(dyx_sum + c) + load_f64(b + c));
             }
             continue;
         }
         column_gradient_f64(in, p, pixels, mean, wide_a, wide_b);
         for (int64_t c = 0; c < in->channels; c++) {
-            bool narrow = gradient_holds(a[c], b[c]);
-            dy[c] += narrow ? (double)a[c] : wide_a[c];
-            dyx[c] += narrow ? (double)b[c] : wide_b[c];
+            bool narrow = gradient_holds(a[c], b[c], sizes[c] == 0);
+            dy_sum[c] += narrow ? (double)a[c] : wide_a[c];
+            dyx_sum[c] += narrow ? (double)b[c] : wide_b[c];
         }
     }
+    memcpy(dy, dy_sum, exact);
+    memcpy(dyx, dyx_sum, exact);
 }

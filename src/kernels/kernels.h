@@ -75,8 +75,11 @@ static inline int64_t gn_columns_work_bytes(int64_t channels)
     return GN_COLUMNS_WORK * gn_padded(channels) * (int64_t)sizeof(double);
 }
 
-/* Drivers hand rows kernels at most so many channels at a time. */
-enum { GN_BATCH = 64 };
+/*
+ * Drivers hand the last pass at most so many channels at a time: rows, and columns, where the
+ * numbers of a strip stay in the L1 cache from pixel to pixel. Arrays for a strip have more room.
+ */
+enum { GN_BATCH = 64, GN_STRIP = 512, GN_STRIP_ROOM = GN_STRIP + GN_PADDING };
 
 struct gn_kernels {
     gn_isa isa;
@@ -127,8 +130,8 @@ struct gn_kernels {
                             struct gn_moments *out, double *work);
 
     /*
-     * dy and dyx are arrays of the members of struct gn_sums. mean is an array too, padded with
-     * finite numbers.
+     * dy and dyx are arrays of the members of struct gn_sums, of `channels` elements exactly. mean
+     * is an array too, padded with finite numbers.
      */
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);

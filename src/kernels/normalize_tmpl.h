@@ -49,59 +49,40 @@ static void FN(apply_rows)(const struct gn_rows *in, const REAL *row_mean, const
     }
 }
 
-/* Columns are taken in strips, whose numbers stay in the L1 cache from pixel to pixel. */
-enum { FN(STRIP) = 4096 / sizeof(REAL) };
-
-INLINE void FN(normalize_pixel)(const float *x, float *y, int64_t channels, const REAL *mean,
-                                const REAL *scale, const REAL *shift)
-{
-    int64_t c = 0;
-    for (; c + WIDTH <= channels; c += WIDTH)
-        STORE(y + c, (LOAD(x + c) - GET(mean + c)) * GET(scale + c) + GET(shift + c));
-    if (c < channels) {
-        VEC d = LOAD_PART(x + c, channels - c, 0) - GET(mean + c);
-        STORE_PART(y + c, d * GET(scale + c) + GET(shift + c), channels - c);
-    }
-}
-
 static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                                   const REAL *shift)
 {
-    for (int64_t c = 0; c < in->channels; c += FN(STRIP)) {
-        int64_t n = in->channels - c < FN(STRIP) ? in->channels - c : FN(STRIP);
-        for (int64_t p = 0; p < in->pixels; p++) {
-            int64_t i = p * in->stride + c;
-            FN(normalize_pixel)(in->x + i, in->out + i, n, mean + c, scale + c, shift + c);
+    int64_t channels = in->channels;
+    const float *x = in->x;
+    float *y = in->out;
+    for (int64_t p = 0; p < in->pixels; p++, x += in->stride, y += in->stride) {
+        int64_t c = 0;
+        for (; c + WIDTH <= channels; c += WIDTH)
+            STORE(y + c, (LOAD(x + c) - GET(mean + c)) * GET(scale + c) + GET(shift + c));
+        if (c < channels) {
+            VEC d = LOAD_PART(x + c, channels - c, 0) - GET(mean + c);
+            STORE_PART(y + c, d * GET(scale + c) + GET(shift + c), channels - c);
         }
-    }
-}
-
-INLINE void FN(apply_pixel)(const float *dy, const float *x, float *dx, int64_t channels,
-                            const REAL *mean, const REAL *scale, const REAL *slope,
-                            const REAL *offset)
-{
-    int64_t c = 0;
-    for (; c + WIDTH <= channels; c += WIDTH) {
-        VEC d = LOAD(x + c) - GET(mean + c);
-        STORE(dx + c, GET(scale + c) * LOAD(dy + c) + (GET(slope + c) * d + GET(offset + c)));
-    }
-    if (c < channels) {
-        int64_t part = channels - c;
-        VEC d = LOAD_PART(x + c, part, 0) - GET(mean + c);
-        VEC g = LOAD_PART(dy + c, part, 0);
-        STORE_PART(dx + c, GET(scale + c) * g + (GET(slope + c) * d + GET(offset + c)), part);
     }
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                               const REAL *slope, const REAL *offset)
 {
-    for (int64_t c = 0; c < in->channels; c += FN(STRIP)) {
-        int64_t n = in->channels - c < FN(STRIP) ? in->channels - c : FN(STRIP);
-        for (int64_t p = 0; p < in->pixels; p++) {
-            int64_t i = p * in->stride + c;
-            FN(apply_pixel)
-            (in->dy + i, in->x + i, in->out + i, n, mean + c, scale + c, slope + c, offset + c);
+    int64_t channels = in->channels, stride = in->stride;
+    const float *dy = in->dy, *x = in->x;
+    float *dx = in->out;
+    for (int64_t p = 0; p < in->pixels; p++, dy += stride, x += stride, dx += stride) {
+        int64_t c = 0;
+        for (; c + WIDTH <= channels; c += WIDTH) {
+            VEC d = LOAD(x + c) - GET(mean + c);
+            STORE(dx + c, GET(scale + c) * LOAD(dy + c) + (GET(slope + c) * d + GET(offset + c)));
+        }
+        if (c < channels) {
+            int64_t part = channels - c;
+            VEC d = LOAD_PART(x + c, part, 0) - GET(mean + c);
+            VEC g = LOAD_PART(dy + c, part, 0);
+            STORE_PART(dx + c, GET(scale + c) * g + (GET(slope + c) * d + GET(offset + c)), part);
         }
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that the templates use for the computing type R; included again for each of f32 and f64. */
+/* Names that the templates use for the computing type R, f32 or f64 where they are included. */
 #ifndef GN_REALS_H
 #define GN_REALS_H
 

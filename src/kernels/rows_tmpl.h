@@ -46,12 +46,20 @@ static void moments_rows(const float *x, int64_t n, double floor, struct gn_mome
 
 /*
  * Whether float sums of gradients can be trusted: they did not overflow, and no product that
- * matters underflowed. Where all dy are 0, nothing matters.
+ * matters underflowed. Where all dy are 0, as after a ReLU, nothing matters.
  */
-INLINE bool gradient_holds(double a, double b)
+INLINE bool gradient_holds(double a, double b, bool zero)
 {
     bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
-    return finite && (fabs(b) >= 0x1p-100 || (a == 0 && b == 0));
+    return finite && (fabs(b) >= 0x1p-100 || zero);
+}
+
+static bool all_zero(const float *dy, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (dy[i] != 0)
+            return false;
+    return true;
 }
 
 COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
@@ -70,7 +78,7 @@ static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *su
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
             row_gradient_f32(dy + i, x + i, n, mean, &a, &b);
-            if (!gradient_holds(a, b))
+            if (!gradient_holds(a, b, false) && !gradient_holds(a, b, all_zero(dy + i, n)))
                 wide_gradient(dy + i, x + i, n, mean, &a, &b);
             a_all += a;
             b_all += b;
