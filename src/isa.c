@@ -55,7 +55,7 @@ const struct gn_kernels *gn_kernels_best(gn_isa highest)
         const struct gn_kernels *kernels = gn_kernels_for(variants[i].isa);
         if (kernels)
             best = kernels;
-        if (variants[i].isa == highest)
+        if (variants[i].isa == highest && highest != GN_ISA_AUTO)
             break;
     }
     return best;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Which instruction set a plan gets: the best, the forced one, or what GN_ISA lowers it to. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* From the lowest to the highest: what GN_ISA_AUTO prefers. */
+static const gn_isa order[] = {GN_ISA_GENERIC, GN_ISA_NEON, GN_ISA_AVX2, GN_ISA_AVX512};
+static const char *const names[] = {"generic", "neon", "avx2", "avx512"};
+enum { ISAS = sizeof(order) / sizeof(order[0]) };
+
+static gn_desc *new_desc(void)
+{
+    const int64_t dims[] = {1, 32, 4};
+    gn_desc *desc = NULL;
+
+    assert_int_equal(gn_desc_create(&desc, 3, dims), GN_OK);
+    return desc;
+}
+
+/* The best that the machine has among order[0..last]. */
+static const char *best_of(int last)
+{
+    gn_desc *desc = new_desc();
+    const char *best = NULL;
+
+    for (int i = 0; i <= last; i++)
+        if (gn_desc_set_isa(desc, order[i]) == GN_OK)
+            best = names[i];
+    gn_desc_destroy(desc);
+    return best;
+}
+
+static void assert_plan_has(gn_isa isa, const char *expected)
+{
+    char text[1024], key[64];
+    gn_desc *desc = new_desc();
+    gn_plan *plan = NULL;
+
+    assert_int_equal(gn_desc_set_isa(desc, isa), GN_OK);
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    assert_true(gn_plan_describe(plan, text, sizeof(text)) < (int)sizeof(text));
+    snprintf(key, sizeof(key), "\"isa\":\"%s\"", expected);
+    if (!strstr(text, key))
+        fail_msg("%s has no %s", text, key);
+    gn_plan_destroy(plan);
+    gn_desc_destroy(desc);
+}
+
+static void test_automatic(void **state)
+{
+    (void)state;
+
+    unsetenv("GN_ISA");
+    assert_plan_has(GN_ISA_AUTO, best_of(ISAS - 1));
+    setenv("GN_ISA", "", 1);
+    assert_plan_has(GN_ISA_AUTO, best_of(ISAS - 1));
+    setenv("GN_ISA", "auto", 1);
+    assert_plan_has(GN_ISA_AUTO, best_of(ISAS - 1));
+}
+
+static void test_environment_lowers(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < ISAS; i++) {
+        setenv("GN_ISA", names[i], 1);
+        assert_plan_has(GN_ISA_AUTO, best_of(i));
+    }
+}
+
+static void test_forced(void **state)
+{
+    gn_desc *desc = new_desc();
+    (void)state;
+
+    setenv("GN_ISA", "generic", 1);
+    for (int i = 0; i < ISAS; i++)
+        if (gn_desc_set_isa(desc, order[i]) == GN_OK)
+            assert_plan_has(order[i], names[i]);
+    gn_desc_destroy(desc);
+    unsetenv("GN_ISA");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_automatic),
+        cmocka_unit_test(test_environment_lowers),
+        cmocka_unit_test(test_forced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
