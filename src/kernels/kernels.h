@@ -57,8 +57,8 @@ struct gn_columns {
 };
 
 /*
- * Arrays of one value a channel have room for gn_padded(channels) elements and start on a 64-byte
- * boundary, so that kernels work on them in whole vectors, also from the middle.
+ * Arrays of one value a channel that kernels read or keep have room for gn_padded(channels)
+ * elements, so that they are worked on in whole vectors.
  */
 enum { GN_PADDING = 16 };
 

@@ -154,11 +154,6 @@ INLINE void round_f32(float *p, vec_f64 v)
     store_f64(p, v);
 }
 
-INLINE void round_f64(double *p, vec_f64 v)
-{
-    *(mem_f64 *)p = v;
-}
-
 INLINE void put_f32(float *p, vec_f32 v)
 {
     *(mem_f32 *)p = v;
@@ -167,6 +162,11 @@ INLINE void put_f32(float *p, vec_f32 v)
 INLINE void put_f64(double *p, vec_f64 v)
 {
     *(mem_f64 *)p = v;
+}
+
+INLINE void round_f64(double *p, vec_f64 v)
+{
+    put_f64(p, v);
 }
 
 #ifndef VEC_PART
