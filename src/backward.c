@@ -7,7 +7,7 @@
  *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
  *
  * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
- * away matters, delta = mean - stored is found again from x, and B = B_stored - delta * A; a stored
+ * away matters, low = mean - stored is found again from x, and B = B_stored - low * A; a stored
  * mean that is not that of x is taken as it is. An rstd that is no normal float is found again too.
  */
 #include "backward.h"
@@ -54,17 +54,17 @@ struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t n, i
                                const struct gn_moments *moments)
 {
     int64_t index = n * call->plan->G + g;
-    struct gn_group found = {.mean = (double)call->mean[index], .rstd = (double)call->rstd[index]};
+    struct gn_group group = {.of = {(double)call->mean[index], 0, (double)call->rstd[index]}};
     if (!gn_rounding_matters(call, index))
-        return found;
+        return group;
     struct gn_moments all = gn_plan_merge(call->plan, moments, g);
-    double mean, rstd;
-    gn_finish_moments(&all, call->plan->desc.epsilon, &mean, &rstd);
-    if (fabs(mean - found.mean) <= fmax(FLT_EPSILON * fabs(found.mean), FLT_TRUE_MIN))
-        found.delta = mean - found.mean;
-    if (!is_normal_or_zero(found.rstd))
-        found.rstd = rstd;
-    return found;
+    struct gn_statistics found = gn_finish_moments(&all, call->plan->desc.epsilon);
+    double low = (found.mean - group.of.mean) + found.low;
+    if (fabs(low) <= fmax(FLT_EPSILON * fabs(group.of.mean), FLT_TRUE_MIN))
+        group.of.low = low;
+    if (!is_normal_or_zero(group.of.rstd))
+        group.of.rstd = found.rstd;
+    return group;
 }
 
 struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,
@@ -72,8 +72,7 @@ struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t fir
 {
     return (struct gn_norm){.channels = channels,
                             .gamma = call->gamma ? call->gamma + first : NULL,
-                            .mean = group->mean,
-                            .rstd = group->rstd,
+                            .of = group->of,
                             .slope = group->slope,
                             .offset = group->offset};
 }
@@ -91,8 +90,8 @@ static void add_parameters(const struct gn_job *job, int64_t item, int64_t step,
     double *dgamma = (double *)job->left + item_block(plan, item) * 2 * plan->C + g * plan->D;
     double *dbeta = dgamma + plan->C;
     for (int64_t c = 0; c < plan->D; c++) {
-        double A = dy[c * stride], B = dyx[c * stride] - group->delta * A;
-        dgamma[c] = (step ? dgamma[c] : 0) + B * group->rstd;
+        double A = dy[c * stride], B = dyx[c * stride] - group->of.low * A;
+        dgamma[c] = (step ? dgamma[c] : 0) + B * group->of.rstd;
         dbeta[c] = (step ? dbeta[c] : 0) + A;
     }
 }
@@ -126,10 +125,10 @@ void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64
     for (int64_t c = 0; c < plan->D; c++) {
         double weight = gamma ? (double)gamma[c] : 1, A = dy[c * stride];
         P += weight * A;
-        R += weight * (dyx[c * stride] - group->delta * A);
+        R += weight * (dyx[c * stride] - group->of.low * A);
     }
-    group->slope = -(R * inverse * group->rstd) * group->rstd * group->rstd;
-    group->offset = -group->rstd * (P * inverse) - group->slope * group->delta;
+    group->slope = -(R * inverse * group->of.rstd) * group->of.rstd * group->of.rstd;
+    group->offset = -group->of.rstd * (P * inverse) - group->slope * group->of.low;
     if (job->left)
         add_parameters(job, item, step, g, dy, dyx, stride, group);
 }

@@ -31,10 +31,11 @@ int64_t gn_backward_sample(const gn_plan *plan, int64_t item, int64_t step);
 bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group);
 
 /*
- * What the last pass needs of a group. The mean is the stored one; delta is the true one less it.
+ * What the last pass needs of a group. of.mean is the stored mean; of.low the true one less it.
  */
 struct gn_group {
-    double mean, delta, rstd, slope, offset;
+    struct gn_statistics of;
+    double slope, offset;
 };
 
 /*

@@ -3,22 +3,22 @@
 
 #include <math.h>
 
-void gn_forward_store(const struct gn_forward_call *call, int64_t group, double mean, double rstd)
+void gn_forward_store(const struct gn_forward_call *call, int64_t group,
+                      const struct gn_statistics *of)
 {
     if (call->mean)
-        call->mean[group] = (float)mean;
+        call->mean[group] = (float)of->mean;
     if (call->rstd)
-        call->rstd[group] = (float)rstd;
+        call->rstd[group] = (float)of->rstd;
 }
 
 struct gn_norm gn_forward_norm(const struct gn_forward_call *call, int64_t first, int64_t channels,
-                               double mean, double rstd)
+                               const struct gn_statistics *of)
 {
     return (struct gn_norm){.channels = channels,
                             .gamma = call->gamma ? call->gamma + first : NULL,
                             .beta = call->beta ? call->beta + first : NULL,
-                            .mean = mean,
-                            .rstd = rstd};
+                            .of = *of};
 }
 
 static int64_t one_step(const struct gn_job *job, int64_t item)
@@ -48,8 +48,9 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
 {
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
+        const struct gn_statistics none = {NAN, NAN, NAN};
         for (int64_t group = 0; group < plan->N * plan->G; group++)
-            gn_forward_store(call, group, NAN, NAN);
+            gn_forward_store(call, group, &none);
         return GN_OK;
     }
     struct gn_job job = forward_job(plan);

@@ -25,10 +25,11 @@ void gn_forward_rows(const gn_plan *plan, struct gn_job *job);
 void gn_forward_columns(const gn_plan *plan, struct gn_job *job);
 
 /* Writes a group's mean and rstd where they are wanted; group is n * G + g. */
-void gn_forward_store(const struct gn_forward_call *call, int64_t group, double mean, double rstd);
+void gn_forward_store(const struct gn_forward_call *call, int64_t group,
+                      const struct gn_statistics *of);
 
 /* What the kernels need to know of channels first..first + channels - 1 of a group. */
 struct gn_norm gn_forward_norm(const struct gn_forward_call *call, int64_t first, int64_t channels,
-                               double mean, double rstd);
+                               const struct gn_statistics *of);
 
 #endif

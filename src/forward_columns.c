@@ -5,13 +5,9 @@
  */
 #include "forward.h"
 
-struct statistics {
-    double mean, rstd;
-};
-
 static struct gn_moments *slot_moments(const gn_plan *plan, void *slot)
 {
-    return (struct gn_moments *)(void *)((struct statistics *)slot + plan->G);
+    return (struct gn_moments *)(void *)((struct gn_statistics *)slot + plan->G);
 }
 
 static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
@@ -33,12 +29,11 @@ static void finish_columns(const struct gn_job *job, int64_t item, int64_t step,
     (void)step;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct statistics *statistics = slot;
+    struct gn_statistics *statistics = slot;
     for (int64_t g = first; g < last; g++) {
         struct gn_moments all = gn_plan_merge(plan, slot_moments(plan, slot), g);
-        struct statistics *s = &statistics[g];
-        gn_finish_moments(&all, plan->desc.epsilon, &s->mean, &s->rstd);
-        gn_forward_store(call, item * plan->G + g, s->mean, s->rstd);
+        statistics[g] = gn_finish_moments(&all, plan->desc.epsilon);
+        gn_forward_store(call, item * plan->G + g, &statistics[g]);
     }
 }
 
@@ -57,7 +52,7 @@ static void apply_columns(const struct gn_job *job, int64_t item, int64_t step, 
     (void)step;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const struct statistics *statistics = slot;
+    const struct gn_statistics *statistics = slot;
     struct gn_column_tile t = gn_plan_column_tile(plan, item, tile);
     float mean[GN_STRIP_ROOM], scale[GN_STRIP_ROOM], shift[GN_STRIP_ROOM];
     for (int64_t c = 0; c < t.channels;) {
@@ -70,8 +65,8 @@ static void apply_columns(const struct gn_job *job, int64_t item, int64_t step, 
         int64_t n = 0;
         while (fits && n < GN_STRIP && c + n < t.channels) {
             int64_t channel = t.channel + c + n;
-            const struct statistics *s = &statistics[channel / plan->D];
-            norm = gn_forward_norm(call, channel, gn_strip_run(plan, &t, c, n), s->mean, s->rstd);
+            norm = gn_forward_norm(call, channel, gn_strip_run(plan, &t, c, n),
+                                   &statistics[channel / plan->D]);
             fits = plan->kernels->lines(&norm, mean + n, scale + n, shift + n);
             n += fits ? norm.channels : 0;
         }
@@ -92,6 +87,6 @@ void gn_forward_columns(const gn_plan *plan, struct gn_job *job)
     job->finish = finish_columns;
     job->apply = apply_columns;
     job->slot_bytes =
-        gn_round_up(plan->G * (int64_t)sizeof(struct statistics) + gn_plan_moments_bytes(plan));
+        gn_round_up(plan->G * (int64_t)sizeof(struct gn_statistics) + gn_plan_moments_bytes(plan));
     job->work_bytes = gn_columns_work_bytes(plan->tile_channels);
 }

@@ -3,7 +3,7 @@
 #include "forward.h"
 
 struct rows_slot {
-    double mean, rstd;
+    struct gn_statistics of;
     struct gn_moments moments[]; /* a tile */
 };
 
@@ -34,8 +34,8 @@ static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, vo
     const struct gn_forward_call *call = job->call;
     struct rows_slot *slot = slot_memory;
     struct gn_moments all = gn_plan_merge(call->plan, slot->moments, 0);
-    gn_finish_moments(&all, call->plan->desc.epsilon, &slot->mean, &slot->rstd);
-    gn_forward_store(call, item, slot->mean, slot->rstd);
+    slot->of = gn_finish_moments(&all, call->plan->desc.epsilon);
+    gn_forward_store(call, item, &slot->of);
 }
 
 static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
@@ -59,7 +59,7 @@ static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int
         int64_t start = t.start + c * t.length;
         struct gn_rows rows = {
             .x = call->x + start, .out = call->y + start, .channels = n, .length = t.length};
-        struct gn_norm norm = gn_forward_norm(call, t.channel + c, n, slot->mean, slot->rstd);
+        struct gn_norm norm = gn_forward_norm(call, t.channel + c, n, &slot->of);
         float mean[GN_BATCH], scale[GN_BATCH], shift[GN_BATCH];
         if (plan->kernels->lines(&norm, mean, scale, shift))
             plan->kernels->normalize_rows(&rows, mean, scale, shift);

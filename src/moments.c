@@ -3,14 +3,12 @@
 
 #include <math.h>
 
-void gn_finish_moments(const struct gn_moments *moments, double epsilon, double *mean, double *rstd)
+struct gn_statistics gn_finish_moments(const struct gn_moments *moments, double epsilon)
 {
     double var = moments->m2 * (1.0 / moments->count); /* the division need not wait for m2 */
-    if (isfinite(var)) {
-        *mean = moments->mean;
-        *rstd = 1.0 / sqrt(var + epsilon);
-    } else {
-        *mean = NAN;
-        *rstd = NAN;
-    }
+    if (!isfinite(var))
+        return (struct gn_statistics){NAN, NAN, NAN};
+    double mean = (double)(float)(moments->origin + moments->offset);
+    double low = (moments->origin - mean) + moments->offset;
+    return (struct gn_statistics){mean, low, 1.0 / sqrt(var + epsilon)};
 }

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Moments of a set of values, in double: count, mean, and M2, the sum of squared differences from
- * the mean. */
+/*
+ * Moments of a set of values: count, mean, and M2, the sum of squared differences from the mean.
+ *
+ * The mean is origin + offset. The origin is a value near the data, at best one of them: where
+ * deviations are so small beside the mean that double has too few bits for both, the offset has
+ * them. A group of equal floats but for the last bit of one is such a case.
+ */
 #ifndef GN_MOMENTS_H
 #define GN_MOMENTS_H
 
 struct gn_moments {
-    double count, mean, m2;
+    double count, origin, offset, m2;
+};
+
+/* What the last passes need: the mean is `mean`, which is a float, plus `low`. */
+struct gn_statistics {
+    double mean, low, rstd;
 };
 
 /*
@@ -18,14 +28,13 @@ static inline void gn_merge_moments(struct gn_moments *into, const struct gn_mom
 {
     double count = into->count + more->count;
     double weight = more->count / count;
-    double delta = more->mean - into->mean;
+    double delta = (more->origin - into->origin) + (more->offset - into->offset);
     into->m2 += more->m2 + delta * delta * into->count * weight;
-    into->mean += delta * weight;
+    into->offset += delta * weight;
     into->count = count;
 }
 
-/* mean and 1/sqrt(var + epsilon); both NaN where a value was NaN or infinite, or there was none. */
-void gn_finish_moments(const struct gn_moments *moments, double epsilon, double *mean,
-                       double *rstd);
+/* rstd is 1/sqrt(var + epsilon). All NaN where a value was NaN or infinite, or there was none. */
+struct gn_statistics gn_finish_moments(const struct gn_moments *moments, double epsilon);
 
 #endif

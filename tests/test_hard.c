@@ -139,6 +139,28 @@ static void test_known_failure(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Deviations so far below the mean that a double cannot hold both. */
+static int check_large_group(const char *pattern, int layout, int64_t s)
+{
+    const struct shape shape = {3, {1, 3, s}, 1, (gn_layout)layout, 0};
+
+    return check_pattern(&shape, pattern_named(pattern), &affines[0], 1);
+}
+
+static void test_large_groups(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int layout = 0; layout < 2; layout++) {
+        for (int64_t s = 2001; s <= (quick() ? 2001 : 300000); s = s * 5 / 3) {
+            wrong += check_large_group("one unit off", layout, s);
+            wrong += check_large_group("one unit off 1e38", layout, s);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
 /* A variance so small that rstd is infinite: y is as exact as ever. */
 static void test_infinite_rstd_forward(void **state)
 {
@@ -260,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_no_epsilon),
         cmocka_unit_test(test_large_epsilon),
         cmocka_unit_test(test_known_failure),
+        cmocka_unit_test(test_large_groups),
         cmocka_unit_test(test_infinite_rstd_forward),
         cmocka_unit_test(test_infinite_rstd_backward),
         cmocka_unit_test(test_gradient_patterns),

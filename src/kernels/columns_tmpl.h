@@ -11,8 +11,8 @@
 struct column_work {
     float *f32[3];
     double *f64[3];
-    double *mean, *m2; /* for moments */
-    double *sums[2];   /* for gradients: the same memory */
+    double *origin, *offset, *m2; /* for moments */
+    double *sums[2];              /* for gradients: the same memory */
 };
 
 INLINE struct column_work split_work(double *work, int64_t channels)
@@ -23,14 +23,15 @@ INLINE struct column_work split_work(double *work, int64_t channels)
         w.f32[i] = (float *)(void *)(work + i * n);
         w.f64[i] = work + (3 + i) * n;
     }
-    w.mean = work + 6 * n;
-    w.m2 = work + 7 * n;
-    w.sums[0] = w.mean;
-    w.sums[1] = w.m2;
+    w.origin = work + 6 * n;
+    w.offset = work + 7 * n;
+    w.m2 = work + 8 * n;
+    w.sums[0] = w.origin;
+    w.sums[1] = w.offset;
     return w;
 }
 
-/* The moments of each channel over a chunk of pixels, into w->mean and w->m2. */
+/* The moments of each channel over a chunk of pixels, into w->origin, w->offset and w->m2. */
 static void channel_moments(const struct gn_columns *in, int64_t first, int64_t pixels,
                             double floor, const struct column_work *w)
 {
@@ -44,7 +45,8 @@ static void channel_moments(const struct gn_columns *in, int64_t first, int64_t 
         vec_f64 s = load_f64(w->f32[1] + c), q = load_f64(w->f32[2] + c);
         vec_f64 correction = s * s * inverse, m2 = q - correction;
         all &= (q <= splat_f64(FLT_MAX)) & (q >= splat_f64(floor)) & (correction <= m2);
-        put_f64(w->mean + c, load_f64(w->f32[0] + c) + s * inverse);
+        put_f64(w->origin + c, load_f64(w->f32[0] + c));
+        put_f64(w->offset + c, s * inverse);
         put_f64(w->m2 + c, m2);
     }
     if (all_true(all))
@@ -55,19 +57,20 @@ static void channel_moments(const struct gn_columns *in, int64_t first, int64_t 
         if (sums_hold(w->f32[2][c], narrow_s * narrow_s * inverse, floor))
             continue;
         double s = w->f64[1][c], m2 = w->f64[2][c] - s * s * inverse;
-        w->mean[c] = w->f64[0][c] + s * inverse;
+        w->origin[c] = w->f64[0][c];
+        w->offset[c] = s * inverse;
         w->m2[c] = m2 < 0 ? 0 : m2;
     }
 }
 
-static double sum_channels(const double *v, int64_t n, double about)
+static double sum_channels(const double *v, int64_t n)
 {
     quad t = {0, 0, 0, 0};
     int64_t i = 0;
     for (; i + 4 <= n; i += 4)
-        t += *(const mem_quad *)(v + i) - about;
+        t += *(const mem_quad *)(v + i);
     for (; i < n; i++)
-        t[i % 4] += v[i] - about;
+        t[i % 4] += v[i];
     return (t[0] + t[2]) + (t[1] + t[3]);
 }
 
@@ -92,11 +95,13 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
         int64_t pixels = in->pixels - p < CHUNK_PIXELS ? in->pixels - p : CHUNK_PIXELS;
         channel_moments(in, p, pixels, floor, &w);
         for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
-            double origin = w.mean[c];
-            double mean = origin + sum_channels(w.mean + c, depth, origin) / (double)depth;
-            double between = sum_channel_squares(w.mean + c, depth, mean);
-            struct gn_moments chunk = {(double)(pixels * depth), mean,
-                                       sum_channels(w.m2 + c, depth, 0) + (double)pixels * between};
+            double origin = w.origin[c];
+            for (int64_t i = 0; i < depth; i++)
+                w.offset[c + i] += w.origin[c + i] - origin;
+            double offset = sum_channels(w.offset + c, depth) / (double)depth;
+            double between = sum_channel_squares(w.offset + c, depth, offset);
+            struct gn_moments chunk = {(double)(pixels * depth), origin, offset,
+                                       sum_channels(w.m2 + c, depth) + (double)pixels * between};
             if (p == 0)
                 out[g] = chunk;
             else

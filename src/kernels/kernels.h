@@ -36,8 +36,8 @@ static inline void gn_add_sums(struct gn_sums *into, const struct gn_sums *more)
 struct gn_norm {
     int64_t channels;
     const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
-    double mean, rstd;
-    double slope, offset; /* backward alone */
+    struct gn_statistics of;
+    double slope, offset; /* backward alone, where the mean is of.mean */
 };
 
 /* Channels first: `channels` rows of `length` elements each, one after the other. */
@@ -68,7 +68,7 @@ static inline int64_t gn_padded(int64_t channels)
 }
 
 /* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
-enum { GN_COLUMNS_WORK = 8 };
+enum { GN_COLUMNS_WORK = 9 };
 
 static inline int64_t gn_columns_work_bytes(int64_t channels)
 {

@@ -7,9 +7,8 @@
  * result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
  * that an overflow could cancel against reaches 2^128.
  *
- * In float the mean's low bits go into the shift. x holds floats, none of which is nearer to the
- * mean than the mean's rounding, so that these bits are at most one standard deviation. Backward,
- * the mean is a float already.
+ * The mean is a float, and what is left of it goes into the shift. x holds floats, none of which is
+ * nearer to the mean than the mean's rounding, so that this is at most one standard deviation.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -34,8 +33,8 @@ INLINE void FN(put_rounded)(REAL *p, vec_f64 v, int64_t n)
 
 static bool FN(lines)(const struct gn_norm *norm, REAL *mean, REAL *scale, REAL *shift)
 {
-    vec_f64 high = splat_f64((double)(REAL)norm->mean), rstd = splat_f64(norm->rstd);
-    double low = norm->mean - high[0];
+    vec_f64 high = splat_f64(norm->of.mean), rstd = splat_f64(norm->of.rstd);
+    double low = norm->of.low;
     mask_f64 fits = rstd >= splat_f64(0x1p-100);
     for (int64_t c = 0; c < norm->channels; c += WIDTH_f64) {
         vec_f64 a = FN(parameter)(norm->gamma, c, norm->channels, 1) * rstd;
@@ -53,7 +52,7 @@ static bool FN(lines)(const struct gn_norm *norm, REAL *mean, REAL *scale, REAL 
 static bool FN(planes)(const struct gn_norm *norm, REAL *mean, REAL *scale, REAL *slope,
                        REAL *offset)
 {
-    vec_f64 rstd = splat_f64(norm->rstd), m = splat_f64(norm->mean);
+    vec_f64 rstd = splat_f64(norm->of.rstd), m = splat_f64(norm->of.mean);
     vec_f64 b = splat_f64(norm->slope), o = splat_f64(norm->offset);
     mask_f64 fits = (rstd >= splat_f64(0x1p-100)) & fits_float(b) & (abs_f64(b) <= rstd * 0x1p100) &
                     (abs_f64(o) <= splat_f64(0x1p100));

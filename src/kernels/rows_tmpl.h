@@ -28,12 +28,12 @@ INLINE struct gn_moments chunk_moments(const float *x, int64_t n, double floor)
     if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
         wide_sums(x, n, &k, &s, &q);
     double m2 = q - s * s * inverse;
-    return (struct gn_moments){(double)n, k + s * inverse, m2 < 0 ? 0 : m2};
+    return (struct gn_moments){(double)n, k, s * inverse, m2 < 0 ? 0 : m2};
 }
 
 static void moments_rows(const float *x, int64_t n, double floor, struct gn_moments *out)
 {
-    struct gn_moments all = {0, 0, 0};
+    struct gn_moments all = {0, 0, 0, 0};
     for (int64_t i = 0; i < n; i += CHUNK) {
         struct gn_moments chunk = chunk_moments(x + i, n - i < CHUNK ? n - i : CHUNK, floor);
         if (i == 0)
