@@ -10,9 +10,9 @@
 
 /*
  * The shift, k, is the mean of sixteen values that are spread over the chunk, so that a trend does
- * not deceive. Where they have both signs, it is rounded to the multiples of an ulp of 8 times
- * their mean size: else its low bits would be rounded away from every x - k in the same direction,
- * and end up in the mean.
+ * not deceive. It is rounded to the multiples of an ulp of 12 times their mean distance from the
+ * first: else its low bits would be rounded away from every x - k in the same direction, and end up
+ * in the mean. Beside a mean that is large that is no rounding, and equal values stay as they are.
  */
 static inline REAL FN(row_shift)(const float *x, int64_t n)
 {
@@ -25,11 +25,10 @@ static inline REAL FN(row_shift)(const float *x, int64_t n)
     four c = {x[8 * i], x[9 * i], x[10 * i], x[11 * i]};
     four d = {x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
     four sum = (a + b) + (c + d);
-    four size = (ABS_OF(a) + ABS_OF(b)) + (ABS_OF(c) + ABS_OF(d));
+    four far = (ABS_OF(a - x[0]) + ABS_OF(b - x[0])) + (ABS_OF(c - x[0]) + ABS_OF(d - x[0]));
     REAL k = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
-    REAL mean_size = ((size[0] + size[2]) + (size[1] + size[3])) / 16;
-    REAL grid = mean_size * 12;
-    return (k < 0 ? -k : k) < mean_size ? (k + grid) - grid : k;
+    REAL grid = ((far[0] + far[2]) + (far[1] + far[3])) / 16 * 12;
+    return (k + grid) - grid;
 }
 
 /* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to s and q. */
@@ -105,14 +104,14 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-/* Sums of x and |x| of 4 pixels, `step` elements apart. */
-INLINE VEC FN(add_pixels)(const float *x, int64_t step, int64_t part, VEC *size)
+/* Sums of x and |x - first| of 4 pixels, `step` elements apart. */
+INLINE VEC FN(add_pixels)(const float *x, int64_t step, int64_t part, VEC first, VEC *far)
 {
     VEC t[4];
     UNROLL
     for (int i = 0; i < 4; i++)
         t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
-    *size = (ABS(t[0]) + ABS(t[1])) + (ABS(t[2]) + ABS(t[3]));
+    *far = (ABS(t[0] - first) + ABS(t[1] - first)) + (ABS(t[2] - first) + ABS(t[3] - first));
     return (t[0] + t[1]) + (t[2] + t[3]);
 }
 
@@ -120,16 +119,16 @@ INLINE VEC FN(add_pixels)(const float *x, int64_t step, int64_t part, VEC *size)
 INLINE VEC FN(column_shift)(const float *x, int64_t step, int count, int64_t part)
 {
     VEC s[4], a[4];
+    VEC first = part ? LOAD_PART(x, part, 0) : LOAD(x);
     if (count == 1)
-        return part ? LOAD_PART(x, part, 0) : LOAD(x);
+        return first;
     UNROLL
     for (int i = 0; i < count / 4; i++)
-        s[i] = FN(add_pixels)(x + 4 * i * step, step, part, &a[i]);
+        s[i] = FN(add_pixels)(x + 4 * i * step, step, part, first, &a[i]);
     VEC sum = count == 4 ? s[0] : (s[0] + s[1]) + (s[2] + s[3]);
-    VEC size = count == 4 ? a[0] : (a[0] + a[1]) + (a[2] + a[3]);
-    VEC k = sum / (REAL)count, mean_size = size / (REAL)count;
-    VEC grid = mean_size * 12;
-    return SELECT(ABS(k) < mean_size, (k + grid) - grid, k);
+    VEC far = count == 4 ? a[0] : (a[0] + a[1]) + (a[2] + a[3]);
+    VEC k = sum / (REAL)count, grid = far / (REAL)count * 12;
+    return (k + grid) - grid;
 }
 
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,

@@ -20,7 +20,6 @@
 #define SUM PASTE(sum, R)
 #define ABS PASTE(abs, R)
 #define ABS_OF PASTE(ABS_OF, R)
-#define SELECT PASTE(select, R)
 #define ROUND PASTE(round, R)
 
 enum {

@@ -5,7 +5,6 @@
  *   VEC_BYTES        width of the machine's vectors: 16, 32 or 64
  *   VEC_PART         optional: load_part_f32 and store_part_f32 are given by the includer
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
- *   WIDEN_FOUR       optional: four floats to a quad
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
@@ -15,7 +14,7 @@
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
- *   abs_R, select_R    lane by lane
+ *   abs_R            lane by lane
  *   sum_R(v)         the sum of LANES_R virtual lanes, in double
  *
  * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
@@ -96,16 +95,6 @@ INLINE vec_f32 abs_f32(vec_f32 a)
 INLINE vec_f64 abs_f64(vec_f64 a)
 {
     return (vec_f64)((mask_f64)a & INT64_MAX);
-}
-
-INLINE vec_f32 select_f32(mask_f32 mask, vec_f32 yes, vec_f32 no)
-{
-    return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
-}
-
-INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
-{
-    return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
 }
 
 /* The sizes of vectors of other widths, by their sign bits. */
@@ -205,60 +194,63 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 
-/*
- * The sum of all lanes, folded in halves: lane l and lane l + half. FOLD leaves two vectors of 16
- * bytes, one of 32, or one of 64 that is still to be folded once: a quarter of the lanes, 8 of
- * float or 4 of double. Written out, because loops over vectors leave them in memory.
- */
+/* The two halves of a vector of float, widened. */
 #if VEC_BYTES == 16
-#define FOLD(v, i) (((v)[i] + (v)[i + 4]) + ((v)[i + 2] + (v)[i + 6]))
+#define HALF(v, i) WIDEN(__builtin_shufflevector(v, v, 2 * (i), 2 * (i) + 1))
 #elif VEC_BYTES == 32
-#define FOLD(v, i) (((v)[i] + (v)[i + 2]) + ((v)[i + 1] + (v)[i + 3]))
+#define HALF(v, i)                                                                                 \
+    WIDEN(__builtin_shufflevector(v, v, 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3))
 #else
-#define FOLD(v, i) ((v)[i] + (v)[i + 1])
+#define HALF(v, i)                                                                                 \
+    WIDEN(__builtin_shufflevector(v, v, 8 * (i), 8 * (i) + 1, 8 * (i) + 2, 8 * (i) + 3,            \
+                                  8 * (i) + 4, 8 * (i) + 5, 8 * (i) + 6, 8 * (i) + 7))
 #endif
 
-typedef double pair __attribute__((vector_size(16)));
+#define FOLD(t, half)                                                                              \
+    UNROLL                                                                                         \
+    for (int i = 0; i < (half); i++)                                                               \
+    (t)[i] += (t)[i + (half)]
 
-/* From 8 lanes on in double. */
+/* The sum of all lanes of 2 to 16 vectors, a power of two, folded in halves: l and l + half. */
+INLINE double fold(vec_f64 *t, int count)
+{
+    if (count > 8) {
+        FOLD(t, 8);
+    }
+    if (count > 4) {
+        FOLD(t, 4);
+    }
+    if (count > 2) {
+        FOLD(t, 2);
+    }
+    FOLD(t, 1);
+    vec_f64 v = t[0];
+#if VEC_BYTES == 16
+    return v[0] + v[1];
+#elif VEC_BYTES == 32
+    return (v[0] + v[2]) + (v[1] + v[3]);
+#else
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+#endif
+}
+
+/* In double from the lanes on: a sum in float may be large beside its rounding of a mean. */
 INLINE double sum_f32(const vec_f32 *v)
 {
-#if VEC_BYTES == 16
-    typedef vec_f32 four;
-    four low = FOLD(v, 0), high = FOLD(v, 1);
-#else
-    typedef float four __attribute__((vector_size(16)));
-    vec_f32 all = FOLD(v, 0);
-    four low = __builtin_shufflevector(all, all, 0, 1, 2, 3);
-    four high = __builtin_shufflevector(all, all, 4, 5, 6, 7);
-#if VEC_BYTES == 64
-    low += __builtin_shufflevector(all, all, 8, 9, 10, 11);
-    high += __builtin_shufflevector(all, all, 12, 13, 14, 15);
-#endif
-#endif
-#ifdef WIDEN_FOUR
-    quad t = WIDEN_FOUR(low) + WIDEN_FOUR(high);
-    pair h = __builtin_shufflevector(t, t, 0, 1) + __builtin_shufflevector(t, t, 2, 3);
-#else
-    pair first = __builtin_convertvector(__builtin_shufflevector(low, low, 0, 1), pair) +
-                 __builtin_convertvector(__builtin_shufflevector(high, high, 0, 1), pair);
-    pair second = __builtin_convertvector(__builtin_shufflevector(low, low, 2, 3), pair) +
-                  __builtin_convertvector(__builtin_shufflevector(high, high, 2, 3), pair);
-    pair h = first + second;
-#endif
-    return h[0] + h[1];
+    vec_f64 t[2 * VECS];
+    UNROLL
+    for (int i = 0; i < VECS; i++) {
+        t[2 * i] = HALF(v[i], 0);
+        t[2 * i + 1] = HALF(v[i], 1);
+    }
+    return fold(t, 2 * VECS);
 }
 
 INLINE double sum_f64(const vec_f64 *v)
 {
-#if VEC_BYTES == 16
-    vec_f64 low = FOLD(v, 0), high = FOLD(v, 1);
-    return (low[0] + high[0]) + (low[1] + high[1]);
-#elif VEC_BYTES == 32
-    vec_f64 all = FOLD(v, 0);
-    return (all[0] + all[2]) + (all[1] + all[3]);
-#else
-    vec_f64 all = FOLD(v, 0);
-    return ((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]));
-#endif
+    vec_f64 t[VECS];
+    UNROLL
+    for (int i = 0; i < VECS; i++)
+        t[i] = v[i];
+    return fold(t, VECS);
 }
