@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that execute a plan: their arguments are checked here and nowhere below. */
+/* The calls that make and execute a plan: arguments are checked here and nowhere below. */
 #include "arguments.h"
 #include "backward.h"
 #include "error.h"
@@ -17,6 +17,27 @@ int gn_version(void)
 const char *gn_version_string(void)
 {
     return TEXT(GN_VERSION_MAJOR) "." TEXT(GN_VERSION_MINOR) "." TEXT(GN_VERSION_PATCH);
+}
+
+gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc)
+{
+    if (!plan)
+        return gn_fail(GN_INVALID_ARGUMENT, "plan is NULL");
+    *plan = NULL;
+    if (!desc)
+        return gn_fail(GN_INVALID_ARGUMENT, "desc is NULL");
+    gn_plan *made;
+    gn_status status = gn_plan_make(&made, desc);
+    if (status != GN_OK)
+        return status;
+    int64_t forward = gn_forward_scratch(made), backward = gn_backward_scratch(made);
+    if (made->elements)
+        status = gn_run_prepare(made, forward > backward ? forward : backward);
+    if (status == GN_OK)
+        *plan = made;
+    else
+        gn_plan_destroy(made);
+    return status;
 }
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])

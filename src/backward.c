@@ -16,23 +16,53 @@
 #include <math.h>
 #include <string.h>
 
-/* An item is a block of samples: of one group in channels first, of all in channels last. */
-static int64_t item_block(const gn_plan *plan, int64_t item)
+#include "slot.h"
+
+static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_slot *slot)
 {
-    return plan->columns ? item : item / plan->G;
+    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D, at = 0;
+    slot->of = gn_carve_statistics(memory, &at, groups);
+    slot->found = gn_carve_statistics(memory, &at, groups);
+    slot->slope = gn_carve(memory, &at, groups, sizeof(double));
+    slot->offset = gn_carve(memory, &at, groups, sizeof(double));
+    slot->narrow = gn_carve(memory, &at, groups, sizeof(bool));
+    slot->mean = gn_carve(memory, &at, channels, sizeof(float));
+    slot->scale = gn_carve(memory, &at, channels, sizeof(float));
+    slot->slopes = gn_carve(memory, &at, channels, sizeof(float));
+    slot->offsets = gn_carve(memory, &at, channels, sizeof(float));
+    int64_t one = at;
+    slot->dy = gn_carve(memory, &at, channels, sizeof(double));
+    slot->dyx = gn_carve(memory, &at, channels, sizeof(double));
+    slot->sums = (at - one) / (int64_t)sizeof(double);
+    at = one = one + plan->parts.sums * (at - one);
+    slot->moments = gn_carve_moments(memory, &at, groups);
+    slot->set = (at - one) / (int64_t)sizeof(double);
+    return one + plan->parts.moments * (at - one);
 }
 
-int64_t gn_backward_sample(const gn_plan *plan, int64_t item, int64_t step)
+struct gn_backward_slot gn_backward_slot(const gn_plan *plan, const void *memory)
 {
-    return item_block(plan, item) * plan->block_samples + step;
+    struct gn_backward_slot slot;
+    carve_slot(plan, (char *)(uintptr_t)memory, &slot);
+    return slot;
 }
 
-static int64_t block_steps(const struct gn_job *job, int64_t item)
+static int64_t slot_bytes(const gn_plan *plan)
 {
-    const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    int64_t left = plan->N - gn_backward_sample(plan, item, 0);
-    return left < plan->block_samples ? left : plan->block_samples;
+    struct gn_backward_slot slot;
+    return carve_slot(plan, NULL, &slot);
+}
+
+struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
+                                 int64_t end)
+{
+    int64_t G = plan->G, item = batch->item + (plan->parts.columns ? group / G : 0);
+    struct gn_run run = {.first = group};
+    run.block = plan->parts.columns ? item : item / G;
+    run.n = run.block * plan->parts.block_samples + batch->step;
+    run.g = plan->parts.columns ? group % G : item % G + group;
+    run.groups = G - run.g < end - group ? G - run.g : end - group;
+    return run;
 }
 
 static bool is_normal_or_zero(double rstd)
@@ -50,49 +80,122 @@ bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group)
     return !isnan(rstd) && (fabs(mean * rstd) > 1.0 || !is_normal_or_zero(rstd));
 }
 
-struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t n, int64_t g,
-                               const struct gn_moments *moments)
+struct gn_groups gn_backward_part(const struct gn_backward_call *call,
+                                  const struct gn_backward_slot *slot, int64_t group,
+                                  int64_t channel, int64_t channels)
 {
-    int64_t index = n * call->plan->G + g;
-    struct gn_group group = {.of = {(double)call->mean[index], 0, (double)call->rstd[index]}};
-    if (!gn_rounding_matters(call, index))
-        return group;
-    struct gn_moments all = gn_plan_merge(call->plan, moments, g);
-    struct gn_statistics found = gn_finish_moments(&all, call->plan->desc.epsilon);
-    double low = (found.mean - group.of.mean) + found.low;
-    if (fabs(low) <= fmax(FLT_EPSILON * fabs(group.of.mean), FLT_TRUE_MIN))
-        group.of.low = low;
-    if (!is_normal_or_zero(group.of.rstd))
-        group.of.rstd = found.rstd;
-    return group;
+    return (struct gn_groups){.groups = 1,
+                              .depth = channels,
+                              .of = gn_statistics_from(slot->of, group),
+                              .slope = slot->slope + group,
+                              .offset = slot->offset + group,
+                              .gamma = call->gamma ? call->gamma + channel : NULL};
 }
 
-struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,
-                                int64_t channels, const struct gn_group *group)
+/* The statistics of a run's groups: what is stored, and what rounding took where that matters. */
+static void start_groups(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const struct gn_run *run)
 {
-    return (struct gn_norm){.channels = channels,
-                            .gamma = call->gamma ? call->gamma + first : NULL,
-                            .of = group->of,
-                            .slope = group->slope,
-                            .offset = group->offset};
+    int64_t index = run->n * call->plan->G + run->g;
+    bool matters = false;
+    for (int64_t i = 0; i < run->groups; i++) {
+        slot->of.mean[run->first + i] = (double)call->mean[index + i];
+        slot->of.low[run->first + i] = 0;
+        slot->of.rstd[run->first + i] = (double)call->rstd[index + i];
+        matters |= gn_rounding_matters(call, index + i);
+    }
+    if (!matters)
+        return;
+    gn_finish_moments(call->plan, gn_moments_from(slot->moments, run->first), slot->set,
+                      run->groups, gn_statistics_from(slot->found, run->first));
+    for (int64_t i = 0; i < run->groups; i++) {
+        int64_t group = run->first + i;
+        if (!gn_rounding_matters(call, index + i))
+            continue;
+        double mean = slot->of.mean[group];
+        double low = (slot->found.mean[group] - mean) + slot->found.low[group];
+        if (fabs(low) <= fmax(FLT_EPSILON * fabs(mean), FLT_TRUE_MIN))
+            slot->of.low[group] = low;
+        if (!is_normal_or_zero(slot->of.rstd[group]))
+            slot->of.rstd[group] = slot->found.rstd[group];
+    }
 }
 
-/*
- * Adds a group's part of dgamma and dbeta to the sums over the item's block of samples, which are
- * two arrays of C for each block; the block's first step sets them.
- */
-static void add_parameters(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                           const double *dy, const double *dyx, int64_t stride,
-                           const struct gn_group *group)
+/* The sums over tiles, into the first set. */
+static void add_sums(const gn_plan *plan, const struct gn_backward_slot *slot, int64_t first,
+                     int64_t end)
+{
+    for (int64_t set = 1; set < plan->parts.sums; set++) {
+        const double *dy = slot->dy + set * slot->sums, *dyx = slot->dyx + set * slot->sums;
+        for (int64_t c = first; c < end; c++) {
+            slot->dy[c] += dy[c];
+            slot->dyx[c] += dyx[c];
+        }
+    }
+}
+
+static void make_planes(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                        const struct gn_run *run)
+{
+    const gn_plan *plan = call->plan;
+    int64_t D = plan->D, c = run->first * D;
+    struct gn_groups all = gn_backward_part(call, slot, run->first, run->g * D, D);
+    all.groups = run->groups;
+    bool narrow = plan->kernels->planes(&all, slot->mean + c, slot->scale + c, slot->slopes + c,
+                                        slot->offsets + c);
+    memset(slot->narrow + run->first, narrow, (size_t)run->groups);
+    for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
+        struct gn_groups one = gn_backward_part(call, slot, run->first + i, (run->g + i) * D, D);
+        slot->narrow[run->first + i] = plan->kernels->planes(&one, slot->mean + c, slot->scale + c,
+                                                             slot->slopes + c, slot->offsets + c);
+    }
+}
+
+/* From the sums of a run's channels to the numbers of the last pass. */
+static void finish_run(const struct gn_job *job, const struct gn_backward_slot *slot,
+                       const struct gn_run *run, bool first_of_block)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    double *dgamma = (double *)job->left + item_block(plan, item) * 2 * plan->C + g * plan->D;
-    double *dbeta = dgamma + plan->C;
-    for (int64_t c = 0; c < plan->D; c++) {
-        double A = dy[c * stride], B = dyx[c * stride] - group->of.low * A;
-        dgamma[c] = (step ? dgamma[c] : 0) + B * group->of.rstd;
-        dbeta[c] = (step ? dbeta[c] : 0) + A;
+    int64_t c = run->g * plan->D, channels = run->groups * plan->D;
+    struct gn_gradient gradient = {.groups = run->groups,
+                                   .depth = plan->D,
+                                   .count = (double)(plan->D * plan->S),
+                                   .gamma = call->gamma ? call->gamma + c : NULL,
+                                   .dy = slot->dy + run->first * plan->D,
+                                   .dyx = slot->dyx + run->first * plan->D};
+    start_groups(call, slot, run);
+    if (job->left) {
+        gradient.dgamma = (double *)job->left + run->block * 2 * plan->C + c;
+        gradient.dbeta = gradient.dgamma + plan->C;
+    }
+    if (job->left && first_of_block) {
+        memset(gradient.dgamma, 0, (size_t)channels * sizeof(double));
+        memset(gradient.dbeta, 0, (size_t)channels * sizeof(double));
+    }
+    plan->kernels->finish_gradient(&gradient, gn_statistics_from(slot->of, run->first),
+                                   slot->slope + run->first, slot->offset + run->first);
+    if (call->dx)
+        make_planes(call, slot, run);
+}
+
+static void finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
+                            int64_t first_unit, int64_t last_unit)
+{
+    const struct gn_backward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    int64_t groups = batch->items * (plan->parts.columns ? plan->G : 1);
+    int64_t first = first_unit * GN_UNIT, end = last_unit * GN_UNIT;
+    if (end > groups || last_unit == job->units)
+        end = groups;
+    if (first >= end)
+        return;
+    add_sums(plan, &slot, first * plan->D, end * plan->D);
+    for (int64_t i = first; i < end;) {
+        struct gn_run run = gn_backward_run_at(plan, batch, i, end);
+        finish_run(job, &slot, &run, batch->step == 0);
+        i += run.groups;
     }
 }
 
@@ -100,56 +203,66 @@ static void collect_parameters(const struct gn_job *job, int64_t first, int64_t 
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const double *sums = job->left;
-    for (int64_t c = first; c < last; c++) {
-        double dgamma = 0, dbeta = 0;
-        for (int64_t block = 0; block < plan->blocks; block++) {
-            dgamma += sums[block * 2 * plan->C + c];
-            dbeta += sums[block * 2 * plan->C + plan->C + c];
+    double *sums = job->left;
+    for (int64_t block = 1; block < plan->parts.blocks; block++) {
+        const double *more = sums + block * 2 * plan->C;
+        for (int64_t c = first; c < last; c++) {
+            sums[c] += more[c];
+            sums[plan->C + c] += more[plan->C + c];
         }
-        if (call->dgamma)
-            call->dgamma[c] = (float)dgamma;
-        if (call->dbeta)
-            call->dbeta[c] = (float)dbeta;
     }
+    for (int64_t c = first; call->dgamma && c < last; c++)
+        call->dgamma[c] = (float)sums[c];
+    for (int64_t c = first; call->dbeta && c < last; c++)
+        call->dbeta[c] = (float)sums[plan->C + c];
 }
 
-void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                     const double *dy, const double *dyx, int64_t stride, struct gn_group *group)
+static int64_t block_steps(const struct gn_job *job, int64_t item)
 {
     const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    const float *gamma = call->gamma ? call->gamma + g * plan->D : NULL;
-    double inverse = 1.0 / (double)(plan->D * plan->S);
-    double P = 0, R = 0;
-    for (int64_t c = 0; c < plan->D; c++) {
-        double weight = gamma ? (double)gamma[c] : 1, A = dy[c * stride];
-        P += weight * A;
-        R += weight * (dyx[c * stride] - group->of.low * A);
-    }
-    group->slope = -(R * inverse * group->of.rstd) * group->of.rstd * group->of.rstd;
-    group->offset = -group->of.rstd * (P * inverse) - group->slope * group->of.low;
-    if (job->left)
-        add_parameters(job, item, step, g, dy, dyx, stride, group);
+    const struct gn_partition *parts = &call->plan->parts;
+    int64_t block = parts->columns ? item : item / call->plan->G;
+    int64_t left = call->plan->N - block * parts->block_samples;
+    return left < parts->block_samples ? left : parts->block_samples;
+}
+
+/* Items of the same block (rows), or blocks of the same number of samples (columns). */
+static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t limit)
+{
+    const struct gn_backward_call *call = job->call;
+    const struct gn_partition *parts = &call->plan->parts;
+    int64_t items = limit < parts->batch ? limit : parts->batch;
+    int64_t left = call->plan->G - item % call->plan->G;
+    if (!parts->columns)
+        return items < left ? items : left;
+    while (items > 1 && block_steps(job, item + items - 1) != block_steps(job, item))
+        items--;
+    return items;
 }
 
 static struct gn_job backward_job(const gn_plan *plan)
 {
-    struct gn_job job = {.tiles = plan->tiles, .steps = block_steps};
-    if (plan->columns)
-        gn_backward_columns(plan, &job);
-    else
-        gn_backward_rows(plan, &job);
-    job.collects = plan->C;
-    job.collect = collect_parameters;
-    job.left_bytes = gn_round_up(plan->blocks * 2 * plan->C * (int64_t)sizeof(double));
-    return job;
+    bool columns = plan->parts.columns;
+    int64_t sums = plan->parts.blocks * 2 * plan->C * (int64_t)sizeof(double);
+    return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
+                           .tiles = plan->parts.tiles,
+                           .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+                           .collects = plan->C,
+                           .batch = batch_of_equals,
+                           .steps = block_steps,
+                           .reduce = columns ? gn_reduce_backward_columns : gn_reduce_backward_rows,
+                           .finish = finish_backward,
+                           .apply = columns ? gn_apply_backward_columns : gn_apply_backward_rows,
+                           .collect = collect_parameters,
+                           .slot_bytes = slot_bytes(plan),
+                           .work_bytes = columns ? gn_backward_columns_work(plan) : 0,
+                           .left_bytes = gn_round_up(sums)};
 }
 
-int64_t gn_backward_scratch(const gn_plan *plan, int threads)
+int64_t gn_backward_scratch(const gn_plan *plan)
 {
     struct gn_job job = backward_job(plan);
-    return gn_schedule_scratch(&job, threads);
+    return gn_run_bytes(plan, &job);
 }
 
 gn_status gn_backward_run(const struct gn_backward_call *call)
@@ -170,5 +283,5 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
         job.collects = 0;
         job.left_bytes = 0;
     }
-    return gn_plan_run(plan, &job);
+    return gn_run(plan, &job);
 }

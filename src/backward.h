@@ -6,7 +6,7 @@
 #ifndef GN_BACKWARD_H
 #define GN_BACKWARD_H
 
-#include "plan.h"
+#include "run.h"
 
 struct gn_backward_call {
     const gn_plan *plan;
@@ -14,47 +14,59 @@ struct gn_backward_call {
     float *dx, *dgamma, *dbeta;                /* each may be NULL */
 };
 
-/* The bytes of scratch for one call with so many threads. */
-int64_t gn_backward_scratch(const gn_plan *plan, int threads);
+/* The bytes of scratch that a call needs. */
+int64_t gn_backward_scratch(const gn_plan *plan);
 
 /* Fails for want of memory alone, before anything is written. */
 gn_status gn_backward_run(const struct gn_backward_call *call);
 
-/* For the layouts: a job's items, sizes and functions. An item is a block of samples. */
-void gn_backward_rows(const gn_plan *plan, struct gn_job *job);
-void gn_backward_columns(const gn_plan *plan, struct gn_job *job);
+/* What a slot has of a batch's groups and their channels. */
+struct gn_backward_slot {
+    /* A group: of.mean is the stored mean, of.low the true one less it. */
+    struct gn_statistics of, found;
+    double *slope, *offset;
+    bool *narrow;                           /* whether floats do for the last pass */
+    float *mean, *scale, *slopes, *offsets; /* a channel; see kernels.h, planes */
+    double *dy, *dyx;          /* sums a channel, of the first set of tiles; the others, */
+    int64_t sums;              /* so many doubles apart */
+    struct gn_moments moments; /* a group, likewise, where gn_rounding_matters */
+    int64_t set;
+};
 
-/* The sample of an item's step. */
-int64_t gn_backward_sample(const gn_plan *plan, int64_t item, int64_t step);
+struct gn_backward_slot gn_backward_slot(const gn_plan *plan, const void *memory);
+
+/* Consecutive groups of one sample, from group g on: the batch's groups first..first + groups - 1.
+ */
+struct gn_run {
+    int64_t first, groups;
+    int64_t n, g;
+    int64_t block; /* of samples, for dgamma and dbeta */
+};
+
+/* The run from a group of the batch on, up to `end` at most. */
+struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
+                                 int64_t end);
 
 /* Whether what rounding took from the statistics of group n * G + g is to be found again from x. */
 bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group);
 
-/*
- * What the last pass needs of a group. of.mean is the stored mean; of.low the true one less it.
- */
-struct gn_group {
-    struct gn_statistics of;
-    double slope, offset;
-};
+/* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
+struct gn_groups gn_backward_part(const struct gn_backward_call *call,
+                                  const struct gn_backward_slot *slot, int64_t group,
+                                  int64_t channel, int64_t channels);
 
 /*
- * The statistics of group (n, g), slope and offset yet unset, from what is stored and, where
- * rounding matters, from the moments of the tiles, as for gn_plan_merge.
+ * For the layouts. An item is a block of samples: of one group in channels first, of all in
+ * channels last. A step is one of the block's samples.
  */
-struct gn_group gn_start_group(const struct gn_backward_call *call, int64_t n, int64_t g,
-                               const struct gn_moments *moments);
-
-/*
- * Sets slope and offset of group g of an item's step from the sums about the stored mean: dy[i *
- * stride] and dyx[i * stride] are those of the group's channel i. Adds to the sums of dgamma and
- * dbeta on the way.
- */
-void gn_finish_group(const struct gn_job *job, int64_t item, int64_t step, int64_t g,
-                     const double *dy, const double *dyx, int64_t stride, struct gn_group *group);
-
-/* What the kernels need to know of channels first..first + channels - 1 of a group. */
-struct gn_norm gn_backward_norm(const struct gn_backward_call *call, int64_t first,
-                                int64_t channels, const struct gn_group *group);
+void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                             void *memory, void *work);
+void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
+                                int64_t tile, void *memory, void *work);
+void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                            const void *memory);
+void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                               const void *memory);
+int64_t gn_backward_columns_work(const gn_plan *plan);
 
 #endif

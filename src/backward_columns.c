@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backward pass in channels last: an item is a block of samples. A slot has the numbers of each
- * group; the moments of the tiles; and, for each tile of pixels, dy and dyx of struct gn_sums as
- * two arrays of C. A work area has the means a channel, then the kernel's own.
+ * The backward pass in channels last: an item is a block of samples. A work area has the means a
+ * channel, then the kernel's own.
  */
 #include "backward.h"
+#include "slot.h"
 
 #include <string.h>
 
-static struct gn_moments *slot_moments(const gn_plan *plan, void *slot)
-{
-    return (struct gn_moments *)(void *)((struct gn_group *)slot + plan->G);
-}
-
-static double *slot_sums(const gn_plan *plan, void *slot, int64_t pixel_tile)
-{
-    char *after = (char *)slot_moments(plan, slot) + gn_plan_moments_bytes(plan);
-    return (double *)(void *)after + pixel_tile * 2 * plan->C;
-}
+/* So many channels at a time, whose numbers stay in the L1 cache from pixel to pixel. */
+enum { STRIP = 512 };
 
 static int64_t means_bytes(const gn_plan *plan)
 {
-    return gn_padded(plan->tile_channels) * (int64_t)sizeof(float);
+    return gn_padded(plan->parts.tile_channels) * (int64_t)sizeof(float);
+}
+
+int64_t gn_backward_columns_work(const gn_plan *plan)
+{
+    return means_bytes(plan) + gn_columns_work_bytes(plan->parts.tile_channels);
 }
 
 /* The stored mean of each channel of a tile; returns whether the rounding of one matters. */
-static bool expand_means(const struct gn_backward_call *call, int64_t n,
-                         const struct gn_column_tile *t, float *means)
+static bool expand_means(const struct gn_backward_call *call, int64_t n, const struct gn_tile *t,
+                         float *means)
 {
     const gn_plan *plan = call->plan;
     bool matters = false;
@@ -40,100 +37,86 @@ static bool expand_means(const struct gn_backward_call *call, int64_t n,
     return matters;
 }
 
-static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                           void *slot, void *work)
+void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
+                                int64_t tile, void *memory, void *work)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t n = gn_backward_sample(plan, item, step);
-    struct gn_column_tile t = gn_plan_column_tile(plan, n, tile);
+    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
     float *means = work;
     double *kernel_work = (double *)(void *)((char *)work + means_bytes(plan));
-    bool matters = expand_means(call, n, &t, means);
-    struct gn_columns columns = {.x = call->x + t.start,
-                                 .dy = call->dy + t.start,
-                                 .pixels = t.pixels,
-                                 .channels = t.channels,
-                                 .stride = plan->C};
-    double *dy = slot_sums(plan, slot, t.pixel_tile) + t.channel;
-    plan->kernels->sums_columns(&columns, means, dy, dy + plan->C, kernel_work);
-    if (matters)
-        plan->kernels->moments_columns(&columns, t.depth, plan->floor,
-                                       slot_moments(plan, slot) + t.moments, kernel_work);
-}
-
-static void finish_columns(const struct gn_job *job, int64_t item, int64_t step, void *slot,
-                           int64_t first, int64_t last)
-{
-    const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    struct gn_group *groups = slot;
-    int64_t n = gn_backward_sample(plan, item, step);
-    double *dy = slot_sums(plan, slot, 0), *dyx = dy + plan->C;
-    for (int64_t tile = 1; tile < plan->pixel_tiles; tile++) {
-        const double *more = slot_sums(plan, slot, tile);
-        for (int64_t c = first * plan->D; c < last * plan->D; c++) {
-            dy[c] += more[c];
-            dyx[c] += more[plan->C + c];
-        }
-    }
-    for (int64_t g = first; g < last; g++) {
-        groups[g] = gn_start_group(call, n, g, slot_moments(plan, slot));
-        gn_finish_group(job, item, step, g, dy + g * plan->D, dyx + g * plan->D, 1, &groups[g]);
+    struct gn_columns columns = {.pixels = t.length, .channels = t.channels, .stride = plan->C};
+    for (int64_t i = 0; i < batch->items; i++) {
+        struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
+        int64_t start = run.n * plan->S * plan->C + t.start;
+        int64_t sums = t.sums * slot.sums + i * plan->C + t.channel;
+        int64_t group = i * plan->G + t.channel / plan->D;
+        columns.x = call->x + start;
+        columns.dy = call->dy + start;
+        bool matters = expand_means(call, run.n, &t, means);
+        plan->kernels->sums_columns(&columns, means, slot.dy + sums, slot.dyx + sums, kernel_work);
+        if (matters)
+            plan->kernels->moments_columns(
+                &columns, t.depth, plan->floor,
+                gn_moments_from(slot.moments, t.moments * slot.set + group), kernel_work);
     }
 }
 
-static void apply_wide(const gn_plan *plan, const struct gn_columns *columns,
-                       const struct gn_norm *norm)
+static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                       int64_t group, int64_t channel, struct gn_columns columns)
 {
-    double mean[GN_STRIP_ROOM], scale[GN_STRIP_ROOM], slope[GN_STRIP_ROOM], offset[GN_STRIP_ROOM];
-    plan->kernels->planes_wide(norm, mean, scale, slope, offset);
-    plan->kernels->apply_columns_wide(columns, mean, scale, slope, offset);
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = columns.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        columns.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_backward_part(call, slot, group, channel + c, columns.channels);
+        kernels->planes_wide(&part, mean, scale, slope, offset);
+        kernels->apply_columns_wide(&columns, mean, scale, slope, offset);
+        columns.x += columns.channels;
+        columns.dy += columns.channels;
+        columns.out += columns.channels;
+    }
 }
 
-/* Strips of channels, of as many groups as float fits; where it does not, of one. */
-static void apply_columns(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                          const void *slot)
+/* The tile of one sample, whose groups in the slot begin at `group`. */
+static void apply_sample(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const struct gn_tile *t, int64_t sample, int64_t group)
 {
-    const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const struct gn_group *groups = slot;
-    struct gn_column_tile t = gn_plan_column_tile(plan, gn_backward_sample(plan, item, step), tile);
-    float mean[GN_STRIP_ROOM], scale[GN_STRIP_ROOM], slope[GN_STRIP_ROOM], offset[GN_STRIP_ROOM];
-    for (int64_t c = 0; c < t.channels;) {
-        struct gn_columns columns = {.x = call->x + t.start + c,
-                                     .dy = call->dy + t.start + c,
-                                     .out = call->dx + t.start + c,
-                                     .pixels = t.pixels,
+    int64_t last = t->channel + t->channels;
+    for (int64_t c = t->channel, end; c < last; c = end) {
+        int64_t g = c / plan->D, limit = (last + plan->D - 1) / plan->D;
+        bool narrow = slot->narrow[group + g];
+        int64_t next = narrow ? gn_run_of(slot->narrow + group, g, limit) : g + 1;
+        end = next * plan->D < last ? next * plan->D : last;
+        end = narrow && end - c > STRIP ? c + STRIP : end;
+        int64_t start = sample * plan->S * plan->C + t->start + c - t->channel;
+        int64_t channel = group * plan->D + c;
+        struct gn_columns columns = {.x = call->x + start,
+                                     .dy = call->dy + start,
+                                     .out = call->dx + start,
+                                     .pixels = t->length,
+                                     .channels = end - c,
                                      .stride = plan->C};
-        struct gn_norm norm = {.channels = 0};
-        bool fits = true;
-        int64_t n = 0;
-        while (fits && n < GN_STRIP && c + n < t.channels) {
-            int64_t channel = t.channel + c + n;
-            norm = gn_backward_norm(call, channel, gn_strip_run(plan, &t, c, n),
-                                    &groups[channel / plan->D]);
-            fits = plan->kernels->planes(&norm, mean + n, scale + n, slope + n, offset + n);
-            n += fits ? norm.channels : 0;
-        }
-        columns.channels = n ? n : norm.channels;
-        if (n)
-            plan->kernels->apply_columns(&columns, mean, scale, slope, offset);
+        if (narrow)
+            plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
+                                         slot->slopes + channel, slot->offsets + channel);
         else
-            apply_wide(plan, &columns, &norm);
-        c += columns.channels;
+            apply_wide(call, slot, group + g, c, columns);
     }
 }
 
-void gn_backward_columns(const gn_plan *plan, struct gn_job *job)
+void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                               const void *memory)
 {
-    job->items = plan->blocks;
-    job->units = plan->G;
-    job->reduce = reduce_columns;
-    job->finish = finish_columns;
-    job->apply = apply_columns;
-    job->slot_bytes =
-        gn_round_up(plan->G * (int64_t)sizeof(struct gn_group) + gn_plan_moments_bytes(plan) +
-                    plan->pixel_tiles * 2 * plan->C * (int64_t)sizeof(double));
-    job->work_bytes = means_bytes(plan) + gn_columns_work_bytes(plan->tile_channels);
+    const struct gn_backward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    for (int64_t i = 0; i < batch->items; i++) {
+        struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
+        apply_sample(call, &slot, &t, run.n, i * plan->G);
+    }
 }

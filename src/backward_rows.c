@@ -1,107 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The backward pass in channels first: an item is a block of samples of one group. A slot has the
- * group's numbers, the sums of each channel, tile by tile, and the moments of the tiles.
- */
+/* The backward pass in channels first: an item is a block of samples of one group. */
 #include "backward.h"
+#include "slot.h"
 
-struct rows_slot {
-    struct gn_group group;
-    struct gn_sums sums[];
-};
-
-static int64_t all_sums(const gn_plan *plan)
-{
-    return plan->D * gn_plan_sums_per_channel(plan);
-}
-
-static struct gn_moments *rows_moments(const gn_plan *plan, struct rows_slot *slot)
-{
-    return (struct gn_moments *)(void *)&slot->sums[all_sums(plan)];
-}
-
-static void reduce_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                        void *slot_memory, void *work)
+void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                             void *memory, void *work)
 {
     (void)work;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct rows_slot *slot = slot_memory;
-    int64_t n = gn_backward_sample(plan, item, step), g = item % plan->G;
-    struct gn_row_tile t = gn_plan_row_tile(plan, n, g, tile);
-    struct gn_rows rows = {.x = call->x + t.start,
-                           .dy = call->dy + t.start,
-                           .channels = t.channels,
-                           .length = t.length};
-    int64_t group = n * plan->G + g;
-    plan->kernels->sums_rows(&rows, call->mean[group], &slot->sums[t.sums]);
-    if (gn_rounding_matters(call, group))
-        plan->kernels->moments_rows(rows.x, t.channels * t.length, plan->floor,
-                                    &rows_moments(plan, slot)[tile]);
-}
-
-static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, void *slot_memory,
-                        int64_t first, int64_t last)
-{
-    if (first == last)
-        return;
-    const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    struct rows_slot *slot = slot_memory;
-    int64_t parts = gn_plan_sums_per_channel(plan);
-    for (int64_t c = 0; parts > 1 && c < plan->D; c++) {
-        struct gn_sums all = slot->sums[c * parts];
-        for (int64_t part = 1; part < parts; part++)
-            gn_add_sums(&all, &slot->sums[c * parts + part]);
-        slot->sums[c] = all;
+    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
+    int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
+    for (int64_t i = 0; i < batch->items; i++) {
+        int64_t start = (index + i) * size + t.start;
+        int64_t sums = t.sums * slot.sums + i * plan->D + t.channel;
+        struct gn_rows rows = {.x = call->x + start,
+                               .dy = call->dy + start,
+                               .channels = t.channels,
+                               .length = t.length};
+        plan->kernels->sums_rows(&rows, call->mean[index + i], slot.dy + sums, slot.dyx + sums);
+        if (gn_rounding_matters(call, index + i))
+            plan->kernels->moments_rows(rows.x, t.channels * t.length, 1, plan->floor,
+                                        gn_moments_from(slot.moments, t.moments * slot.set + i));
     }
-    int64_t g = item % plan->G;
-    int64_t n = gn_backward_sample(plan, item, step);
-    slot->group = gn_start_group(call, n, g, rows_moments(plan, slot));
-    gn_finish_group(job, item, step, g, &slot->sums[0].dy, &slot->sums[0].dyx, 2, &slot->group);
 }
 
-static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
-                            const struct gn_norm *norm)
+static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                       int64_t group, int64_t channel, struct gn_rows rows)
 {
-    double mean[GN_BATCH], scale[GN_BATCH], slope[GN_BATCH], offset[GN_BATCH];
-    plan->kernels->planes_wide(norm, mean, scale, slope, offset);
-    plan->kernels->apply_rows_wide(rows, mean, scale, slope, offset);
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = rows.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        rows.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_backward_part(call, slot, group, channel + c, rows.channels);
+        kernels->planes_wide(&part, mean, scale, slope, offset);
+        kernels->apply_rows_wide(&rows, mean, scale, slope, offset);
+        rows.x += rows.channels * rows.length;
+        rows.dy += rows.channels * rows.length;
+        rows.out += rows.channels * rows.length;
+    }
 }
 
-static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                       const void *slot_memory)
+void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                            const void *memory)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const struct rows_slot *slot = slot_memory;
-    struct gn_row_tile t =
-        gn_plan_row_tile(plan, gn_backward_sample(plan, item, step), item % plan->G, tile);
-    for (int64_t c = 0; c < t.channels; c += GN_BATCH) {
-        int64_t n = t.channels - c < GN_BATCH ? t.channels - c : GN_BATCH;
-        int64_t start = t.start + c * t.length;
+    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
+    int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
+    for (int64_t i = 0, end; i < batch->items; i = end) {
+        end = slot.narrow[i] ? gn_run_of(slot.narrow, i, batch->items) : i + 1;
+        int64_t start = (index + i) * size + t.start, channel = i * plan->D + t.channel;
         struct gn_rows rows = {.x = call->x + start,
                                .dy = call->dy + start,
                                .out = call->dx + start,
-                               .channels = n,
+                               .channels = (end - i) * t.channels,
                                .length = t.length};
-        struct gn_norm norm = gn_backward_norm(call, t.channel + c, n, &slot->group);
-        float mean[GN_BATCH], scale[GN_BATCH], slope[GN_BATCH], offset[GN_BATCH];
-        if (plan->kernels->planes(&norm, mean, scale, slope, offset))
-            plan->kernels->apply_rows(&rows, mean, scale, slope, offset);
+        if (slot.narrow[i])
+            plan->kernels->apply_rows(&rows, slot.mean + channel, slot.scale + channel,
+                                      slot.slopes + channel, slot.offsets + channel);
         else
-            apply_rows_wide(plan, &rows, &norm);
+            apply_wide(call, &slot, i, (run.g + i) * plan->D + t.channel, rows);
     }
-}
-
-void gn_backward_rows(const gn_plan *plan, struct gn_job *job)
-{
-    job->items = plan->blocks * plan->G;
-    job->units = 1;
-    job->reduce = reduce_rows;
-    job->finish = finish_rows;
-    job->apply = apply_rows;
-    job->slot_bytes =
-        gn_round_up((int64_t)sizeof(struct rows_slot) +
-                    all_sums(plan) * (int64_t)sizeof(struct gn_sums) + gn_plan_moments_bytes(plan));
 }

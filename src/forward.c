@@ -2,23 +2,97 @@
 #include "forward.h"
 
 #include <math.h>
+#include <string.h>
 
-void gn_forward_store(const struct gn_forward_call *call, int64_t group,
-                      const struct gn_statistics *of)
+#include "slot.h"
+
+/* The moments of the first set come last: those of the others follow. */
+static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_forward_slot *slot)
 {
-    if (call->mean)
-        call->mean[group] = (float)of->mean;
-    if (call->rstd)
-        call->rstd[group] = (float)of->rstd;
+    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D, at = 0;
+    slot->of = gn_carve_statistics(memory, &at, groups);
+    slot->mean = gn_carve(memory, &at, channels, sizeof(float));
+    slot->scale = gn_carve(memory, &at, channels, sizeof(float));
+    slot->shift = gn_carve(memory, &at, channels, sizeof(float));
+    slot->narrow = gn_carve(memory, &at, groups, sizeof(bool));
+    int64_t one = at;
+    slot->moments = gn_carve_moments(memory, &at, groups);
+    slot->set = (at - one) / (int64_t)sizeof(double);
+    return one + plan->parts.moments * (at - one);
 }
 
-struct gn_norm gn_forward_norm(const struct gn_forward_call *call, int64_t first, int64_t channels,
-                               const struct gn_statistics *of)
+struct gn_forward_slot gn_forward_slot(const gn_plan *plan, const void *memory)
 {
-    return (struct gn_norm){.channels = channels,
-                            .gamma = call->gamma ? call->gamma + first : NULL,
-                            .beta = call->beta ? call->beta + first : NULL,
-                            .of = *of};
+    struct gn_forward_slot slot;
+    carve_slot(plan, (char *)(uintptr_t)memory, &slot);
+    return slot;
+}
+
+static int64_t slot_bytes(const gn_plan *plan)
+{
+    struct gn_forward_slot slot;
+    return carve_slot(plan, NULL, &slot);
+}
+
+struct gn_groups gn_forward_part(const struct gn_forward_call *call,
+                                 const struct gn_forward_slot *slot, int64_t group, int64_t channel,
+                                 int64_t channels)
+{
+    return (struct gn_groups){.groups = 1,
+                              .depth = channels,
+                              .of = gn_statistics_from(slot->of, group),
+                              .gamma = call->gamma ? call->gamma + channel : NULL,
+                              .beta = call->beta ? call->beta + channel : NULL};
+}
+
+/* Consecutive groups of one sample: their numbers for the last pass. */
+static void make_lines(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                       int64_t group, int64_t groups, int64_t g)
+{
+    const gn_plan *plan = call->plan;
+    int64_t D = plan->D, c = group * D;
+    struct gn_groups all = gn_forward_part(call, slot, group, g * D, D);
+    all.groups = groups;
+    float *mean = slot->mean + c, *scale = slot->scale + c, *shift = slot->shift + c;
+    bool narrow = plan->kernels->lines(&all, mean, scale, shift);
+    memset(slot->narrow + group, narrow, (size_t)groups);
+    for (int64_t i = 0; !narrow && i < groups; i++, c += D) {
+        struct gn_groups one = gn_forward_part(call, slot, group + i, (g + i) * D, D);
+        slot->narrow[group + i] =
+            plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
+    }
+}
+
+static void store_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                             int64_t index, int64_t first, int64_t end)
+{
+    for (int64_t i = first; call->mean && i < end; i++)
+        call->mean[index + i] = (float)slot->of.mean[i];
+    for (int64_t i = first; call->rstd && i < end; i++)
+        call->rstd[index + i] = (float)slot->of.rstd[i];
+}
+
+static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
+                           int64_t first_unit, int64_t last_unit)
+{
+    const struct gn_forward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    int64_t groups = batch->items * (plan->parts.columns ? plan->G : 1);
+    int64_t index = batch->item * (plan->parts.columns ? plan->G : 1);
+    int64_t first = first_unit * GN_UNIT, end = last_unit * GN_UNIT;
+    if (end > groups || last_unit == job->units)
+        end = groups;
+    if (first >= end)
+        return;
+    struct gn_moments moments = gn_moments_from(slot.moments, first);
+    gn_finish_moments(plan, moments, slot.set, end - first, gn_statistics_from(slot.of, first));
+    store_statistics(call, &slot, index, first, end);
+    for (int64_t i = first, n; i < end; i += n) {
+        int64_t g = (index + i) % plan->G;
+        n = plan->G - g < end - i ? plan->G - g : end - i;
+        make_lines(call, &slot, i, n, g);
+    }
 }
 
 static int64_t one_step(const struct gn_job *job, int64_t item)
@@ -28,32 +102,48 @@ static int64_t one_step(const struct gn_job *job, int64_t item)
     return 1;
 }
 
-static struct gn_job forward_job(const gn_plan *plan)
+static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limit)
 {
-    struct gn_job job = {.tiles = plan->tiles, .steps = one_step};
-    if (plan->columns)
-        gn_forward_columns(plan, &job);
-    else
-        gn_forward_rows(plan, &job);
-    return job;
+    const struct gn_forward_call *call = job->call;
+    (void)item;
+    return limit < call->plan->parts.batch ? limit : call->plan->parts.batch;
 }
 
-int64_t gn_forward_scratch(const gn_plan *plan, int threads)
+static struct gn_job forward_job(const gn_plan *plan)
+{
+    bool columns = plan->parts.columns;
+    return (struct gn_job){.items = columns ? plan->N : plan->N * plan->G,
+                           .tiles = plan->parts.tiles,
+                           .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+                           .batch = batch_of_any,
+                           .steps = one_step,
+                           .reduce = columns ? gn_reduce_forward_columns : gn_reduce_forward_rows,
+                           .finish = finish_forward,
+                           .apply = columns ? gn_apply_forward_columns : gn_apply_forward_rows,
+                           .slot_bytes = slot_bytes(plan),
+                           .work_bytes =
+                               columns ? gn_columns_work_bytes(plan->parts.tile_channels) : 0};
+}
+
+int64_t gn_forward_scratch(const gn_plan *plan)
 {
     struct gn_job job = forward_job(plan);
-    return gn_schedule_scratch(&job, threads);
+    return gn_run_bytes(plan, &job);
 }
 
 gn_status gn_forward_run(const struct gn_forward_call *call)
 {
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
-        const struct gn_statistics none = {NAN, NAN, NAN};
-        for (int64_t group = 0; group < plan->N * plan->G; group++)
-            gn_forward_store(call, group, &none);
+        for (int64_t group = 0; group < plan->N * plan->G; group++) {
+            if (call->mean)
+                call->mean[group] = NAN;
+            if (call->rstd)
+                call->rstd[group] = NAN;
+        }
         return GN_OK;
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    return gn_plan_run(plan, &job);
+    return gn_run(plan, &job);
 }

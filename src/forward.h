@@ -6,7 +6,7 @@
 #ifndef GN_FORWARD_H
 #define GN_FORWARD_H
 
-#include "plan.h"
+#include "run.h"
 
 struct gn_forward_call {
     const gn_plan *plan;
@@ -14,22 +14,36 @@ struct gn_forward_call {
     float *y, *mean, *rstd;        /* mean, rstd may be NULL */
 };
 
-/* The bytes of scratch for one call with so many threads. */
-int64_t gn_forward_scratch(const gn_plan *plan, int threads);
+/* The bytes of scratch that a call needs. */
+int64_t gn_forward_scratch(const gn_plan *plan);
 
 /* Fails for want of memory alone, before anything is written. */
 gn_status gn_forward_run(const struct gn_forward_call *call);
 
-/* For the layouts: a job's items, sizes and functions. */
-void gn_forward_rows(const gn_plan *plan, struct gn_job *job);
-void gn_forward_columns(const gn_plan *plan, struct gn_job *job);
+/* What a slot has of a batch's groups and their channels. */
+struct gn_forward_slot {
+    struct gn_statistics of;     /* a group */
+    float *mean, *scale, *shift; /* a channel; see kernels.h, lines */
+    bool *narrow;                /* a group: whether these floats do */
+    struct gn_moments moments;   /* a group, of the first set; the others, `set` doubles apart */
+    int64_t set;
+};
 
-/* Writes a group's mean and rstd where they are wanted; group is n * G + g. */
-void gn_forward_store(const struct gn_forward_call *call, int64_t group,
-                      const struct gn_statistics *of);
+struct gn_forward_slot gn_forward_slot(const gn_plan *plan, const void *memory);
 
-/* What the kernels need to know of channels first..first + channels - 1 of a group. */
-struct gn_norm gn_forward_norm(const struct gn_forward_call *call, int64_t first, int64_t channels,
-                               const struct gn_statistics *of);
+/* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
+struct gn_groups gn_forward_part(const struct gn_forward_call *call,
+                                 const struct gn_forward_slot *slot, int64_t group, int64_t channel,
+                                 int64_t channels);
+
+/* For the layouts. An item is a group (rows) or a sample (columns). */
+void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                            void *slot, void *work);
+void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                               void *slot, void *work);
+void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                           const void *slot);
+void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              const void *slot);
 
 #endif

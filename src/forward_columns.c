@@ -1,92 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The forward pass in channels last: an item is a sample. A slot has mean and rstd of each group,
- * then the moments of the tiles.
- */
+/* The forward pass in channels last: an item is a sample. */
 #include "forward.h"
+#include "slot.h"
 
-static struct gn_moments *slot_moments(const gn_plan *plan, void *slot)
-{
-    return (struct gn_moments *)(void *)((struct gn_statistics *)slot + plan->G);
-}
+/* So many channels at a time, whose numbers stay in the L1 cache from pixel to pixel. */
+enum { STRIP = 512 };
 
-static void reduce_columns(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                           void *slot, void *work)
+void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                               void *memory, void *work)
 {
-    (void)step;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_column_tile t = gn_plan_column_tile(plan, item, tile);
-    struct gn_columns columns = {
-        .x = call->x + t.start, .pixels = t.pixels, .channels = t.channels, .stride = plan->C};
-    plan->kernels->moments_columns(&columns, t.depth, plan->floor,
-                                   slot_moments(plan, slot) + t.moments, work);
-}
-
-static void finish_columns(const struct gn_job *job, int64_t item, int64_t step, void *slot,
-                           int64_t first, int64_t last)
-{
-    (void)step;
-    const struct gn_forward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    struct gn_statistics *statistics = slot;
-    for (int64_t g = first; g < last; g++) {
-        struct gn_moments all = gn_plan_merge(plan, slot_moments(plan, slot), g);
-        statistics[g] = gn_finish_moments(&all, plan->desc.epsilon);
-        gn_forward_store(call, item * plan->G + g, &statistics[g]);
+    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    struct gn_columns columns = {.pixels = t.length, .channels = t.channels, .stride = plan->C};
+    for (int64_t i = 0; i < batch->items; i++) {
+        int64_t group = i * plan->G + t.channel / plan->D;
+        columns.x = call->x + (batch->item + i) * plan->S * plan->C + t.start;
+        plan->kernels->moments_columns(&columns, t.depth, plan->floor,
+                                       gn_moments_from(slot.moments, t.moments * slot.set + group),
+                                       work);
     }
 }
 
-static void apply_wide(const gn_plan *plan, const struct gn_columns *columns,
-                       const struct gn_norm *norm)
+static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                       int64_t group, int64_t channel, struct gn_columns columns)
 {
-    double mean[GN_STRIP_ROOM], scale[GN_STRIP_ROOM], shift[GN_STRIP_ROOM];
-    plan->kernels->lines_wide(norm, mean, scale, shift);
-    plan->kernels->normalize_columns_wide(columns, mean, scale, shift);
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = columns.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        columns.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_forward_part(call, slot, group, channel + c, columns.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
+        kernels->normalize_columns_wide(&columns, mean, scale, shift);
+        columns.x += columns.channels;
+        columns.out += columns.channels;
+    }
 }
 
-/* Strips of channels, of as many groups as float fits; where it does not, of one. */
-static void apply_columns(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                          const void *slot)
+/* The tile of one sample, whose groups in the slot begin at `group`. */
+static void apply_sample(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                         const struct gn_tile *t, int64_t sample, int64_t group)
 {
-    (void)step;
-    const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const struct gn_statistics *statistics = slot;
-    struct gn_column_tile t = gn_plan_column_tile(plan, item, tile);
-    float mean[GN_STRIP_ROOM], scale[GN_STRIP_ROOM], shift[GN_STRIP_ROOM];
-    for (int64_t c = 0; c < t.channels;) {
-        struct gn_columns columns = {.x = call->x + t.start + c,
-                                     .out = call->y + t.start + c,
-                                     .pixels = t.pixels,
+    int64_t last = t->channel + t->channels;
+    for (int64_t c = t->channel, end; c < last; c = end) {
+        int64_t g = c / plan->D, limit = (last + plan->D - 1) / plan->D;
+        bool narrow = slot->narrow[group + g];
+        int64_t next = narrow ? gn_run_of(slot->narrow + group, g, limit) : g + 1;
+        end = next * plan->D < last ? next * plan->D : last;
+        end = narrow && end - c > STRIP ? c + STRIP : end;
+        int64_t start = sample * plan->S * plan->C + t->start + c - t->channel;
+        int64_t channel = group * plan->D + c;
+        struct gn_columns columns = {.x = call->x + start,
+                                     .out = call->y + start,
+                                     .pixels = t->length,
+                                     .channels = end - c,
                                      .stride = plan->C};
-        struct gn_norm norm = {.channels = 0};
-        bool fits = true;
-        int64_t n = 0;
-        while (fits && n < GN_STRIP && c + n < t.channels) {
-            int64_t channel = t.channel + c + n;
-            norm = gn_forward_norm(call, channel, gn_strip_run(plan, &t, c, n),
-                                   &statistics[channel / plan->D]);
-            fits = plan->kernels->lines(&norm, mean + n, scale + n, shift + n);
-            n += fits ? norm.channels : 0;
-        }
-        columns.channels = n ? n : norm.channels;
-        if (n)
-            plan->kernels->normalize_columns(&columns, mean, scale, shift);
+        if (narrow)
+            plan->kernels->normalize_columns(&columns, slot->mean + channel, slot->scale + channel,
+                                             slot->shift + channel);
         else
-            apply_wide(plan, &columns, &norm);
-        c += columns.channels;
+            apply_wide(call, slot, group + g, c, columns);
     }
 }
 
-void gn_forward_columns(const gn_plan *plan, struct gn_job *job)
+void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              const void *memory)
 {
-    job->items = plan->N;
-    job->units = plan->G;
-    job->reduce = reduce_columns;
-    job->finish = finish_columns;
-    job->apply = apply_columns;
-    job->slot_bytes =
-        gn_round_up(plan->G * (int64_t)sizeof(struct gn_statistics) + gn_plan_moments_bytes(plan));
-    job->work_bytes = gn_columns_work_bytes(plan->tile_channels);
+    const struct gn_forward_call *call = job->call;
+    struct gn_forward_slot slot = gn_forward_slot(call->plan, memory);
+    struct gn_tile t = gn_tile_at(call->plan, tile);
+    for (int64_t i = 0; i < batch->items; i++)
+        apply_sample(call, &slot, &t, batch->item + i, i * call->plan->G);
 }

@@ -1,79 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /* The forward pass in channels first: an item is a group. */
 #include "forward.h"
+#include "slot.h"
 
-struct rows_slot {
-    struct gn_statistics of;
-    struct gn_moments moments[]; /* a tile */
-};
-
-static int64_t rows_slot_bytes(const gn_plan *plan)
+void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                            void *memory, void *work)
 {
-    return (int64_t)sizeof(struct rows_slot) + plan->tiles * (int64_t)sizeof(struct gn_moments);
-}
-
-static void reduce_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                        void *slot_memory, void *work)
-{
-    (void)step;
     (void)work;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct rows_slot *slot = slot_memory;
-    struct gn_row_tile t = gn_plan_row_tile(plan, item / plan->G, item % plan->G, tile);
-    plan->kernels->moments_rows(call->x + t.start, t.channels * t.length, plan->floor,
-                                &slot->moments[tile]);
+    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    const float *x = call->x + batch->item * plan->D * plan->S + t.start;
+    plan->kernels->moments_rows(x, t.channels * t.length, batch->items, plan->floor,
+                                gn_moments_from(slot.moments, t.moments * slot.set));
 }
 
-static void finish_rows(const struct gn_job *job, int64_t item, int64_t step, void *slot_memory,
-                        int64_t first, int64_t last)
+static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                       int64_t group, int64_t channel, struct gn_rows rows)
 {
-    (void)step;
-    if (first == last)
-        return;
-    const struct gn_forward_call *call = job->call;
-    struct rows_slot *slot = slot_memory;
-    struct gn_moments all = gn_plan_merge(call->plan, slot->moments, 0);
-    slot->of = gn_finish_moments(&all, call->plan->desc.epsilon);
-    gn_forward_store(call, item, &slot->of);
-}
-
-static void apply_rows_wide(const gn_plan *plan, const struct gn_rows *rows,
-                            const struct gn_norm *norm)
-{
-    double mean[GN_BATCH], scale[GN_BATCH], shift[GN_BATCH];
-    plan->kernels->lines_wide(norm, mean, scale, shift);
-    plan->kernels->normalize_rows_wide(rows, mean, scale, shift);
-}
-
-static void apply_rows(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
-                       const void *slot_memory)
-{
-    (void)step;
-    const struct gn_forward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    const struct rows_slot *slot = slot_memory;
-    struct gn_row_tile t = gn_plan_row_tile(plan, item / plan->G, item % plan->G, tile);
-    for (int64_t c = 0; c < t.channels; c += GN_BATCH) {
-        int64_t n = t.channels - c < GN_BATCH ? t.channels - c : GN_BATCH;
-        int64_t start = t.start + c * t.length;
-        struct gn_rows rows = {
-            .x = call->x + start, .out = call->y + start, .channels = n, .length = t.length};
-        struct gn_norm norm = gn_forward_norm(call, t.channel + c, n, &slot->of);
-        float mean[GN_BATCH], scale[GN_BATCH], shift[GN_BATCH];
-        if (plan->kernels->lines(&norm, mean, scale, shift))
-            plan->kernels->normalize_rows(&rows, mean, scale, shift);
-        else
-            apply_rows_wide(plan, &rows, &norm);
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = rows.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        rows.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_forward_part(call, slot, group, channel + c, rows.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
+        kernels->normalize_rows_wide(&rows, mean, scale, shift);
+        rows.x += rows.channels * rows.length;
+        rows.out += rows.channels * rows.length;
     }
 }
 
-void gn_forward_rows(const gn_plan *plan, struct gn_job *job)
+void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                           const void *memory)
 {
-    job->items = plan->N * plan->G;
-    job->units = 1;
-    job->reduce = reduce_rows;
-    job->finish = finish_rows;
-    job->apply = apply_rows;
-    job->slot_bytes = gn_round_up(rows_slot_bytes(plan));
+    const struct gn_forward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    struct gn_tile t = gn_tile_at(plan, tile);
+    for (int64_t i = 0, end; i < batch->items; i = end) {
+        end = slot.narrow[i] ? gn_run_of(slot.narrow, i, batch->items) : i + 1;
+        int64_t start = (batch->item + i) * plan->D * plan->S + t.start;
+        int64_t channel = i * plan->D + t.channel;
+        struct gn_rows rows = {.x = call->x + start,
+                               .out = call->y + start,
+                               .channels = (end - i) * t.channels,
+                               .length = t.length};
+        if (slot.narrow[i])
+            plan->kernels->normalize_rows(&rows, slot.mean + channel, slot.scale + channel,
+                                          slot.shift + channel);
+        else
+            apply_wide(call, &slot, i, (batch->item + i) % plan->G * plan->D + t.channel, rows);
+    }
 }

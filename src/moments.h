@@ -9,13 +9,18 @@
 #ifndef GN_MOMENTS_H
 #define GN_MOMENTS_H
 
-struct gn_moments {
+struct gn_moment {
     double count, origin, offset, m2;
 };
 
-/* What the last passes need: the mean is `mean`, which is a float, plus `low`. */
+/* Of consecutive groups of the same count: arrays with room for gn_padded(groups). */
+struct gn_moments {
+    double *origin, *offset, *m2;
+};
+
+/* What the last passes need, arrays too: the mean is `mean`, which is a float, plus `low`. */
 struct gn_statistics {
-    double mean, low, rstd;
+    double *mean, *low, *rstd;
 };
 
 /*
@@ -24,7 +29,7 @@ struct gn_statistics {
  * Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
  * Variances", 1979. Equal means merge exactly, which keeps a constant group constant.
  */
-static inline void gn_merge_moments(struct gn_moments *into, const struct gn_moments *more)
+static inline void gn_merge_moments(struct gn_moment *into, const struct gn_moment *more)
 {
     double count = into->count + more->count;
     double weight = more->count / count;
@@ -33,8 +38,5 @@ static inline void gn_merge_moments(struct gn_moments *into, const struct gn_mom
     into->offset += delta * weight;
     into->count = count;
 }
-
-/* rstd is 1/sqrt(var + epsilon). All NaN where a value was NaN or infinite, or there was none. */
-struct gn_statistics gn_finish_moments(const struct gn_moments *moments, double epsilon);
 
 #endif

@@ -63,16 +63,16 @@ static int64_t part(int64_t thread, int64_t threads, int64_t n)
     return n / threads * thread + n % threads * thread / threads;
 }
 
-static void work_alone(const struct gn_job *job, const struct seat *seat, int64_t item)
+static void work_alone(const struct gn_job *job, const struct seat *seat, struct gn_batch batch)
 {
-    int64_t steps = job->steps(job, item);
-    for (int64_t step = 0; step < steps; step++) {
+    int64_t steps = job->steps(job, batch.item);
+    for (; batch.step < steps; batch.step++) {
         for (int64_t tile = 0; tile < job->tiles; tile++)
-            job->reduce(job, item, step, tile, seat->slot, seat->work);
-        job->finish(job, item, step, seat->slot, 0, job->units);
+            job->reduce(job, &batch, tile, seat->slot, seat->work);
+        job->finish(job, &batch, seat->slot, 0, job->units);
         /* Backwards: what was read last is still in the cache. */
         for (int64_t tile = job->apply ? job->tiles : 0; tile-- > 0;)
-            job->apply(job, item, step, tile, seat->slot);
+            job->apply(job, &batch, tile, seat->slot);
     }
 }
 
@@ -81,20 +81,20 @@ static void work_alone(const struct gn_job *job, const struct seat *seat, int64_
  * before all have applied the step before; and nobody reduces before all have finished with the
  * sums.
  */
-static void work_together(const struct gn_job *job, const struct seat *seat, int64_t item)
+static void work_together(const struct gn_job *job, const struct seat *seat, struct gn_batch batch)
 {
     int64_t first = part(seat->thread, seat->threads, job->tiles);
     int64_t last = part(seat->thread + 1, seat->threads, job->tiles);
-    int64_t steps = job->steps(job, item);
-    for (int64_t step = 0; step < steps; step++) {
+    int64_t steps = job->steps(job, batch.item);
+    for (; batch.step < steps; batch.step++) {
         for (int64_t tile = first; tile < last; tile++)
-            job->reduce(job, item, step, tile, seat->shared, seat->work);
+            job->reduce(job, &batch, tile, seat->shared, seat->work);
 #pragma omp barrier
-        job->finish(job, item, step, seat->shared, part(seat->thread, seat->threads, job->units),
+        job->finish(job, &batch, seat->shared, part(seat->thread, seat->threads, job->units),
                     part(seat->thread + 1, seat->threads, job->units));
 #pragma omp barrier
         for (int64_t tile = job->apply ? last : first; tile-- > first;)
-            job->apply(job, item, step, tile, seat->shared);
+            job->apply(job, &batch, tile, seat->shared);
     }
 }
 
@@ -105,10 +105,13 @@ static void work(const struct gn_job *job, int64_t alone, char *scratch, int thr
     seat.slot =
         seat.shared + job->slot_bytes + threads * job->work_bytes + thread * job->slot_bytes;
 
-    for (int64_t i = part(thread, threads, alone); i < part(thread + 1, threads, alone); i++)
-        work_alone(job, &seat, i);
+    int64_t end = part(thread + 1, threads, alone);
+    for (int64_t i = part(thread, threads, alone), n; i < end; i += n) {
+        n = job->batch(job, i, end - i);
+        work_alone(job, &seat, (struct gn_batch){i, n, 0});
+    }
     for (int64_t i = alone; i < job->items; i++)
-        work_together(job, &seat, i);
+        work_together(job, &seat, (struct gn_batch){i, 1, 0});
     if (job->collects) {
         if (threads > 1) {
 #pragma omp barrier

@@ -5,7 +5,8 @@
  * A job has items that do not depend on each other (groups, or samples). An item is worked off in
  * one or more steps, one after the other; each step first reduces all tiles of its data, then
  * finishes the reduction, then applies the result to all tiles. A thread takes whole items where
- * there are enough of them; the items that would leave threads idle are done by all together.
+ * there are enough of them, several small ones in one go; the items that would leave threads idle
+ * are done by all together.
  */
 #ifndef GN_SCHEDULE_H
 #define GN_SCHEDULE_H
@@ -13,21 +14,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Consecutive items that are worked off as one, at one of their steps. */
+struct gn_batch {
+    int64_t item, items, step;
+};
+
 struct gn_job {
     int64_t items;
     int64_t tiles;    /* of a step */
     int64_t units;    /* in which finishing can be shared out */
     int64_t collects; /* in which collecting can be shared out; 0: nothing to collect */
 
+    /* How many items from `item` on, at most `limit`, can be worked off as one. */
+    int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
+    /* The steps of an item; those of a batch have the same. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
     /* Reduces one tile into the step's slot; work is the thread's own. */
-    void (*reduce)(const struct gn_job *job, int64_t item, int64_t step, int64_t tile, void *slot,
+    void (*reduce)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile, void *slot,
                    void *work);
-    /* Turns what all tiles left in the slot into what apply needs, for units first..last - 1. */
-    void (*finish)(const struct gn_job *job, int64_t item, int64_t step, void *slot, int64_t first,
-                   int64_t last);
+    /*
+     * Turns what all tiles left in the slot into what apply needs, for units first..last - 1; a
+     * batch of several items is one unit.
+     */
+    void (*finish)(const struct gn_job *job, const struct gn_batch *batch, void *slot,
+                   int64_t first, int64_t last);
     /* Writes one tile of the output; NULL: there is none. */
-    void (*apply)(const struct gn_job *job, int64_t item, int64_t step, int64_t tile,
+    void (*apply)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                   const void *slot);
     /* After all items: gathers what they left, first..last - 1 of `collects`. */
     void (*collect)(const struct gn_job *job, int64_t first, int64_t last);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reducing kernels for channels last: sums down the columns of a chunk of pixels, in float
- * where a channel's values allow it, then, for moments, across the channels of each group.
+ * The reducing kernels for columns: sums down the columns of a tile of pixels, chunk by chunk in
+ * float, then in double; for moments, about a shift a group, so that a group's sums are those of
+ * its channels added up.
  *
- * Scratch: work has GN_COLUMNS_WORK arrays of gn_padded(channels) doubles. The first three hold the
- * float sums, the next three the double sums of a chunk that needs them. What is computed for the
+ * Scratch: work has GN_COLUMNS_WORK arrays of gn_padded(channels) doubles. What is computed for the
  * padding of the last vector is never used.
  */
 
 struct column_work {
     float *f32[3];
     double *f64[3];
-    double *origin, *offset, *m2; /* for moments */
-    double *sums[2];              /* for gradients: the same memory */
+    double *sums[2]; /* of all chunks */
 };
 
 INLINE struct column_work split_work(double *work, int64_t channels)
@@ -23,153 +22,149 @@ INLINE struct column_work split_work(double *work, int64_t channels)
         w.f32[i] = (float *)(void *)(work + i * n);
         w.f64[i] = work + (3 + i) * n;
     }
-    w.origin = work + 6 * n;
-    w.offset = work + 7 * n;
-    w.m2 = work + 8 * n;
-    w.sums[0] = w.origin;
-    w.sums[1] = w.offset;
+    w.sums[0] = work + 6 * n;
+    w.sums[1] = work + 7 * n;
+    memset(w.sums[0], 0, 2 * (size_t)n * sizeof(double));
     return w;
 }
 
-/* The moments of each channel over a chunk of pixels, into w->origin, w->offset and w->m2. */
-static void channel_moments(const struct gn_columns *in, int64_t first, int64_t pixels,
-                            double floor, const struct column_work *w)
+INLINE int64_t chunk_pixels(const struct gn_columns *in, int64_t first)
 {
-    double inverse = 1.0 / (double)pixels;
-    column_sums_f32(in, first, pixels, w->f32[0], w->f32[1], w->f32[2]);
-    for (int64_t c = in->channels; c % WIDTH_f64; c++)
-        w->f32[2][c] = 1; /* padding must not look like an underflow */
-    /* sums_hold of rows_tmpl.h for a vector of channels: all ones where it is true. */
-    mask_f64 all = splat_f64(0) == splat_f64(0);
-    for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-        vec_f64 s = load_f64(w->f32[1] + c), q = load_f64(w->f32[2] + c);
-        vec_f64 correction = s * s * inverse, m2 = q - correction;
-        all &= (q <= splat_f64(FLT_MAX)) & (q >= splat_f64(floor)) & (correction <= m2);
-        put_f64(w->origin + c, load_f64(w->f32[0] + c));
-        put_f64(w->offset + c, s * inverse);
-        put_f64(w->m2 + c, m2);
-    }
-    if (all_true(all))
-        return;
-    column_sums_f64(in, first, pixels, w->f64[0], w->f64[1], w->f64[2]);
-    for (int64_t c = 0; c < in->channels; c++) {
-        double narrow_s = w->f32[1][c];
-        if (sums_hold(w->f32[2][c], narrow_s * narrow_s * inverse, floor))
-            continue;
-        double s = w->f64[1][c], m2 = w->f64[2][c] - s * s * inverse;
-        w->origin[c] = w->f64[0][c];
-        w->offset[c] = s * inverse;
-        w->m2[c] = m2 < 0 ? 0 : m2;
-    }
+    return in->pixels - first < CHUNK_PIXELS ? in->pixels - first : CHUNK_PIXELS;
 }
 
-static double sum_channels(const double *v, int64_t n)
+/* The sum over a group's channels, in four lanes. */
+INLINE double sum_channels(const double *v, int64_t n)
 {
     quad t = {0, 0, 0, 0};
     int64_t i = 0;
     for (; i + 4 <= n; i += 4)
         t += *(const mem_quad *)(v + i);
+    double sum = (t[0] + t[2]) + (t[1] + t[3]);
     for (; i < n; i++)
-        t[i % 4] += v[i];
-    return (t[0] + t[2]) + (t[1] + t[3]);
+        sum += v[i];
+    return sum;
 }
 
-static double sum_channel_squares(const double *v, int64_t n, double about)
+static void add_float_sums(const struct gn_columns *in, const struct column_work *w)
 {
-    quad t = {0, 0, 0, 0};
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        quad d = *(const mem_quad *)(v + i) - about;
-        t += d * d;
-    }
-    for (; i < n; i++)
-        t[i % 4] += (v[i] - about) * (v[i] - about);
-    return (t[0] + t[2]) + (t[1] + t[3]);
-}
-
-static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
-                            struct gn_moments *out, double *work)
-{
-    struct column_work w = split_work(work, in->channels);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        int64_t pixels = in->pixels - p < CHUNK_PIXELS ? in->pixels - p : CHUNK_PIXELS;
-        channel_moments(in, p, pixels, floor, &w);
-        for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
-            double origin = w.origin[c];
-            for (int64_t i = 0; i < depth; i++)
-                w.offset[c + i] += w.origin[c + i] - origin;
-            double offset = sum_channels(w.offset + c, depth) / (double)depth;
-            double between = sum_channel_squares(w.offset + c, depth, offset);
-            struct gn_moments chunk = {(double)(pixels * depth), origin, offset,
-                                       sum_channels(w.m2 + c, depth) + (double)pixels * between};
-            if (p == 0)
-                out[g] = chunk;
-            else
-                gn_merge_moments(&out[g], &chunk);
+        column_sums_f32(in, p, chunk_pixels(in, p), w->f32[0], w->f32[1], w->f32[2]);
+        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
+            put_f64(w->sums[0] + c, get_f64(w->sums[0] + c) + load_f64(w->f32[1] + c));
+            put_f64(w->sums[1] + c, get_f64(w->sums[1] + c) + load_f64(w->f32[2] + c));
         }
     }
 }
 
-/* sizes[c] is the sum of |dy| over a chunk of pixels: 0 where all are. */
-COLD void column_sizes(const struct gn_columns *in, int64_t first, int64_t pixels, float *sizes)
+/* All groups again, in double, for those whose float sums do not hold. */
+COLD void add_double_sums(const struct gn_columns *in, int64_t depth, const struct column_work *w)
+{
+    column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
+    memset(w->sums[0], 0, 2 * (size_t)gn_padded(in->channels) * sizeof(double));
+    for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
+        column_sums_f64(in, p, chunk_pixels(in, p), w->f64[0], w->f64[1], w->f64[2]);
+        for (int64_t c = 0; c < in->channels; c++) {
+            w->sums[0][c] += w->f64[1][c];
+            w->sums[1][c] += w->f64[2][c];
+        }
+    }
+}
+
+static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
+                            struct gn_moments out, double *work)
+{
+    struct column_work w = split_work(work, in->channels);
+    double n = (double)(in->pixels * depth), inverse = 1.0 / n;
+    column_shifts_f32(in, depth, w.f32[0], w.f32[1]);
+    add_float_sums(in, &w);
+    bool all = true;
+    for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
+        double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
+        struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
+        bool holds = sums_hold(q, s * s * inverse, floor);
+        all &= holds;
+        out.origin[g] = m.origin;
+        out.offset[g] = m.offset;
+        out.m2[g] = holds ? m.m2 : (double)NAN;
+    }
+    if (all)
+        return;
+    add_double_sums(in, depth, &w);
+    for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
+        if (out.m2[g] >= 0)
+            continue;
+        struct gn_moment m = moment_of(n, inverse, w.f64[0][c], sum_channels(w.sums[0] + c, depth),
+                                       sum_channels(w.sums[1] + c, depth));
+        out.origin[g] = m.origin;
+        out.offset[g] = m.offset;
+        out.m2[g] = m.m2;
+    }
+}
+
+/* Where the sums of all channels hold; where not, a channel's dy may be all zero. */
+INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b)
+{
+    mask_f64 all = splat_f64(0) == splat_f64(0);
+    for (int64_t c = 0; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
+        vec_f64 va = abs_f64(get_f64(a + c)), vb = abs_f64(get_f64(b + c));
+        all &=
+            (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) & (vb >= splat_f64(0x1p-100));
+    }
+    bool rest = true;
+    for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
+        rest &= gradient_holds(a[c], b[c], false);
+    return all_true(all) && rest;
+}
+
+/* sizes[c] is the sum of |dy|: 0 where all are. */
+static void column_sizes(const struct gn_columns *in, float *sizes)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
-        for (int64_t p = first; p < first + pixels; p++)
+        for (int64_t p = 0; p < in->pixels; p++)
             sum += abs_f32(load_part_f32(in->dy + p * in->stride + c, in->channels - c, 0));
         put_f32(sizes + c, sum);
     }
 }
 
-/* gradient_holds of rows_tmpl.h for all channels; `sizes` is NULL or of column_sizes. */
-INLINE bool all_gradients_hold(int64_t channels, const float *a, const float *b, const float *sizes)
+/* In double, the channels whose float sums do not hold. */
+COLD void mend_gradients(const struct gn_columns *in, const float *mean,
+                         const struct column_work *w)
 {
-    mask_f64 all = splat_f64(0) == splat_f64(0);
-    int64_t c = 0;
-    for (; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
-        vec_f64 va = abs_f64(load_f64(a + c)), vb = abs_f64(load_f64(b + c));
-        mask_f64 zero = sizes ? load_f64(sizes + c) == splat_f64(0) : splat_f64(0) > splat_f64(0);
-        all &= (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) &
-               ((vb >= splat_f64(0x1p-100)) | zero);
+    float *sizes = w->f32[2];
+    double *a = w->sums[0], *b = w->sums[1];
+    bool all = true;
+    column_sizes(in, sizes);
+    for (int64_t c = 0; c < in->channels; c++) {
+        bool holds = gradient_holds(a[c], b[c], sizes[c] == 0);
+        all &= holds;
+        sizes[c] = holds;
+        if (!holds)
+            a[c] = b[c] = 0;
     }
-    bool rest = true;
-    for (; c < channels; c++)
-        rest &= gradient_holds(a[c], b[c], sizes && sizes[c] == 0);
-    return all_true(all) && rest;
+    for (int64_t p = 0; !all && p < in->pixels; p += CHUNK_PIXELS) {
+        column_gradient_f64(in, p, chunk_pixels(in, p), mean, w->f64[0], w->f64[1]);
+        for (int64_t c = 0; c < in->channels; c++) {
+            a[c] += sizes[c] != 0 ? 0 : w->f64[0][c];
+            b[c] += sizes[c] != 0 ? 0 : w->f64[1][c];
+        }
+    }
 }
 
 static void sums_columns(const struct gn_columns *in, const float *mean, double *dy, double *dyx,
                          double *work)
 {
     struct column_work w = split_work(work, in->channels);
-    size_t padded = (size_t)gn_padded(in->channels) * sizeof(double);
-    size_t exact = (size_t)in->channels * sizeof(double);
-    memset(w.sums[0], 0, padded);
-    memset(w.sums[1], 0, padded);
-    float *a = w.f32[0], *b = w.f32[1], *sizes = w.f32[2];
-    double *wide_a = w.f64[0], *wide_b = w.f64[1], *dy_sum = w.sums[0], *dyx_sum = w.sums[1];
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        int64_t pixels = in->pixels - p < CHUNK_PIXELS ? in->pixels - p : CHUNK_PIXELS;
-        column_gradient_f32(in, p, pixels, mean, a, b);
-        bool all = all_gradients_hold(in->channels, a, b, NULL);
-        if (!all) {
-            column_sizes(in, p, pixels, sizes);
-            all = all_gradients_hold(in->channels, a, b, sizes);
-        }
-        if (all) {
-            for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-                put_f64(dy_sum + c, get_f64(dy_sum + c) + load_f64(a + c));
-                put_f64(dyx_sum + c, get_f64(dyx_sum + c) + load_f64(b + c));
-            }
-            continue;
-        }
-        column_gradient_f64(in, p, pixels, mean, wide_a, wide_b);
-        for (int64_t c = 0; c < in->channels; c++) {
-            bool narrow = gradient_holds(a[c], b[c], sizes[c] == 0);
-            dy_sum[c] += narrow ? (double)a[c] : wide_a[c];
-            dyx_sum[c] += narrow ? (double)b[c] : wide_b[c];
+        column_gradient_f32(in, p, chunk_pixels(in, p), mean, w.f32[0], w.f32[1]);
+        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
+            put_f64(w.sums[0] + c, get_f64(w.sums[0] + c) + load_f64(w.f32[0] + c));
+            put_f64(w.sums[1] + c, get_f64(w.sums[1] + c) + load_f64(w.f32[1] + c));
         }
     }
-    memcpy(dy, dy_sum, exact);
-    memcpy(dyx, dyx_sum, exact);
+    if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1]))
+        mend_gradients(in, mean, &w);
+    memcpy(dy, w.sums[0], (size_t)in->channels * sizeof(double));
+    memcpy(dyx, w.sums[1], (size_t)in->channels * sizeof(double));
 }

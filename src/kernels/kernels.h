@@ -20,24 +20,25 @@
 #include "../moments.h"
 #include "groupnorm.h"
 
-/* Sums over a channel's elements, for the gradients. `mean` is the group's, rounded to float. */
-struct gn_sums {
-    double dy;  /* sum dy */
-    double dyx; /* sum dy * (x - mean) */
+/*
+ * Consecutive groups of `depth` channels each, or a part of one, and what belongs to them: one
+ * value a group, and one a channel.
+ */
+struct gn_groups {
+    int64_t groups, depth;
+    struct gn_statistics of;
+    const double *slope, *offset; /* backward alone, where the mean is of.mean */
+    const float *gamma, *beta;    /* NULL: ones, zeros */
 };
 
-static inline void gn_add_sums(struct gn_sums *into, const struct gn_sums *more)
-{
-    into->dy += more->dy;
-    into->dyx += more->dyx;
-}
-
-/* The group that a run of channels belongs to, and the channels' parameters. */
-struct gn_norm {
-    int64_t channels;
-    const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
-    struct gn_statistics of;
-    double slope, offset; /* backward alone, where the mean is of.mean */
+/* The sums over the channels of consecutive groups, and where the groups' parts of dgamma go. */
+struct gn_gradient {
+    int64_t groups, depth;
+    double count;           /* elements of a group */
+    const float *gamma;     /* of the first channel; NULL: ones */
+    const double *dy;       /* sum dy of each channel */
+    const double *dyx;      /* sum dy * (x - mean), mean being the group's as it was stored */
+    double *dgamma, *dbeta; /* added to, for each channel; both NULL: not wanted */
 };
 
 /* Channels first: `channels` rows of `length` elements each, one after the other. */
@@ -68,40 +69,61 @@ static inline int64_t gn_padded(int64_t channels)
 }
 
 /* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
-enum { GN_COLUMNS_WORK = 9 };
+enum { GN_COLUMNS_WORK = 8 };
 
 static inline int64_t gn_columns_work_bytes(int64_t channels)
 {
     return GN_COLUMNS_WORK * gn_padded(channels) * (int64_t)sizeof(double);
 }
 
-/*
- * Drivers hand the last pass at most so many channels at a time: rows, and columns, where the
- * numbers of a strip stay in the L1 cache from pixel to pixel. Arrays for a strip have more room.
- */
-enum { GN_BATCH = 64, GN_STRIP = 512, GN_STRIP_ROOM = GN_STRIP + GN_PADDING };
+/* The wide last passes get at most so many channels at a time; arrays for them have more room. */
+enum { GN_WIDE = 64, GN_WIDE_ROOM = GN_WIDE + GN_PADDING };
 
 struct gn_kernels {
     gn_isa isa;
     const char *name;
 
     /*
-     * The moments of n >= 1 contiguous values. Where a sum of squares below `floor` matters for the
-     * result, it is computed so that it does not underflow.
+     * The moments of each of `groups` runs of `length` >= 1 contiguous values; and of each group of
+     * `depth` consecutive channels over all pixels, 1 or more. Where a sum of squares below `floor`
+     * matters for the result, it is computed so that it does not underflow.
      */
-    void (*moments_rows)(const float *x, int64_t n, double floor, struct gn_moments *out);
+    void (*moments_rows)(const float *x, int64_t length, int64_t groups, double floor,
+                         struct gn_moments out);
+    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
+                            struct gn_moments out, double *work);
+
+    /* Adds `more`, of more_count values a group, to `into`, of count. */
+    void (*merge)(int64_t groups, double count, struct gn_moments into, double more_count,
+                  struct gn_moments more);
+
+    /* rstd is 1/sqrt(var + epsilon). All NaN where a value was NaN or infinite. */
+    void (*finish)(int64_t groups, double count, double epsilon, struct gn_moments moments,
+                   struct gn_statistics out);
+
+    /*
+     * The sums of dy and of dy * (x - mean) for each channel; mean is the group's as it was stored,
+     * and in columns an array, one a channel, padded with finite numbers.
+     */
+    void (*sums_rows)(const struct gn_rows *rows, float mean, double *dy, double *dyx);
+    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
+                         double *dyx, double *work);
+
+    /* slope and offset of each group; of.low is the true mean less the one in the sums. */
+    void (*finish_gradient)(const struct gn_gradient *gradient, struct gn_statistics of,
+                            double *slope, double *offset);
 
     /*
      * The last passes. Forward, y = (x - mean) * scale + shift; backward, dx = scale * dy + (slope
      * * (x - mean) + offset). lines and planes compute these numbers as arrays of one value a
-     * channel, and return whether float is wide enough for all of them; where it is not, the wide
-     * functions take over. See lines_tmpl.h.
+     * channel, with room for gn_padded(channels), and return whether float is wide enough for all
+     * of them; where it is not, the wide functions take over. See lines_tmpl.h.
      */
-    bool (*lines)(const struct gn_norm *norm, float *mean, float *scale, float *shift);
-    bool (*lines_wide)(const struct gn_norm *norm, double *mean, double *scale, double *shift);
-    bool (*planes)(const struct gn_norm *norm, float *mean, float *scale, float *slope,
+    bool (*lines)(const struct gn_groups *groups, float *mean, float *scale, float *shift);
+    bool (*lines_wide)(const struct gn_groups *groups, double *mean, double *scale, double *shift);
+    bool (*planes)(const struct gn_groups *groups, float *mean, float *scale, float *slope,
                    float *offset);
-    bool (*planes_wide)(const struct gn_norm *norm, double *mean, double *scale, double *slope,
+    bool (*planes_wide)(const struct gn_groups *groups, double *mean, double *scale, double *slope,
                         double *offset);
 
     void (*normalize_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
@@ -121,20 +143,6 @@ struct gn_kernels {
                           const float *slope, const float *offset);
     void (*apply_columns_wide)(const struct gn_columns *columns, const double *mean,
                                const double *scale, const double *slope, const double *offset);
-
-    /* sums[c] is written for each row c. */
-    void (*sums_rows)(const struct gn_rows *rows, float mean, struct gn_sums *sums);
-
-    /* The moments of each group of `depth` consecutive channels over all pixels (1 or more). */
-    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
-                            struct gn_moments *out, double *work);
-
-    /*
-     * dy and dyx are arrays of the members of struct gn_sums, of `channels` elements exactly. mean
-     * is an array too, padded with finite numbers.
-     */
-    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
-                         double *dyx, double *work);
 };
 
 extern const struct gn_kernels gn_kernels_generic;

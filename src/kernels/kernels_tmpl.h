@@ -10,6 +10,8 @@
 #include "kernels.h"
 #include "reals.h"
 
+#include "finish_tmpl.h"
+
 #define REAL float
 #define R f32
 #include "moments_tmpl.h"
@@ -36,8 +38,11 @@ const struct gn_kernels KERNELS = {
     .name = ISA_NAME,
     .moments_rows = moments_rows,
     .moments_columns = moments_columns,
+    .merge = merge,
+    .finish = finish,
     .sums_rows = sums_rows,
     .sums_columns = sums_columns,
+    .finish_gradient = finish_gradient,
     .lines = lines_f32,
     .lines_wide = lines_f64,
     .planes = planes_f32,

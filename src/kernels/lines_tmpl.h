@@ -21,48 +21,53 @@ INLINE vec_f64 FN(parameter)(const float *p, int64_t c, int64_t channels, double
     return c + WIDTH_f64 <= channels ? load_f64(p + c) : load_part_f64(p + c, channels - c, 0);
 }
 
-/* Exactly n values at the end: what follows may be another thread's. */
-INLINE void FN(put_rounded)(REAL *p, vec_f64 v, int64_t n)
+static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
 {
-    if (n >= WIDTH_f64)
-        ROUND(p, v);
-    else
-        for (int64_t i = 0; i < n; i++)
-            p[i] = (REAL)v[i];
-}
-
-static bool FN(lines)(const struct gn_norm *norm, REAL *mean, REAL *scale, REAL *shift)
-{
-    vec_f64 high = splat_f64(norm->of.mean), rstd = splat_f64(norm->of.rstd);
-    double low = norm->of.low;
-    mask_f64 fits = rstd >= splat_f64(0x1p-100);
-    for (int64_t c = 0; c < norm->channels; c += WIDTH_f64) {
-        vec_f64 a = FN(parameter)(norm->gamma, c, norm->channels, 1) * rstd;
-        vec_f64 b = FN(parameter)(norm->beta, c, norm->channels, 0);
-        if (low != 0)
-            b -= low * a;
-        fits &= fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
-        FN(put_rounded)(mean + c, high, norm->channels - c);
-        FN(put_rounded)(scale + c, a, norm->channels - c);
-        FN(put_rounded)(shift + c, b, norm->channels - c);
+    int64_t channels = in->groups * in->depth;
+    mask_f64 fits = splat_f64(0) == splat_f64(0);
+    double means[SPREAD_ROOM], lows[SPREAD_ROOM], rstds[SPREAD_ROOM];
+    for (int64_t first = 0; first < channels; first += SPREAD) {
+        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
+        spread(in->of.mean, in->depth, first, end, means);
+        spread(in->of.low, in->depth, first, end, lows);
+        spread(in->of.rstd, in->depth, first, end, rstds);
+        for (int64_t c = first; c < end; c += WIDTH_f64) {
+            vec_f64 rstd = get_f64(rstds + c - first);
+            vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
+            vec_f64 b = FN(parameter)(in->beta, c, channels, 0) - get_f64(lows + c - first) * a;
+            fits &=
+                (rstd >= splat_f64(0x1p-100)) & fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
+            ROUND(mean + c, get_f64(means + c - first));
+            ROUND(scale + c, a);
+            ROUND(shift + c, b);
+        }
     }
     return all_true(fits);
 }
 
-static bool FN(planes)(const struct gn_norm *norm, REAL *mean, REAL *scale, REAL *slope,
+static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
                        REAL *offset)
 {
-    vec_f64 rstd = splat_f64(norm->of.rstd), m = splat_f64(norm->of.mean);
-    vec_f64 b = splat_f64(norm->slope), o = splat_f64(norm->offset);
-    mask_f64 fits = (rstd >= splat_f64(0x1p-100)) & fits_float(b) & (abs_f64(b) <= rstd * 0x1p100) &
-                    (abs_f64(o) <= splat_f64(0x1p100));
-    for (int64_t c = 0; c < norm->channels; c += WIDTH_f64) {
-        vec_f64 a = FN(parameter)(norm->gamma, c, norm->channels, 1) * rstd;
-        fits &= fits_float(a);
-        FN(put_rounded)(mean + c, m, norm->channels - c);
-        FN(put_rounded)(scale + c, a, norm->channels - c);
-        FN(put_rounded)(slope + c, b, norm->channels - c);
-        FN(put_rounded)(offset + c, o, norm->channels - c);
+    int64_t channels = in->groups * in->depth;
+    mask_f64 fits = splat_f64(0) == splat_f64(0);
+    double means[SPREAD_ROOM], rstds[SPREAD_ROOM], slopes[SPREAD_ROOM], offsets[SPREAD_ROOM];
+    for (int64_t first = 0; first < channels; first += SPREAD) {
+        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
+        spread(in->of.mean, in->depth, first, end, means);
+        spread(in->of.rstd, in->depth, first, end, rstds);
+        spread(in->slope, in->depth, first, end, slopes);
+        spread(in->offset, in->depth, first, end, offsets);
+        for (int64_t c = first; c < end; c += WIDTH_f64) {
+            vec_f64 rstd = get_f64(rstds + c - first);
+            vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
+            vec_f64 b = get_f64(slopes + c - first), o = get_f64(offsets + c - first);
+            fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(a) & fits_float(b) &
+                    (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
+            ROUND(mean + c, get_f64(means + c - first));
+            ROUND(scale + c, a);
+            ROUND(slope + c, b);
+            ROUND(offset + c, o);
+        }
     }
     return all_true(fits);
 }

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums about a shift, S = sum (x - k) and Q = sum (x - k)^2, from which a chunk's moments are
- * mean = k + S/n and M2 = Q - S^2/n. The shift is a mean of a few of the chunk's own values: near
- * enough to the mean that nothing cancels, and exact where all values are equal.
+ * Sums about a shift, S = sum (x - k) and Q = sum (x - k)^2, from which the moments are mean = k +
+ * S/n and M2 = Q - S^2/n. The shift is a mean of a few of the values themselves: near enough to the
+ * mean that nothing cancels, and exact where all values are equal.
  *
  * Parameters, undefined by the includer: REAL and R, the computing type: float and f32, or double
  * and f64. See reals.h.
  */
 
 /*
- * The shift, k, is the mean of sixteen values that are spread over the chunk, so that a trend does
- * not deceive. It is rounded to the multiples of an ulp of 12 times their mean distance from the
- * first: else its low bits would be rounded away from every x - k in the same direction, and end up
- * in the mean. Beside a mean that is large that is no rounding, and equal values stay as they are.
+ * k, rounded to the multiples of an ulp of 12 times the values' distance from each other: else its
+ * low bits would be rounded away from every x - k in the same direction, and end up in the mean.
+ * Beside a k that is large that is no rounding, and where there is no distance k stays as it is.
  */
+INLINE REAL FN(rounded_shift)(REAL k, REAL distance)
+{
+    REAL grid = distance * 12;
+    return (k + grid) - grid;
+}
+
+/* The mean of sixteen values that are spread over the row, so that a trend does not deceive. */
 static inline REAL FN(row_shift)(const float *x, int64_t n)
 {
     if (n < 16)
@@ -26,20 +32,19 @@ static inline REAL FN(row_shift)(const float *x, int64_t n)
     four d = {x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
     four sum = (a + b) + (c + d);
     four far = (ABS_OF(a - x[0]) + ABS_OF(b - x[0])) + (ABS_OF(c - x[0]) + ABS_OF(d - x[0]));
-    REAL k = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
-    REAL grid = ((far[0] + far[2]) + (far[1] + far[3])) / 16 * 12;
-    return (k + grid) - grid;
+    return FN(rounded_shift)(((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16,
+                             ((far[0] + far[2]) + (far[1] + far[3])) / 16);
 }
 
-/* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to s and q. */
-INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *q)
+/* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
+INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC *s, VEC *q)
 {
     VEC k = SPLAT(shift);
     int64_t i = 0;
     ROLLED
-    for (; i + LANES <= n; i += LANES) {
+    for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
-        for (int v = 0; v < VECS; v++) {
+        for (int v = 0; v < vecs; v++) {
             VEC d = LOAD(x + i + v * WIDTH) - k;
             s[v] += d;
             q[v] += d * d;
@@ -47,7 +52,7 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *
     }
     if (i < n) {
         UNROLL
-        for (int v = 0; v < VECS; v++, i += WIDTH) {
+        for (int v = 0; v < vecs; v++, i += WIDTH) {
             if (i < n) {
                 VEC d = (i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift)) - k;
                 s[v] += d;
@@ -57,31 +62,30 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, VEC *s, VEC *
     }
 }
 
-/* S and Q of a chunk of a row, added up in segments, which keeps rounding errors low. */
-INLINE void FN(row_sums)(const float *x, int64_t n, REAL shift, double *s_sum, double *q_sum)
+/* S and Q of a row, added up in segments, which keeps rounding errors low. */
+INLINE void FN(row_sums)(const float *x, int64_t n, REAL shift, int vecs, double *s_sum,
+                         double *q_sum)
 {
-    const int64_t segment = SEGMENT * LANES;
+    const int64_t segment = SEGMENT * vecs * WIDTH;
     VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};
-    FN(row_segment)(x, n < segment ? n : segment, shift, s_all, q_all);
+    FN(row_segment)(x, n < segment ? n : segment, shift, vecs, s_all, q_all);
     for (int64_t i = segment; i < n; i += segment) {
         VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-        FN(row_segment)(x + i, n - i < segment ? n - i : segment, shift, s, q);
+        FN(row_segment)(x + i, n - i < segment ? n - i : segment, shift, vecs, s, q);
         UNROLL
-        for (int v = 0; v < VECS; v++) {
+        for (int v = 0; v < vecs; v++) {
             s_all[v] += s[v];
             q_all[v] += q[v];
         }
     }
-    *s_sum = SUM(s_all);
-    *q_sum = SUM(q_all);
+    *s_sum = SUM(s_all, vecs);
+    *q_sum = ROUGH(q_all, vecs);
 }
 
-/*
- * The same for columns of up to CHUNK_PIXELS pixels: shift[c], s[c] and q[c] for each channel c.
- * s and q are added up in panels of pixels.
+/* Columns: adds a panel of pixels about shift[c] to s[c] and q[c], for `vecs` vectors of channels.
  */
 INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
-                             REAL *shift, REAL *s_all, REAL *q_all)
+                             const REAL *shift, REAL *s_all, REAL *q_all)
 {
     VEC k[4], s[4], q[4];
     UNROLL
@@ -104,46 +108,14 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-/* Sums of x and |x - first| of 4 pixels, `step` elements apart. */
-INLINE VEC FN(add_pixels)(const float *x, int64_t step, int64_t part, VEC first, VEC *far)
-{
-    VEC t[4];
-    UNROLL
-    for (int i = 0; i < 4; i++)
-        t[i] = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
-    *far = (ABS(t[0] - first) + ABS(t[1] - first)) + (ABS(t[2] - first) + ABS(t[3] - first));
-    return (t[0] + t[1]) + (t[2] + t[3]);
-}
-
-/* The same shift of 16, 4 or 1 pixels. */
-INLINE VEC FN(column_shift)(const float *x, int64_t step, int count, int64_t part)
-{
-    VEC s[4], a[4];
-    VEC first = part ? LOAD_PART(x, part, 0) : LOAD(x);
-    if (count == 1)
-        return first;
-    UNROLL
-    for (int i = 0; i < count / 4; i++)
-        s[i] = FN(add_pixels)(x + 4 * i * step, step, part, first, &a[i]);
-    VEC sum = count == 4 ? s[0] : (s[0] + s[1]) + (s[2] + s[3]);
-    VEC far = count == 4 ? a[0] : (a[0] + a[1]) + (a[2] + a[3]);
-    VEC k = sum / (REAL)count, grid = far / (REAL)count * 12;
-    return (k + grid) - grid;
-}
-
-static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels, REAL *shift,
-                            REAL *s, REAL *q)
+/* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
+static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
+                            const REAL *shift, REAL *s, REAL *q)
 {
     const float *x = in->x + first * in->stride;
-    int64_t step = pixels / 16 * in->stride, short_step = pixels / 4 * in->stride;
-    for (int64_t c = 0; c < in->channels; c += WIDTH) {
-        int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        PUT(shift + c, pixels >= 16  ? FN(column_shift)(x + c, step, 16, part)
-                       : pixels >= 4 ? FN(column_shift)(x + c, short_step, 4, part)
-                                     : FN(column_shift)(x + c, 0, 1, part));
-        PUT(s + c, SPLAT(0));
-        PUT(q + c, SPLAT(0));
-    }
+    size_t bytes = (size_t)gn_padded(in->channels) * sizeof(REAL);
+    memset(s, 0, bytes);
+    memset(q, 0, bytes);
     for (int64_t p = 0; p < pixels; p += SEGMENT, x += SEGMENT * in->stride) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
@@ -154,4 +126,48 @@ static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t 
         if (c < in->channels)
             FN(column_panel)(x + c, in->stride, n, 1, in->channels - c, shift + c, s + c, q + c);
     }
+}
+
+/* The means of `count` pixels, `step` elements apart, and of their distances from the first. */
+INLINE void FN(sample_columns)(const float *x, int64_t step, int count, int64_t part, REAL *mean,
+                               REAL *distance)
+{
+    VEC first = part ? LOAD_PART(x, part, 0) : LOAD(x);
+    VEC sum[2] = {first, {0}}, far[2] = {{0}, {0}};
+    for (int i = 1; i < count; i++) {
+        VEC v = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+        sum[i % 2] += v;
+        far[i % 2] += ABS(v - first);
+    }
+    PUT(mean, (sum[0] + sum[1]) / (REAL)count);
+    PUT(distance, (far[0] + far[1]) / (REAL)count);
+}
+
+/* A shift for each group, of up to 16 pixels of each of its channels; `distance` is scratch. */
+static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *shift,
+                              REAL *distance)
+{
+    int64_t pixels = in->pixels;
+    int count = pixels >= 16 ? 16 : pixels >= 8 ? 8 : pixels >= 4 ? 4 : 1;
+    int64_t step = pixels / count * in->stride;
+    int64_t c = 0;
+    for (; c + WIDTH <= in->channels; c += WIDTH)
+        FN(sample_columns)(in->x + c, step, count, 0, shift + c, distance + c);
+    if (c < in->channels)
+        FN(sample_columns)
+    (in->x + c, step, count, in->channels - c, shift + c, distance + c);
+    for (c = 0; c < in->channels; c += depth) {
+        double sum = 0, far = 0;
+        for (int64_t i = c; i < c + depth; i++) {
+            double from_first = (double)shift[i] - (double)shift[c];
+            sum += from_first;
+            far += (double)distance[i] + fabs(from_first);
+        }
+        REAL k = FN(rounded_shift)((REAL)((double)shift[c] + sum / (double)depth),
+                                   (REAL)(far / (double)depth));
+        for (int64_t i = c; i < c + depth; i++)
+            shift[i] = k;
+    }
+    for (; c < gn_padded(in->channels); c++)
+        shift[c] = 0;
 }

@@ -18,6 +18,7 @@
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)
+#define ROUGH PASTE(rough, R)
 #define ABS PASTE(abs, R)
 #define ABS_OF PASTE(ABS_OF, R)
 #define ROUND PASTE(round, R)
@@ -25,8 +26,11 @@
 enum {
     SEGMENT = 8,       /* additions in a row, before the sums are added to others */
     CHUNK = 2048,      /* elements of a row about one shift */
-    CHUNK_PIXELS = 64, /* pixels about one shift, in columns */
-    SMALL = 64         /* chunks below this are computed in double at once */
+    SHORT = 512,       /* below this, half as many lanes add up a row */
+    CHUNK_PIXELS = 64, /* pixels that are added up in float, in columns */
+    SMALL = 16,        /* fewer values than this are computed in double at once */
+    SPREAD = 128,      /* channels whose numbers are spread out from their groups' at a time */
+    SPREAD_ROOM = SPREAD + 2 * GN_PADDING
 };
 
 #endif

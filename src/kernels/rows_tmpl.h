@@ -1,47 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernels for channels first: chunk by chunk, in float where the chunk's values allow it. */
+/* The reducing kernels for rows: chunk by chunk, in float where the chunk's values allow it. */
 
 /*
- * Whether float sums of a chunk can be trusted: they did not overflow, squares that matter did not
- * underflow, and the shift was near the mean, so that S^2/n took away at most half of Q.
+ * Whether float sums can be trusted: they did not overflow, squares that matter did not underflow,
+ * and the shift was near the mean, so that S^2/n took away at most half of Q.
  */
 INLINE bool sums_hold(double q, double correction, double floor)
 {
     return q <= (double)FLT_MAX && q >= floor && correction <= q - correction;
 }
 
-COLD void wide_sums(const float *x, int64_t n, double *k, double *s, double *q)
+/* The moments of n values, from their sums. */
+INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, double q)
 {
-    *k = row_shift_f64(x, n);
-    row_sums_f64(x, n, *k, s, q);
-}
-
-INLINE struct gn_moments chunk_moments(const float *x, int64_t n, double floor)
-{
-    double inverse = 1.0 / (double)n;
-    double k, s, q;
-    if (n >= SMALL) {
-        float shift = row_shift_f32(x, n);
-        row_sums_f32(x, n, shift, &s, &q);
-        k = (double)shift;
-    }
-    if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
-        wide_sums(x, n, &k, &s, &q);
     double m2 = q - s * s * inverse;
-    return (struct gn_moments){(double)n, k, s * inverse, m2 < 0 ? 0 : m2};
+    return (struct gn_moment){n, k, s * inverse, m2 < 0 ? 0 : m2};
 }
 
-static void moments_rows(const float *x, int64_t n, double floor, struct gn_moments *out)
+COLD struct gn_moment wide_moment(const float *x, int64_t n)
 {
-    struct gn_moments all = {0, 0, 0, 0};
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        struct gn_moments chunk = chunk_moments(x + i, n - i < CHUNK ? n - i : CHUNK, floor);
-        if (i == 0)
-            all = chunk;
-        else
+    double k = row_shift_f64(x, n), s, q;
+    row_sums_f64(x, n, k, VECS, &s, &q);
+    return moment_of((double)n, 1.0 / (double)n, k, s, q);
+}
+
+/* Up to CHUNK values. */
+INLINE struct gn_moment chunk_moment(const float *x, int64_t n, double inverse, double floor)
+{
+    if (n < SMALL)
+        return wide_moment(x, n);
+    float k = row_shift_f32(x, n);
+    double s, q;
+    if (n < SHORT)
+        row_sums_f32(x, n, k, VECS / 2, &s, &q);
+    else
+        row_sums_f32(x, n, k, VECS, &s, &q);
+    if (!sums_hold(q, s * s * inverse, floor))
+        return wide_moment(x, n);
+    return moment_of((double)n, inverse, (double)k, s, q);
+}
+
+static void moments_rows(const float *x, int64_t length, int64_t groups, double floor,
+                         struct gn_moments out)
+{
+    int64_t first = length < CHUNK ? length : CHUNK;
+    double inverse = 1.0 / (double)first;
+    for (int64_t g = 0; g < groups; g++, x += length) {
+        struct gn_moment all = chunk_moment(x, first, inverse, floor);
+        for (int64_t i = first; i < length; i += CHUNK) {
+            int64_t n = length - i < CHUNK ? length - i : CHUNK;
+            struct gn_moment chunk = chunk_moment(x + i, n, 1.0 / (double)n, floor);
             gn_merge_moments(&all, &chunk);
+        }
+        out.origin[g] = all.origin;
+        out.offset[g] = all.offset;
+        out.m2[g] = all.m2;
     }
-    *out = all;
 }
 
 /*
@@ -65,25 +79,35 @@ static bool all_zero(const float *dy, int64_t n)
 COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
                         double *b)
 {
-    row_gradient_f64(dy, x, n, mean, a, b);
+    if (!gradient_holds(*a, *b, all_zero(dy, n)))
+        row_gradient_f64(dy, x, n, mean, VECS, a, b);
 }
 
-static void sums_rows(const struct gn_rows *rows, float mean, struct gn_sums *sums)
+/* Up to CHUNK values: adds to *a_all and *b_all. */
+INLINE void add_gradient(const float *dy, const float *x, int64_t n, float mean, int vecs,
+                         double *a_all, double *b_all)
+{
+    double a, b;
+    row_gradient_f32(dy, x, n, mean, vecs, &a, &b);
+    if (!gradient_holds(a, b, false))
+        wide_gradient(dy, x, n, mean, &a, &b);
+    *a_all += a;
+    *b_all += b;
+}
+
+static void sums_rows(const struct gn_rows *rows, float mean, double *dy_sums, double *dyx_sums)
 {
     int64_t length = rows->length;
     const float *dy = rows->dy, *x = rows->x;
     for (int64_t c = 0; c < rows->channels; c++, dy += length, x += length) {
-        double a_all = 0, b_all = 0;
-        for (int64_t i = 0; i < length; i += CHUNK) {
-            int64_t n = length - i < CHUNK ? length - i : CHUNK;
-            double a, b;
-            row_gradient_f32(dy + i, x + i, n, mean, &a, &b);
-            if (!gradient_holds(a, b, false) && !gradient_holds(a, b, all_zero(dy + i, n)))
-                wide_gradient(dy + i, x + i, n, mean, &a, &b);
-            a_all += a;
-            b_all += b;
-        }
-        sums[c].dy = a_all;
-        sums[c].dyx = b_all;
+        double a = 0, b = 0;
+        if (length < SHORT)
+            add_gradient(dy, x, length, mean, VECS / 2, &a, &b);
+        else
+            for (int64_t i = 0; i < length; i += CHUNK)
+                add_gradient(dy + i, x + i, length - i < CHUNK ? length - i : CHUNK, mean, VECS, &a,
+                             &b);
+        dy_sums[c] = a;
+        dyx_sums[c] = b;
     }
 }

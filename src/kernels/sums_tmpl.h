@@ -6,15 +6,15 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* One segment of a row, n <= SEGMENT * LANES: adds lane by lane to a and b. */
-INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC mean, VEC *a,
-                                 VEC *b)
+/* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to a and b. */
+INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC mean, int vecs,
+                                 VEC *a, VEC *b)
 {
     int64_t i = 0;
     ROLLED
-    for (; i + LANES <= n; i += LANES) {
+    for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
-        for (int v = 0; v < VECS; v++) {
+        for (int v = 0; v < vecs; v++) {
             VEC g = LOAD(dy + i + v * WIDTH);
             a[v] += g;
             b[v] += g * (LOAD(x + i + v * WIDTH) - mean);
@@ -22,7 +22,7 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
     }
     if (i < n) {
         UNROLL
-        for (int v = 0; v < VECS; v++, i += WIDTH) {
+        for (int v = 0; v < vecs; v++, i += WIDTH) {
             if (i + WIDTH <= n) {
                 VEC g = LOAD(dy + i);
                 a[v] += g;
@@ -37,24 +37,24 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
 }
 
 /* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
-INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean,
+INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean, int vecs,
                              double *a_sum, double *b_sum)
 {
-    const int64_t segment = SEGMENT * LANES;
+    const int64_t segment = SEGMENT * vecs * WIDTH;
     VEC mean = SPLAT(row_mean);
     VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}};
-    FN(gradient_segment)(dy, x, n < segment ? n : segment, mean, a_all, b_all);
+    FN(gradient_segment)(dy, x, n < segment ? n : segment, mean, vecs, a_all, b_all);
     for (int64_t i = segment; i < n; i += segment) {
         VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-        FN(gradient_segment)(dy + i, x + i, n - i < segment ? n - i : segment, mean, a, b);
+        FN(gradient_segment)(dy + i, x + i, n - i < segment ? n - i : segment, mean, vecs, a, b);
         UNROLL
-        for (int v = 0; v < VECS; v++) {
+        for (int v = 0; v < vecs; v++) {
             a_all[v] += a[v];
             b_all[v] += b[v];
         }
     }
-    *a_sum = SUM(a_all);
-    *b_sum = SUM(b_all);
+    *a_sum = ROUGH(a_all, vecs);
+    *b_sum = ROUGH(b_all, vecs);
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,

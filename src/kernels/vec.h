@@ -5,6 +5,8 @@
  *   VEC_BYTES        width of the machine's vectors: 16, 32 or 64
  *   VEC_PART         optional: load_part_f32 and store_part_f32 are given by the includer
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
+ *   WIDEN_FOUR       optional: four floats to a quad
+ *   SQRT             optional: of a vec_f64
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
@@ -15,12 +17,14 @@
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
  *   abs_R            lane by lane
- *   sum_R(v)         the sum of LANES_R virtual lanes, in double
+ *   sum_R(v, n), rough_R(v, n)    the sum of all lanes of n vectors, in double
  *
- * Reductions run over LANES_R virtual lanes whatever the width, VECS vectors of them, so that every
- * instruction set adds the same numbers in the same order. Sums across channels have 4 lanes.
+ * Reductions run over a fixed number of virtual lanes whatever the width, so that every instruction
+ * set adds the same numbers in the same order: LANES_R, which are VECS vectors, or half as many for
+ * short rows. Sums across channels have 4 lanes.
  */
 #include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -60,6 +64,9 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
+#ifndef WIDEN_FOUR
+#define WIDEN_FOUR(four) __builtin_convertvector(four, quad)
+#endif
 #ifndef WIDEN
 #define WIDEN(half) __builtin_convertvector(half, vec_f64)
 #define NARROW(v) __builtin_convertvector(v, mem_half)
@@ -77,6 +84,23 @@ INLINE vec_f32 splat_f32(float a)
 INLINE vec_f64 splat_f64(double a)
 {
     return a - (vec_f64){0};
+}
+
+INLINE vec_f64 sqrt_f64(vec_f64 a)
+{
+#ifdef SQRT
+    return SQRT(a);
+#else
+    vec_f64 root;
+    for (int i = 0; i < WIDTH_f64; i++)
+        root[i] = sqrt(a[i]);
+    return root;
+#endif
+}
+
+INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
+{
+    return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
 }
 
 INLINE bool all_true(mask_f64 mask)
@@ -194,24 +218,24 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 
-/* The two halves of a vector of float, widened. */
+/* The two halves of a vector of float, also widened. */
 #if VEC_BYTES == 16
-#define HALF(v, i) WIDEN(__builtin_shufflevector(v, v, 2 * (i), 2 * (i) + 1))
+#define HALF_OF(v, i) __builtin_shufflevector(v, v, 2 * (i), 2 * (i) + 1)
 #elif VEC_BYTES == 32
-#define HALF(v, i)                                                                                 \
-    WIDEN(__builtin_shufflevector(v, v, 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3))
+#define HALF_OF(v, i) __builtin_shufflevector(v, v, 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3)
 #else
-#define HALF(v, i)                                                                                 \
-    WIDEN(__builtin_shufflevector(v, v, 8 * (i), 8 * (i) + 1, 8 * (i) + 2, 8 * (i) + 3,            \
-                                  8 * (i) + 4, 8 * (i) + 5, 8 * (i) + 6, 8 * (i) + 7))
+#define HALF_OF(v, i)                                                                              \
+    __builtin_shufflevector(v, v, 8 * (i), 8 * (i) + 1, 8 * (i) + 2, 8 * (i) + 3, 8 * (i) + 4,     \
+                            8 * (i) + 5, 8 * (i) + 6, 8 * (i) + 7)
 #endif
+#define HALF(v, i) WIDEN(HALF_OF(v, i))
 
 #define FOLD(t, half)                                                                              \
     UNROLL                                                                                         \
     for (int i = 0; i < (half); i++)                                                               \
     (t)[i] += (t)[i + (half)]
 
-/* The sum of all lanes of 2 to 16 vectors, a power of two, folded in halves: l and l + half. */
+/* The sum of all lanes of 1 to 16 vectors, a power of two, folded in halves: l and l + half. */
 INLINE double fold(vec_f64 *t, int count)
 {
     if (count > 8) {
@@ -223,7 +247,9 @@ INLINE double fold(vec_f64 *t, int count)
     if (count > 2) {
         FOLD(t, 2);
     }
-    FOLD(t, 1);
+    if (count > 1) {
+        FOLD(t, 1);
+    }
     vec_f64 v = t[0];
 #if VEC_BYTES == 16
     return v[0] + v[1];
@@ -234,23 +260,59 @@ INLINE double fold(vec_f64 *t, int count)
 #endif
 }
 
-/* In double from the lanes on: a sum in float may be large beside its rounding of a mean. */
-INLINE double sum_f32(const vec_f32 *v)
+/* In double from the lanes on, for sums that are large beside what they are to be exact to. */
+INLINE double sum_f32(const vec_f32 *v, int count)
 {
     vec_f64 t[2 * VECS];
     UNROLL
-    for (int i = 0; i < VECS; i++) {
+    for (int i = 0; i < count; i++) {
         t[2 * i] = HALF(v[i], 0);
         t[2 * i + 1] = HALF(v[i], 1);
     }
-    return fold(t, 2 * VECS);
+    return fold(t, 2 * count);
 }
 
-INLINE double sum_f64(const vec_f64 *v)
+INLINE double sum_f64(const vec_f64 *v, int count)
 {
     vec_f64 t[VECS];
     UNROLL
-    for (int i = 0; i < VECS; i++)
+    for (int i = 0; i < count; i++)
         t[i] = v[i];
-    return fold(t, VECS);
+    return fold(t, count);
+}
+
+/* In double from 8 lanes on: as exact as the lanes themselves. */
+INLINE double rough_f32(const vec_f32 *v, int count)
+{
+    vec_f32 t[VECS];
+    UNROLL
+    for (int i = 0; i < count; i++)
+        t[i] = v[i];
+#if VEC_BYTES == 64
+    if (count > 1) {
+        FOLD(t, 1);
+    }
+    mem_half eight = HALF_OF(t[0], 0) + HALF_OF(t[0], 1);
+    vec_f64 wide = WIDEN(eight);
+    return fold(&wide, 1);
+#else
+#if VEC_BYTES == 16
+    if (count > 4) {
+        FOLD(t, 4);
+    }
+    FOLD(t, 2);
+    return sum_f32(t, 2);
+#else
+    if (count > 2) {
+        FOLD(t, 2);
+    }
+    FOLD(t, 1);
+    return sum_f32(t, 1);
+#endif
+#endif
+}
+
+INLINE double rough_f64(const vec_f64 *v, int count)
+{
+    return sum_f64(v, count);
 }

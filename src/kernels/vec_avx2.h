@@ -7,6 +7,8 @@
 /* gcc takes several instructions for each of these where it is not told. */
 #define WIDEN(half) ((vec_f64)_mm256_cvtps_pd((__m128)(half)))
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
+#define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
+#define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #include "vec.h"
 
 INLINE __m256i first_lanes(int64_t n)

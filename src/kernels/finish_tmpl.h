@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lies between the sums and the last pass, in double, for a vector of groups at a time:
+ * statistics from moments, and the two numbers of a group's gradient from the sums of its channels.
+ */
+
+/* of[c / depth] for the channels first..end - 1, and some more of the last. */
+INLINE void spread(const double *of, int64_t depth, int64_t first, int64_t end, double *out)
+{
+    int64_t g = first / depth;
+    for (int64_t c = first; c < end; g++) {
+        int64_t next = (g + 1) * depth < end ? (g + 1) * depth : end;
+        for (int64_t i = c; i < next; i += WIDTH_f64)
+            put_f64(out + i - first, splat_f64(of[g]));
+        c = next;
+    }
+    put_f64(out + end - first, splat_f64(of[g - 1]));
+}
+
+static void merge(int64_t groups, double count, struct gn_moments into, double more_count,
+                  struct gn_moments more)
+{
+    double weight = more_count / (count + more_count), product = count * weight;
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        vec_f64 delta = (get_f64(more.origin + g) - get_f64(into.origin + g)) +
+                        (get_f64(more.offset + g) - get_f64(into.offset + g));
+        put_f64(into.m2 + g,
+                get_f64(into.m2 + g) + (get_f64(more.m2 + g) + delta * delta * product));
+        put_f64(into.offset + g, get_f64(into.offset + g) + delta * weight);
+    }
+}
+
+static void finish(int64_t groups, double count, double epsilon, struct gn_moments moments,
+                   struct gn_statistics out)
+{
+    vec_f64 none = splat_f64((double)NAN);
+    double inverse = 1.0 / count;
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        vec_f64 origin = get_f64(moments.origin + g), offset = get_f64(moments.offset + g);
+        vec_f64 var = get_f64(moments.m2 + g) * inverse;
+        mask_f64 finite = var <= splat_f64(DBL_MAX);
+        vec_f64 mean = WIDEN(NARROW(origin + offset));
+        put_f64(out.mean + g, select_f64(finite, mean, none));
+        put_f64(out.low + g, select_f64(finite, (origin - mean) + offset, none));
+        put_f64(out.rstd + g, select_f64(finite, 1.0 / sqrt_f64(var + epsilon), none));
+    }
+}
+
+/* Sums over the channels of a group, in four lanes. */
+struct group_sums {
+    double p, r; /* sum gamma * dy and sum gamma * dy * (x - mean) */
+};
+
+INLINE struct group_sums weigh(const struct gn_gradient *in, int64_t first, double low)
+{
+    const double *dy = in->dy + first, *dyx = in->dyx + first;
+    const float *gamma = in->gamma ? in->gamma + first : NULL;
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    quad p = {0, 0, 0, 0}, r = {0, 0, 0, 0};
+    int64_t c = 0;
+    for (; c + 4 <= in->depth; c += 4) {
+        quad a = *(const mem_quad *)(dy + c), b = *(const mem_quad *)(dyx + c) - low * a;
+        quad weight = gamma ? WIDEN_FOUR(*(const four *)(gamma + c)) : 1 - (quad){0, 0, 0, 0};
+        p += weight * a;
+        r += weight * b;
+    }
+    struct group_sums sums = {(p[0] + p[2]) + (p[1] + p[3]), (r[0] + r[2]) + (r[1] + r[3])};
+    for (; c < in->depth; c++) {
+        double weight = gamma ? (double)gamma[c] : 1;
+        sums.p += weight * dy[c];
+        sums.r += weight * (dyx[c] - low * dy[c]);
+    }
+    return sums;
+}
+
+/* Adds a group's part of dgamma and dbeta. */
+INLINE void add_parameters(const struct gn_gradient *in, int64_t first, double low, double rstd)
+{
+    const double *dy = in->dy + first, *dyx = in->dyx + first;
+    double *dgamma = in->dgamma + first, *dbeta = in->dbeta + first;
+    int64_t c = 0;
+    for (; c + 4 <= in->depth; c += 4) {
+        quad a = *(const mem_quad *)(dy + c), b = *(const mem_quad *)(dyx + c) - low * a;
+        *(mem_quad *)(dgamma + c) += b * rstd;
+        *(mem_quad *)(dbeta + c) += a;
+    }
+    for (; c < in->depth; c++) {
+        dgamma[c] += (dyx[c] - low * dy[c]) * rstd;
+        dbeta[c] += dy[c];
+    }
+}
+
+static void finish_gradient(const struct gn_gradient *in, struct gn_statistics of, double *slope,
+                            double *offset)
+{
+    double inverse = 1.0 / in->count;
+    for (int64_t g = 0; g < in->groups; g++) {
+        struct group_sums sums = weigh(in, g * in->depth, of.low[g]);
+        slope[g] = sums.r;
+        offset[g] = sums.p;
+        if (in->dgamma)
+            add_parameters(in, g * in->depth, of.low[g], of.rstd[g]);
+    }
+    for (int64_t g = 0; g < in->groups; g += WIDTH_f64) {
+        vec_f64 rstd = get_f64(of.rstd + g), r = get_f64(slope + g), p = get_f64(offset + g);
+        vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
+        put_f64(slope + g, b);
+        put_f64(offset + g, -rstd * (p * inverse) - b * get_f64(of.low + g));
+    }
+}

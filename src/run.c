@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+#include <inttypes.h>
+
+#include "error.h"
+
+int64_t gn_run_bytes(const gn_plan *plan, const struct gn_job *job)
+{
+    return gn_schedule_scratch(job, gn_schedule_threads(plan->desc.threads, plan->elements));
+}
+
+/* Handing scratch around changes nothing that a caller can see: hence the plan is const. */
+static gn_scratch_keeper *keeper_of(const gn_plan *plan)
+{
+    return (gn_scratch_keeper *)(uintptr_t)&plan->scratch;
+}
+
+static gn_status take(const gn_plan *plan, int64_t bytes, struct gn_scratch **scratch)
+{
+    *scratch = gn_scratch_take(keeper_of(plan), bytes);
+    if (!*scratch)
+        return gn_fail(GN_OUT_OF_MEMORY, "no memory for %" PRId64 " bytes of scratch", bytes);
+    return GN_OK;
+}
+
+gn_status gn_run_prepare(const gn_plan *plan, int64_t bytes)
+{
+    struct gn_scratch *scratch;
+    gn_status status = take(plan, bytes, &scratch);
+    if (status == GN_OK)
+        gn_scratch_give(keeper_of(plan), scratch);
+    return status;
+}
+
+gn_status gn_run(const gn_plan *plan, struct gn_job *job)
+{
+    int threads = gn_schedule_threads(plan->desc.threads, plan->elements);
+    struct gn_scratch *scratch;
+    gn_status status = take(plan, gn_schedule_scratch(job, threads), &scratch);
+    if (status != GN_OK)
+        return status;
+    gn_schedule_run(job, threads, scratch->memory);
+    gn_scratch_give(keeper_of(plan), scratch);
+    return GN_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays of a slot, which lie one after the other, and runs of groups that are treated alike. */
+#ifndef GN_SLOT_H
+#define GN_SLOT_H
+
+#include "plan.h"
+
+/* Arrays of one value a group are worked on in whole vectors: threads share them in such units. */
+enum { GN_UNIT = GN_PADDING };
+
+/* The array at byte *at of memory, of n values and padding; *at moves on. NULL memory: only that.
+ */
+static inline void *gn_carve(char *memory, int64_t *at, int64_t n, size_t size)
+{
+    char *array = memory ? memory + *at : NULL;
+    *at += gn_round_up(gn_padded(n) * (int64_t)size);
+    return array;
+}
+
+static inline struct gn_moments gn_carve_moments(char *memory, int64_t *at, int64_t groups)
+{
+    struct gn_moments m;
+    m.origin = gn_carve(memory, at, groups, sizeof(double));
+    m.offset = gn_carve(memory, at, groups, sizeof(double));
+    m.m2 = gn_carve(memory, at, groups, sizeof(double));
+    return m;
+}
+
+static inline struct gn_statistics gn_carve_statistics(char *memory, int64_t *at, int64_t groups)
+{
+    struct gn_statistics s;
+    s.mean = gn_carve(memory, at, groups, sizeof(double));
+    s.low = gn_carve(memory, at, groups, sizeof(double));
+    s.rstd = gn_carve(memory, at, groups, sizeof(double));
+    return s;
+}
+
+/* From group g on. */
+static inline struct gn_moments gn_moments_from(struct gn_moments m, int64_t g)
+{
+    return (struct gn_moments){m.origin + g, m.offset + g, m.m2 + g};
+}
+
+static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, int64_t g)
+{
+    return (struct gn_statistics){s.mean + g, s.low + g, s.rstd + g};
+}
+
+/*
+ * The statistics of groups from their sets of moments, which lie `set` doubles apart: merges all
+ * into the first.
+ */
+static inline void gn_finish_moments(const gn_plan *plan, struct gn_moments moments, int64_t set,
+                                     int64_t groups, struct gn_statistics of)
+{
+    double count = gn_moments_count(plan, 0);
+    for (int64_t i = 1; i < plan->parts.moments; i++) {
+        double more = gn_moments_count(plan, i);
+        plan->kernels->merge(groups, count, moments, more, gn_moments_from(moments, i * set));
+        count += more;
+    }
+    plan->kernels->finish(groups, count, plan->desc.epsilon, moments, of);
+}
+
+/* Where the run of equal flags ends that begins at `first`. */
+static inline int64_t gn_run_of(const bool *flags, int64_t first, int64_t end)
+{
+    int64_t i = first + 1;
+    while (i < end && flags[i] == flags[first])
+        i++;
+    return i;
+}
+
+#endif
