@@ -76,7 +76,8 @@ def _absent_peers(onednn):
     else:
         yield (f"oneDNN is not measured, though {'.'.join(map(str, onednn))} has group "
                "normalization: this program has no calls of it yet.")
-    yield "onnxruntime is not measured: this program has no calls of it; Debian 12 does not have it."
+    yield ("onnxruntime is not measured: this program has no calls of it, as Debian 12 does not "
+           "have it.")
 
 
 def measure(options):
@@ -93,6 +94,9 @@ def measure(options):
     except ImportError as error:
         sys.exit(f"peers.py: {error}")
 
+    if os.getloadavg()[0] > 0.5:
+        print("peers.py: warning: other programs are at work; the times will not be true",
+              file=sys.stderr)
     torch.set_num_threads(options.threads)
     copy_library = BUILD / "libgn_bench_copy.so"
     copy = Copy(str(copy_library) if copy_library.exists() else None)

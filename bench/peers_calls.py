@@ -75,7 +75,7 @@ class Copy:
             self._copy = library.gn_bench_copy
             self._copy.restype = None
             self._streams = library.gn_bench_copy_streams()
-            self.description = "gn-bench's, the better of memcpy and stores past the caches"
+            self.description = "gn-bench's, the fastest of its ways"
 
     def ways(self, to, source, threads):
         """The calls to choose the fastest of."""

@@ -8,7 +8,7 @@ import matplotlib
 matplotlib.use("svg")
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from peers_report import conditions, digits, speedup
 
@@ -75,7 +75,7 @@ def plot_times(report, path):
             panel.grid(color="#dddddd", linewidth=0.6)
             panel.xaxis.set_major_locator(LogLocator(base=4))
             panel.xaxis.set_major_formatter(FuncFormatter(_size))
-            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.yaxis.set_major_formatter(FuncFormatter(_plain))
             panel.tick_params(axis="x", labelrotation=30)
     for panel in axes[:, 0]:
@@ -83,28 +83,30 @@ def plot_times(report, path):
     for panel in axes[1]:
         panel.set_xlabel("size of the tensor x")
     figure.suptitle(f"Group normalization: time by size\n{conditions(report)}", fontsize=12)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="lower center", ncol=3,
                   frameon=False)
     _save(figure, path)
 
 
 def _bars(panel, results_of, names, direction):
-    """A pair of bars for each of the names, the speed-up written at the end of each."""
+    """A pair of bars from 1 for each of the names, the speed-up written at the end of each."""
     for i, (layout, colour) in enumerate(zip(LAYOUTS, (BLUE, ORANGE))):
         values = {result["shape"]: speedup(result) for result in results_of(layout, direction)}
         rows = [row for row, name in enumerate(names) if name in values]
         lengths = [values[names[row]] for row in rows]
-        panel.barh([row + (i - 0.5) * 0.38 for row in rows], lengths, height=0.36, color=colour,
+        heights = [row + (i - 0.5) * 0.38 for row in rows]
+        panel.barh(heights, [length - 1 for length in lengths], left=1, height=0.36, color=colour,
                    label=f"channels {layout}")
-        for row, length in zip(rows, lengths):
-            panel.text(length * 1.04, row + (i - 0.5) * 0.38, digits(length), va="center",
-                       fontsize=7.5)
+        for height, length in zip(heights, lengths):
+            faster = length >= 1
+            panel.annotate(digits(length), (length, height), ((3 if faster else -3), 0),
+                           textcoords="offset points", va="center",
+                           ha="left" if faster else "right", fontsize=7.5)
     panel.axvline(1, color="black", linewidth=1)
     panel.set(xscale="log", title=direction, xlabel="times as fast as PyTorch")
-    panel.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter(FuncFormatter(_plain))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.grid(axis="x", color="#dddddd", linewidth=0.6)
 
 
@@ -113,18 +115,22 @@ def plot_speedups(report, path):
     results = report["results"]
     sources = {result["shape"]: result["source"] for result in results}
     names = list(sources)
-    speedups = [speedup(result) for result in results]
+    speedups = [1, *map(speedup, results)]
+    least, most = min(speedups), max(speedups)
+    margin = 1.1 * (most / least) ** 0.1  # for the numbers
+    ticks = LogLocator(base=10, subs=(1, 2, 5) if most < 100 * least else (1,))
     figure, axes = plt.subplots(1, 2, figsize=(12, 1.8 + 0.42 * len(names)), sharex=True,
                                 sharey=True)
     for panel, direction in zip(axes, DIRECTIONS):
         _bars(panel, lambda *kind: _select(results, *kind), names, direction)
-        panel.set_xlim(min(0.8, 0.8 * min(speedups)), 1.35 * max(1, *speedups))
+        panel.set_xlim(least / margin, most * margin)
+        panel.xaxis.set_major_locator(ticks)
     axes[0].set_yticks(range(len(names)), [f"{sources[name]}\n{name}" for name in names],
                        fontsize=8.5)
     axes[0].set_ylim(len(names) - 0.5, -0.5)  # the first on top
     figure.suptitle(f"Group normalization: speed-up over PyTorch\n{conditions(report)}",
                     fontsize=12)
-    figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
+    figure.tight_layout(rect=(0, 0.3 / figure.get_figheight(), 1, 1))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=2, frameon=False)
     _save(figure, path)
 
