@@ -110,10 +110,10 @@ def measure(options):
                 problem = contest.disagreement(direction)
                 if problem:
                     sys.exit(f"peers.py: not timed: {layer.name}, {kind}: {problem}")
+                call = contest.ours(direction)
                 ours, pytorch, *copies = medians([
-                    contest.ours[direction], contest.pytorch[direction],
-                    *copy.ways(contest.y if direction == "forward" else contest.dx, contest.x,
-                               options.threads)], options.repeats)
+                    call, contest.pytorch[direction],
+                    *copy.ways(contest.out, contest.x, options.threads)], options.repeats)
                 results.append({
                     "shape": layer.name, "source": layer.source, "bytes": layer.bytes,
                     "layout": "last" if layout else "first", "direction": direction,
