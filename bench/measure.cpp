@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <new>
+#include <stdexcept>
+#include <vector>
+
+#include "allocations.h"
+#include "copy.h"
+#include "tensors.h"
+
+namespace bench
+{
+
+// A burst of calls lasts about this long at least, so that reading the clock costs nothing.
+static constexpr double BURST_SECONDS = 20e-6;
+static constexpr int MOST_CALLS = 4096;
+
+// Waking threads up can cost more than copying this much alone.
+static constexpr int64_t ONE_THREAD_BYTES = 1 << 20;
+
+static bool failed;
+
+bool any_failed()
+{
+    return failed;
+}
+
+namespace
+{
+
+// A way of copying, and what each burst of it took, in seconds a copy.
+struct Copy {
+    int threads;
+    bool streamed;
+    std::vector<double> times;
+};
+
+class Workload
+{
+  public:
+    explicit Workload(const Case &of) : wanted(of), plan(make_plan(of)), tensors(of)
+    {
+        forward(); // for mean and rstd
+    }
+
+    void call()
+    {
+        wanted.direction == Direction::forward ? forward() : backward();
+    }
+
+    void copy(const Copy &way)
+    {
+        gn_bench_copy(tensors.out.data(), tensors.x.data(), wanted.shape.elements(), way.threads,
+                      way.streamed);
+    }
+
+  private:
+    void forward()
+    {
+        check(gn_forward(plan.get(), tensors.x.data(), tensors.gamma.data(), tensors.beta.data(),
+                         tensors.out.data(), tensors.mean.data(), tensors.rstd.data()));
+    }
+
+    void backward()
+    {
+        check(gn_backward(plan.get(), tensors.dy.data(), tensors.x.data(), tensors.mean.data(),
+                          tensors.rstd.data(), tensors.gamma.data(), tensors.beta.data(),
+                          tensors.out.data(), tensors.dgamma.data(), tensors.dbeta.data()));
+    }
+
+    static void check(gn_status status)
+    {
+        if (status)
+            throw std::runtime_error(gn_last_error());
+    }
+
+    Case wanted;
+    Plan plan;
+    Tensors tensors;
+};
+
+} // namespace
+
+// Seconds a call, in a burst after one call that is not timed: each kind finds the caches and the
+// threads as a call of its own kind left them, not as the other did.
+template <typename Call> static double burst(int calls, Call call)
+{
+    using Clock = std::chrono::steady_clock;
+    call();
+    const Clock::time_point start = Clock::now();
+    for (int i = 0; i < calls; i++)
+        call();
+    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
+}
+
+static double median(std::vector<double> &times)
+{
+    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+    std::nth_element(times.begin(), middle, times.end());
+    if (times.size() % 2)
+        return *middle;
+    return (*middle + *std::max_element(times.begin(), middle)) / 2;
+}
+
+static std::vector<Copy> ways_to_copy(const Case &wanted)
+{
+    std::vector<Copy> ways = {{wanted.threads, false, {}}};
+    if (gn_bench_copy_streams())
+        ways.push_back({wanted.threads, true, {}});
+    if (wanted.threads > 1 && wanted.shape.bytes() <= ONE_THREAD_BYTES)
+        ways.push_back({1, false, {}});
+    return ways;
+}
+
+// How many calls make a burst: of the faster of the library and the plain copy.
+static int calls_in_burst(Workload &work, const Copy &plain)
+{
+    double shortest = BURST_SECONDS;
+    for (int i = 0; i < 3; i++)
+        shortest = std::min(
+            {shortest, burst(1, [&] { work.call(); }), burst(1, [&] { work.copy(plain); })});
+    return std::clamp(static_cast<int>(std::ceil(BURST_SECONDS / std::max(shortest, 1e-9))), 1,
+                      MOST_CALLS);
+}
+
+static void report(benchmark::State &state, const Case &wanted, double time, double copy)
+{
+    const double moved = static_cast<double>(bytes_to_move(wanted));
+    const double floor = copy * moved / (2 * static_cast<double>(wanted.shape.bytes()));
+    state.counters["copy_us"] = copy * 1e6;
+    state.counters["ratio"] = time / copy;
+    state.counters["efficiency"] = floor / time;
+    state.counters["GB/s"] = moved / time * 1e-9;
+}
+
+static void run(benchmark::State &state, const Case &wanted)
+{
+    Workload work(wanted);
+    std::vector<Copy> copies = ways_to_copy(wanted);
+    const int calls = calls_in_burst(work, copies[0]);
+    std::vector<double> times;
+    int64_t allocated = 0;
+
+    while (state.KeepRunningBatch(calls)) {
+        state.PauseTiming();
+        for (Copy &way : copies)
+            way.times.push_back(burst(calls, [&] { work.copy(way); }));
+        state.ResumeTiming();
+        const int64_t before = allocations();
+        const double time = burst(calls, [&] { work.call(); });
+        allocated += allocations() - before;
+        times.push_back(time);
+        state.SetIterationTime(time * calls);
+    }
+
+    double copy = median(copies[0].times);
+    for (Copy &way : copies)
+        copy = std::min(copy, median(way.times));
+    report(state, wanted, median(times), copy);
+    if (allocations_counted()) {
+        const double made = static_cast<double>(times.size()) * (calls + 1);
+        state.counters["allocs"] = static_cast<double>(allocated) / made;
+    }
+}
+
+void measure(benchmark::State &state, const Case &wanted)
+{
+    try {
+        run(state, wanted);
+    } catch (const std::bad_alloc &) {
+        failed = true;
+        state.SkipWithError("there is no memory for the tensors");
+    } catch (const std::exception &error) {
+        failed = true;
+        state.SkipWithError(error.what());
+    }
+}
+
+} // namespace bench

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The command line, less what Google Benchmark takes from it.
+#ifndef GN_BENCH_OPTIONS_H
+#define GN_BENCH_OPTIONS_H
+
+#include <groupnorm.h>
+
+#include <vector>
+
+#include "cases.h"
+#include "shapes.h"
+
+namespace bench
+{
+
+struct Options {
+    std::vector<Shape> shapes;
+    std::vector<gn_layout> layouts = {GN_CHANNELS_FIRST, GN_CHANNELS_LAST};
+    std::vector<Direction> directions = {Direction::forward, Direction::backward};
+    std::vector<int> threads; // each 1 or more
+    std::vector<gn_isa> isas = {GN_ISA_AUTO};
+};
+
+// Prints what the options are, for --help.
+void print_help();
+
+// Reads what Google Benchmark left of the command line. Throws UsageError.
+Options parse_options(int argc, char **argv);
+
+} // namespace bench
+
+#endif

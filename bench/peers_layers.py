@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""The layers to measure: from a table, or one by one as text."""
+
+import dataclasses
+import math
+import re
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """The logical shape [N, C, spatial...], the groups, and where it comes from."""
+
+    dims: tuple
+    groups: int
+    source: str = ""
+
+    @property
+    def name(self):
+        """As parse_layer reads it: 8x512x7x7/32."""
+        return f"{'x'.join(map(str, self.dims))}/{self.groups}"
+
+    @property
+    def spatial(self):
+        return math.prod(self.dims[2:])
+
+    @property
+    def elements(self):
+        return math.prod(self.dims)
+
+    @property
+    def bytes(self):
+        return 4 * self.elements
+
+
+def parse_layer(text, source=""):
+    """The Layer that NxCxSPATIAL.../GROUPS says; ValueError where it says none."""
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,7}/[1-9]\d*", text, re.ASCII):
+        raise ValueError(f"shape {text} is not NxCxSPATIAL.../GROUPS of rank 2 to 8")
+    dims, groups = text.split("/")
+    layer = Layer(tuple(map(int, dims.split("x"))), int(groups), source)
+    if layer.dims[1] % layer.groups:
+        raise ValueError(f"shape {text}: the groups do not divide the channels")
+    return layer
+
+
+def read_layers(path):
+    """The Layers of a table with tab-separated columns N, C, spatial, G, source."""
+    layers = []
+    with open(path, encoding="utf-8") as table:
+        for number, line in enumerate(table, 1):
+            columns = line.rstrip("\n").split("\t")
+            if columns == [""] or line.startswith("#"):
+                continue
+            if len(columns) < 4:
+                raise ValueError(f"{path}, line {number}: fewer than 4 columns")
+            n, c, spatial, groups, *source = columns
+            try:
+                layers.append(parse_layer(f"{n}x{c}x{spatial}/{groups}", *source[:1]))
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+    if not layers:
+        raise ValueError(f"there are no shapes in {path}")
+    return layers

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The memory of one case, filled.
+#ifndef GN_BENCH_TENSORS_H
+#define GN_BENCH_TENSORS_H
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "cases.h"
+
+namespace bench
+{
+
+// A tensor whose first element lies `offset` bytes after the start of a page, offset being a
+// multiple of 64. The pages are touched first by the threads that a copy uses for them.
+class Tensor
+{
+  public:
+    // Fills it with the mean plus noise of deviation 1, the seed's own. Throws std::bad_alloc.
+    Tensor(int64_t elements, int64_t offset, int threads, uint64_t seed, float mean);
+
+    float *data() const
+    {
+        return first;
+    }
+
+  private:
+    struct Free {
+        void operator()(void *memory) const
+        {
+            std::free(memory);
+        }
+    };
+    std::unique_ptr<void, Free> block;
+    float *first;
+};
+
+// What gn_forward and gn_backward are given. `out` is y or dx.
+struct Tensors {
+    explicit Tensors(const Case &wanted);
+
+    Tensor x, dy, out; // dy has no elements in the forward direction
+    std::vector<float> gamma, beta, dgamma, dbeta, mean, rstd;
+};
+
+} // namespace bench
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#ifndef GN_BENCH_USAGE_H
+#define GN_BENCH_USAGE_H
+
+#include <stdexcept>
+
+namespace bench
+{
+
+// What was asked for cannot be done: what() is a sentence for the user, the exit code is 2.
+class UsageError : public std::runtime_error
+{
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+} // namespace bench
+
+#endif
