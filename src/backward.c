@@ -20,7 +20,8 @@
 
 static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_slot *slot)
 {
-    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D, at = 0;
+    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D;
+    int64_t at = gn_round_up((int64_t)sizeof *slot);
     slot->of = gn_carve_statistics(memory, &at, groups);
     slot->found = gn_carve_statistics(memory, &at, groups);
     slot->slope = gn_carve(memory, &at, groups, sizeof(double));
@@ -40,11 +41,11 @@ static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_
     return one + plan->parts.moments * (at - one);
 }
 
-struct gn_backward_slot gn_backward_slot(const gn_plan *plan, const void *memory)
+/* A slot begins with where all the rest of it is. */
+static void open_slot(const struct gn_job *job, void *memory)
 {
-    struct gn_backward_slot slot;
-    carve_slot(plan, (char *)(uintptr_t)memory, &slot);
-    return slot;
+    const struct gn_backward_call *call = job->call;
+    carve_slot(call->plan, memory, memory);
 }
 
 static int64_t slot_bytes(const gn_plan *plan)
@@ -184,17 +185,17 @@ static void finish_backward(const struct gn_job *job, const struct gn_batch *bat
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    const struct gn_backward_slot *slot = memory;
     int64_t groups = batch->items * (plan->parts.columns ? plan->G : 1);
     int64_t first = first_unit * GN_UNIT, end = last_unit * GN_UNIT;
     if (end > groups || last_unit == job->units)
         end = groups;
     if (first >= end)
         return;
-    add_sums(plan, &slot, first * plan->D, end * plan->D);
+    add_sums(plan, slot, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
         struct gn_run run = gn_backward_run_at(plan, batch, i, end);
-        finish_run(job, &slot, &run, batch->step == 0);
+        finish_run(job, slot, &run, batch->step == 0);
         i += run.groups;
     }
 }
@@ -248,6 +249,7 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .collects = plan->C,
+                           .open = open_slot,
                            .batch = batch_of_equals,
                            .steps = block_steps,
                            .reduce = columns ? gn_reduce_backward_columns : gn_reduce_backward_rows,

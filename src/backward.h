@@ -33,8 +33,6 @@ struct gn_backward_slot {
     int64_t set;
 };
 
-struct gn_backward_slot gn_backward_slot(const gn_plan *plan, const void *memory);
-
 /* Consecutive groups of one sample, from group g on: the batch's groups first..first + groups - 1.
  */
 struct gn_run {

@@ -42,7 +42,7 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    const struct gn_backward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     float *means = work;
     double *kernel_work = (double *)(void *)((char *)work + means_bytes(plan));
@@ -50,16 +50,17 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
         int64_t start = run.n * plan->S * plan->C + t.start;
-        int64_t sums = t.sums * slot.sums + i * plan->C + t.channel;
+        int64_t sums = t.sums * slot->sums + i * plan->C + t.channel;
         int64_t group = i * plan->G + t.channel / plan->D;
         columns.x = call->x + start;
         columns.dy = call->dy + start;
         bool matters = expand_means(call, run.n, &t, means);
-        plan->kernels->sums_columns(&columns, means, slot.dy + sums, slot.dyx + sums, kernel_work);
+        plan->kernels->sums_columns(&columns, means, slot->dy + sums, slot->dyx + sums,
+                                    kernel_work);
         if (matters)
             plan->kernels->moments_columns(
                 &columns, t.depth, plan->floor,
-                gn_moments_from(slot.moments, t.moments * slot.set + group), kernel_work);
+                gn_moments_from(slot->moments, t.moments * slot->set + group), kernel_work);
     }
 }
 
@@ -113,10 +114,10 @@ void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    const struct gn_backward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        apply_sample(call, &slot, &t, run.n, i * plan->G);
+        apply_sample(call, slot, &t, run.n, i * plan->G);
     }
 }

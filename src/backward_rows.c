@@ -9,21 +9,21 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     (void)work;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    const struct gn_backward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
     int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
     for (int64_t i = 0; i < batch->items; i++) {
         int64_t start = (index + i) * size + t.start;
-        int64_t sums = t.sums * slot.sums + i * plan->D + t.channel;
+        int64_t sums = t.sums * slot->sums + i * plan->D + t.channel;
         struct gn_rows rows = {.x = call->x + start,
                                .dy = call->dy + start,
                                .channels = t.channels,
                                .length = t.length};
-        plan->kernels->sums_rows(&rows, call->mean[index + i], slot.dy + sums, slot.dyx + sums);
+        plan->kernels->sums_rows(&rows, call->mean[index + i], slot->dy + sums, slot->dyx + sums);
         if (gn_rounding_matters(call, index + i))
             plan->kernels->moments_rows(rows.x, t.channels * t.length, 1, plan->floor,
-                                        gn_moments_from(slot.moments, t.moments * slot.set + i));
+                                        gn_moments_from(slot->moments, t.moments * slot->set + i));
     }
 }
 
@@ -49,22 +49,22 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_backward_slot slot = gn_backward_slot(plan, memory);
+    const struct gn_backward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
     int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
     for (int64_t i = 0, end; i < batch->items; i = end) {
-        end = slot.narrow[i] ? gn_run_of(slot.narrow, i, batch->items) : i + 1;
+        end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
         int64_t start = (index + i) * size + t.start, channel = i * plan->D + t.channel;
         struct gn_rows rows = {.x = call->x + start,
                                .dy = call->dy + start,
                                .out = call->dx + start,
                                .channels = (end - i) * t.channels,
                                .length = t.length};
-        if (slot.narrow[i])
-            plan->kernels->apply_rows(&rows, slot.mean + channel, slot.scale + channel,
-                                      slot.slopes + channel, slot.offsets + channel);
+        if (slot->narrow[i])
+            plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,
+                                      slot->slopes + channel, slot->offsets + channel);
         else
-            apply_wide(call, &slot, i, (run.g + i) * plan->D + t.channel, rows);
+            apply_wide(call, slot, i, (run.g + i) * plan->D + t.channel, rows);
     }
 }

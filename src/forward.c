@@ -9,7 +9,8 @@
 /* The moments of the first set come last: those of the others follow. */
 static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_forward_slot *slot)
 {
-    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D, at = 0;
+    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D;
+    int64_t at = gn_round_up((int64_t)sizeof *slot);
     slot->of = gn_carve_statistics(memory, &at, groups);
     slot->mean = gn_carve(memory, &at, channels, sizeof(float));
     slot->scale = gn_carve(memory, &at, channels, sizeof(float));
@@ -21,11 +22,11 @@ static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_forward_s
     return one + plan->parts.moments * (at - one);
 }
 
-struct gn_forward_slot gn_forward_slot(const gn_plan *plan, const void *memory)
+/* A slot begins with where all the rest of it is. */
+static void open_slot(const struct gn_job *job, void *memory)
 {
-    struct gn_forward_slot slot;
-    carve_slot(plan, (char *)(uintptr_t)memory, &slot);
-    return slot;
+    const struct gn_forward_call *call = job->call;
+    carve_slot(call->plan, memory, memory);
 }
 
 static int64_t slot_bytes(const gn_plan *plan)
@@ -77,7 +78,7 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
 {
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    const struct gn_forward_slot *slot = memory;
     int64_t groups = batch->items * (plan->parts.columns ? plan->G : 1);
     int64_t index = batch->item * (plan->parts.columns ? plan->G : 1);
     int64_t first = first_unit * GN_UNIT, end = last_unit * GN_UNIT;
@@ -85,13 +86,13 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         end = groups;
     if (first >= end)
         return;
-    struct gn_moments moments = gn_moments_from(slot.moments, first);
-    gn_finish_moments(plan, moments, slot.set, end - first, gn_statistics_from(slot.of, first));
-    store_statistics(call, &slot, index, first, end);
+    struct gn_moments moments = gn_moments_from(slot->moments, first);
+    gn_finish_moments(plan, moments, slot->set, end - first, gn_statistics_from(slot->of, first));
+    store_statistics(call, slot, index, first, end);
     for (int64_t i = first, n; i < end; i += n) {
         int64_t g = (index + i) % plan->G;
         n = plan->G - g < end - i ? plan->G - g : end - i;
-        make_lines(call, &slot, i, n, g);
+        make_lines(call, slot, i, n, g);
     }
 }
 
@@ -115,6 +116,7 @@ static struct gn_job forward_job(const gn_plan *plan)
     return (struct gn_job){.items = columns ? plan->N : plan->N * plan->G,
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+                           .open = open_slot,
                            .batch = batch_of_any,
                            .steps = one_step,
                            .reduce = columns ? gn_reduce_forward_columns : gn_reduce_forward_rows,

@@ -29,8 +29,6 @@ struct gn_forward_slot {
     int64_t set;
 };
 
-struct gn_forward_slot gn_forward_slot(const gn_plan *plan, const void *memory);
-
 /* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
 struct gn_groups gn_forward_part(const struct gn_forward_call *call,
                                  const struct gn_forward_slot *slot, int64_t group, int64_t channel,

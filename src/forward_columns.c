@@ -11,15 +11,15 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
 {
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    const struct gn_forward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_columns columns = {.pixels = t.length, .channels = t.channels, .stride = plan->C};
     for (int64_t i = 0; i < batch->items; i++) {
         int64_t group = i * plan->G + t.channel / plan->D;
         columns.x = call->x + (batch->item + i) * plan->S * plan->C + t.start;
-        plan->kernels->moments_columns(&columns, t.depth, plan->floor,
-                                       gn_moments_from(slot.moments, t.moments * slot.set + group),
-                                       work);
+        plan->kernels->moments_columns(
+            &columns, t.depth, plan->floor,
+            gn_moments_from(slot->moments, t.moments * slot->set + group), work);
     }
 }
 
@@ -70,8 +70,8 @@ void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *b
                               const void *memory)
 {
     const struct gn_forward_call *call = job->call;
-    struct gn_forward_slot slot = gn_forward_slot(call->plan, memory);
+    const struct gn_forward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(call->plan, tile);
     for (int64_t i = 0; i < batch->items; i++)
-        apply_sample(call, &slot, &t, batch->item + i, i * call->plan->G);
+        apply_sample(call, slot, &t, batch->item + i, i * call->plan->G);
 }

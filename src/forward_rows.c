@@ -9,11 +9,11 @@ void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *bat
     (void)work;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    const struct gn_forward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     const float *x = call->x + batch->item * plan->D * plan->S + t.start;
     plan->kernels->moments_rows(x, t.channels * t.length, batch->items, plan->floor,
-                                gn_moments_from(slot.moments, t.moments * slot.set));
+                                gn_moments_from(slot->moments, t.moments * slot->set));
 }
 
 static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -37,20 +37,20 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
 {
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_forward_slot slot = gn_forward_slot(plan, memory);
+    const struct gn_forward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
     for (int64_t i = 0, end; i < batch->items; i = end) {
-        end = slot.narrow[i] ? gn_run_of(slot.narrow, i, batch->items) : i + 1;
+        end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
         int64_t start = (batch->item + i) * plan->D * plan->S + t.start;
         int64_t channel = i * plan->D + t.channel;
         struct gn_rows rows = {.x = call->x + start,
                                .out = call->y + start,
                                .channels = (end - i) * t.channels,
                                .length = t.length};
-        if (slot.narrow[i])
-            plan->kernels->normalize_rows(&rows, slot.mean + channel, slot.scale + channel,
-                                          slot.shift + channel);
+        if (slot->narrow[i])
+            plan->kernels->normalize_rows(&rows, slot->mean + channel, slot->scale + channel,
+                                          slot->shift + channel);
         else
-            apply_wide(call, &slot, i, (batch->item + i) % plan->G * plan->D + t.channel, rows);
+            apply_wide(call, slot, i, (batch->item + i) % plan->G * plan->D + t.channel, rows);
     }
 }

@@ -11,7 +11,7 @@ enum {
     COLUMN_TILE_UNIT = 64,    /* pixels: one chunk */
     COLUMN_TILE_WIDTH = 8192, /* channels, at most: bounds a thread's work area */
     MAX_COLUMN_TILES = 64,    /* of a sample */
-    BATCH = 8192,             /* elements: inside an L1 cache */
+    BATCH = 4096,             /* elements: inside an L1 cache */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64
 };
@@ -76,18 +76,6 @@ static void divide_columns(const struct gn_plan *plan, struct gn_partition *p)
     p->batch_groups = p->batch * plan->G;
 }
 
-void gn_divide(struct gn_plan *plan)
-{
-    struct gn_partition *p = &plan->parts;
-    p->columns = plan->S == 1 || (plan->desc.layout == GN_CHANNELS_LAST && plan->C > 1);
-    if (p->columns)
-        divide_columns(plan, p);
-    else
-        divide_rows(plan, p);
-    p->block_samples = max(1, ceil_div(plan->N, MAX_SAMPLE_BLOCKS));
-    p->blocks = ceil_div(plan->N, p->block_samples);
-}
-
 static struct gn_tile row_tile(const struct gn_plan *plan, int64_t tile)
 {
     const struct gn_partition *p = &plan->parts;
@@ -131,14 +119,32 @@ static struct gn_tile column_tile(const struct gn_plan *plan, int64_t tile)
     return t;
 }
 
+void gn_divide(struct gn_plan *plan)
+{
+    struct gn_partition *p = &plan->parts;
+    p->columns = plan->S == 1 || (plan->desc.layout == GN_CHANNELS_LAST && plan->C > 1);
+    if (p->columns)
+        divide_columns(plan, p);
+    else
+        divide_rows(plan, p);
+    if (p->tiles == 1)
+        p->whole = p->columns ? column_tile(plan, 0) : row_tile(plan, 0);
+    p->block_samples = max(1, ceil_div(plan->N, MAX_SAMPLE_BLOCKS));
+    p->blocks = ceil_div(plan->N, p->block_samples);
+}
+
 struct gn_tile gn_tile_at(const struct gn_plan *plan, int64_t tile)
 {
+    if (plan->parts.tiles == 1)
+        return plan->parts.whole;
     return plan->parts.columns ? column_tile(plan, tile) : row_tile(plan, tile);
 }
 
 double gn_moments_count(const struct gn_plan *plan, int64_t set)
 {
     const struct gn_partition *p = &plan->parts;
+    if (p->moments == 1)
+        return (double)(plan->D * plan->S);
     if (!p->columns) {
         struct gn_tile t = row_tile(plan, set);
         return (double)(t.channels * t.length);

@@ -9,6 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A part of a group (rows) or of a sample (columns); start counts from its first element. */
+struct gn_tile {
+    int64_t start;             /* of its first element */
+    int64_t channel, channels; /* of the group, or of the sample */
+    int64_t length;            /* elements of each channel */
+    int64_t moments, sums;     /* which sets of the group or the channels are its own */
+    int64_t depth;             /* columns: channels of a group in it */
+};
+
 struct gn_partition {
     /*
      * Whether channels are columns in memory: channels last, or S = 1. A single channel is a row in
@@ -25,6 +34,8 @@ struct gn_partition {
     int64_t tiles, tile_channels, tile_length;
     int64_t pixel_tiles, pieces; /* columns */
 
+    struct gn_tile whole; /* where there is but one tile */
+
     /* How many sets of moments a group has from the tiles, and of sums a channel. */
     int64_t moments, sums;
 
@@ -36,21 +47,11 @@ struct gn_partition {
     int64_t blocks, block_samples;
 };
 
-/* A part of a group (rows) or of a sample (columns). */
-struct gn_tile {
-    int64_t start;             /* of its first element */
-    int64_t channel, channels; /* of the group, or of the sample */
-    int64_t length;            /* elements of each channel */
-    int64_t moments, sums;     /* which sets of the group or the channels are its own */
-    int64_t depth;             /* columns: channels of a group in it */
-};
-
 struct gn_plan;
 
 /* Divides the shape that the plan has. */
 void gn_divide(struct gn_plan *plan);
 
-/* start counts from the first element of the group, or of the sample. */
 struct gn_tile gn_tile_at(const struct gn_plan *plan, int64_t tile);
 
 /* The elements of a group behind one set of moments. */

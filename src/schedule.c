@@ -106,6 +106,8 @@ static void work(const struct gn_job *job, int64_t alone, char *scratch, int thr
         seat.shared + job->slot_bytes + threads * job->work_bytes + thread * job->slot_bytes;
 
     int64_t end = part(thread + 1, threads, alone);
+    if (alone)
+        job->open(job, seat.slot);
     for (int64_t i = part(thread, threads, alone), n; i < end; i += n) {
         n = job->batch(job, i, end - i);
         work_alone(job, &seat, (struct gn_batch){i, n, 0});
@@ -131,6 +133,8 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
         return;
     }
     int64_t alone = items_alone(job, threads);
+    if (alone < job->items)
+        job->open(job, shared);
 #pragma omp parallel num_threads(threads)
     work(job, alone, shared, omp_get_thread_num(), omp_get_num_threads());
 }

@@ -25,6 +25,8 @@ struct gn_job {
     int64_t units;    /* in which finishing can be shared out */
     int64_t collects; /* in which collecting can be shared out; 0: nothing to collect */
 
+    /* Divides a slot, before anything else is done with it. */
+    void (*open)(const struct gn_job *job, void *slot);
     /* How many items from `item` on, at most `limit`, can be worked off as one. */
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
     /* The steps of an item; those of a batch have the same. */

@@ -62,9 +62,9 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
     }
 }
 
-/* S and Q of a row, added up in segments, which keeps rounding errors low. */
-INLINE void FN(row_sums)(const float *x, int64_t n, REAL shift, int vecs, double *s_sum,
-                         double *q_sum)
+/* Adds S and Q of a chunk of a row, in segments, which keeps rounding errors low. */
+INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, double *s_sum,
+                             double *q_sum)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
     VEC s_all[VECS] = {{0}}, q_all[VECS] = {{0}};
@@ -78,8 +78,8 @@ INLINE void FN(row_sums)(const float *x, int64_t n, REAL shift, int vecs, double
             q_all[v] += q[v];
         }
     }
-    *s_sum = SUM(s_all, vecs);
-    *q_sum = ROUGH(q_all, vecs);
+    *s_sum += SUM(s_all, vecs);
+    *q_sum += ROUGH(q_all, vecs);
 }
 
 /* Columns: adds a panel of pixels about shift[c] to s[c] and q[c], for `vecs` vectors of channels.

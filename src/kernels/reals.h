@@ -25,7 +25,8 @@
 
 enum {
     SEGMENT = 8,       /* additions in a row, before the sums are added to others */
-    CHUNK = 2048,      /* elements of a row about one shift */
+    CHUNK = 2048,      /* elements of a row that are added up in float */
+    SPAN = 8192,       /* elements of a row about one shift */
     SHORT = 512,       /* below this, half as many lanes add up a row */
     CHUNK_PIXELS = 64, /* pixels that are added up in float, in columns */
     SMALL = 16,        /* fewer values than this are computed in double at once */

@@ -19,38 +19,45 @@ INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, 
 
 COLD struct gn_moment wide_moment(const float *x, int64_t n)
 {
-    double k = row_shift_f64(x, n), s, q;
-    row_sums_f64(x, n, k, VECS, &s, &q);
+    double k = row_shift_f64(x, n), s = 0, q = 0;
+    for (int64_t i = 0; i < n; i += CHUNK)
+        add_row_sums_f64(x + i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
     return moment_of((double)n, 1.0 / (double)n, k, s, q);
 }
 
-/* Up to CHUNK values. */
-INLINE struct gn_moment chunk_moment(const float *x, int64_t n, double inverse, double floor)
+/* Up to SPAN values about the shift k. */
+INLINE struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k,
+                                    double floor)
 {
-    if (n < SMALL)
-        return wide_moment(x, n);
-    float k = row_shift_f32(x, n);
-    double s, q;
+    double s = 0, q = 0;
     if (n < SHORT)
-        row_sums_f32(x, n, k, VECS / 2, &s, &q);
+        add_row_sums_f32(x, n, k, VECS / 2, &s, &q);
     else
-        row_sums_f32(x, n, k, VECS, &s, &q);
-    if (!sums_hold(q, s * s * inverse, floor))
+        for (int64_t i = 0; i < n; i += CHUNK)
+            add_row_sums_f32(x + i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
+    if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
         return wide_moment(x, n);
     return moment_of((double)n, inverse, (double)k, s, q);
 }
 
+/* The shifts of many groups first: each takes long to come, and none waits for another. */
 static void moments_rows(const float *x, int64_t length, int64_t groups, double floor,
                          struct gn_moments out)
 {
-    int64_t first = length < CHUNK ? length : CHUNK;
+    enum { AHEAD = 32 };
+    int64_t first = length < SPAN ? length : SPAN;
     double inverse = 1.0 / (double)first;
+    float k[AHEAD];
     for (int64_t g = 0; g < groups; g++, x += length) {
-        struct gn_moment all = chunk_moment(x, first, inverse, floor);
-        for (int64_t i = first; i < length; i += CHUNK) {
-            int64_t n = length - i < CHUNK ? length - i : CHUNK;
-            struct gn_moment chunk = chunk_moment(x + i, n, 1.0 / (double)n, floor);
-            gn_merge_moments(&all, &chunk);
+        int64_t ahead = groups - g < AHEAD ? groups - g : AHEAD;
+        for (int64_t i = 0; g % AHEAD == 0 && i < ahead; i++)
+            k[i] = row_shift_f32(x + i * length, first);
+        struct gn_moment all = span_moment(x, first, inverse, k[g % AHEAD], floor);
+        for (int64_t i = first; i < length; i += SPAN) {
+            int64_t n = length - i < SPAN ? length - i : SPAN;
+            struct gn_moment more =
+                span_moment(x + i, n, 1.0 / (double)n, row_shift_f32(x + i, n), floor);
+            gn_merge_moments(&all, &more);
         }
         out.origin[g] = all.origin;
         out.offset[g] = all.offset;
