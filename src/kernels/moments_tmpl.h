@@ -133,23 +133,24 @@ INLINE void FN(sample_columns)(const float *x, int64_t step, int count, int64_t 
                                REAL *distance)
 {
     VEC first = part ? LOAD_PART(x, part, 0) : LOAD(x);
-    VEC sum[2] = {first, {0}}, far[2] = {{0}, {0}};
+    VEC sum = first, far = SPLAT(0);
     for (int i = 1; i < count; i++) {
         VEC v = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
-        sum[i % 2] += v;
-        far[i % 2] += ABS(v - first);
+        sum += v;
+        far += ABS(v - first);
     }
-    PUT(mean, (sum[0] + sum[1]) / (REAL)count);
-    PUT(distance, (far[0] + far[1]) / (REAL)count);
+    PUT(mean, sum / (REAL)count);
+    PUT(distance, far / (REAL)count);
 }
 
-/* A shift for each group, of up to 16 pixels of each of its channels; `distance` is scratch. */
+/* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */
 static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *shift,
                               REAL *distance)
 {
-    int64_t pixels = in->pixels;
-    int count = pixels >= 16 ? 16 : pixels >= 8 ? 8 : pixels >= 4 ? 4 : 1;
-    int64_t step = pixels / count * in->stride;
+    int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;
+    while (count > in->pixels)
+        count /= 2;
+    int64_t step = in->pixels / count * in->stride;
     int64_t c = 0;
     for (; c + WIDTH <= in->channels; c += WIDTH)
         FN(sample_columns)(in->x + c, step, count, 0, shift + c, distance + c);
