@@ -103,8 +103,8 @@ typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
     GN_ISA_GENERIC = 1,
     GN_ISA_AVX2 = 2,
-    GN_ISA_AVX512 = 3,
-    GN_ISA_NEON = 4
+    GN_ISA_AVX512 = 3, /* its parts F, VL and DQ */
+    GN_ISA_NEON = 4    /* on AArch64 */
 } gn_isa;
 
 /* ---- The library ---- */
@@ -185,9 +185,10 @@ GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation)
 GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
 
 /*
- * The instruction set of the kernels. GN_UNSUPPORTED: one that this library or this machine lacks.
- * With GN_ISA_AUTO, the environment variable GN_ISA (auto, generic, avx2, avx512, neon) names the
- * highest that a plan takes. The results do not depend on it.
+ * The instruction set of the kernels. GN_UNSUPPORTED: one that this library, this machine or its
+ * operating system lacks. With GN_ISA_AUTO, the environment variable GN_ISA names the highest that
+ * a plan takes: from the lowest, generic, neon, avx2, avx512, and auto for no limit. The results do
+ * not depend on it.
  */
 GN_API gn_status gn_desc_set_isa(gn_desc *desc, gn_isa isa);
 

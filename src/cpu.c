@@ -1,15 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "cpu.h"
 
+#include <stdatomic.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+
+/*
+ * XCR0's bits: the registers that the operating system saves when it switches threads. Where it
+ * does not, their instructions fault, whatever CPUID says.
+ */
+enum {
+    SAVES_XMM = 1 << 1,
+    SAVES_YMM = 1 << 2,
+    SAVES_MASKS = 1 << 5,
+    SAVES_ZMM_UPPER = 1 << 6, /* the upper halves of the first 16 */
+    SAVES_ZMM_HIGH = 1 << 7,  /* the other 16 */
+    SAVES_AVX = SAVES_XMM | SAVES_YMM,
+    SAVES_AVX512 = SAVES_AVX | SAVES_MASKS | SAVES_ZMM_UPPER | SAVES_ZMM_HIGH
+};
+
+__attribute__((target("xsave"))) static unsigned xcr0(void)
+{
+    return (unsigned)_xgetbv(0);
+}
+
+static bool has(unsigned set, unsigned bits)
+{
+    return (set & bits) == bits;
+}
+
+/* A bit 1 << isa for each that runs. */
+static unsigned detect(void)
+{
+    unsigned eax, ebx, ecx, edx, isas = 1u << GN_ISA_GENERIC;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX))
+        return isas;
+    unsigned saved = xcr0();
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+        return isas;
+    if (has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
+        isas |= 1u << GN_ISA_AVX2;
+    if (has(saved, SAVES_AVX512) && has(ebx, bit_AVX512F | bit_AVX512DQ | bit_AVX512VL))
+        isas |= 1u << GN_ISA_AVX512;
+    return isas;
+}
+#else
+static unsigned detect(void)
+{
+#ifdef __aarch64__
+    return 1u << GN_ISA_GENERIC | 1u << GN_ISA_NEON; /* in AArch64's ABI */
+#else
+    return 1u << GN_ISA_GENERIC;
+#endif
+}
+#endif
+
 bool gn_cpu_runs(gn_isa isa)
 {
-    if (isa == GN_ISA_GENERIC)
-        return true;
-#if defined(__x86_64__) || defined(__i386__)
-    /* The compiler's run-time asks XGETBV too: whether the system saves the wide registers. */
-    __builtin_cpu_init();
-    if (isa == GN_ISA_AVX2)
-        return __builtin_cpu_supports("avx2") != 0;
-#endif
-    return false;
+    /* CPUID takes a virtual machine microseconds. Threads may race here: all find the same. */
+    static atomic_uint kept;
+    unsigned isas = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (!isas) {
+        isas = detect();
+        atomic_store_explicit(&kept, isas, memory_order_relaxed);
+    }
+    return isas >> isa & 1;
 }

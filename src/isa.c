@@ -5,7 +5,22 @@
 
 #include "cpu.h"
 
-/* From the lowest to the highest. A set that this build lacks has a name but no kernels. */
+/* CMakeLists.txt compiles the kernels of the target's processor alone. */
+#ifdef __x86_64__
+#define X86_64(kernels) (&(kernels))
+#else
+#define X86_64(kernels) NULL
+#endif
+#ifdef __aarch64__
+#define AARCH64(kernels) (&(kernels))
+#else
+#define AARCH64(kernels) NULL
+#endif
+
+/*
+ * From the lowest to the highest: GN_ISA_AUTO takes the last that runs here. A set that this build
+ * lacks has a name but no kernels.
+ */
 static const struct {
     gn_isa isa;
     const char *name;
@@ -13,13 +28,9 @@ static const struct {
 } variants[] = {
     {GN_ISA_AUTO, "auto", NULL},
     {GN_ISA_GENERIC, "generic", &gn_kernels_generic},
-    {GN_ISA_NEON, "neon", NULL},
-#ifdef GN_HAVE_AVX2
-    {GN_ISA_AVX2, "avx2", &gn_kernels_avx2},
-#else
-    {GN_ISA_AVX2, "avx2", NULL},
-#endif
-    {GN_ISA_AVX512, "avx512", NULL},
+    {GN_ISA_NEON, "neon", AARCH64(gn_kernels_neon)},
+    {GN_ISA_AVX2, "avx2", X86_64(gn_kernels_avx2)},
+    {GN_ISA_AVX512, "avx512", X86_64(gn_kernels_avx512)},
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };

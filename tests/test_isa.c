@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which instruction set a plan gets: the best, the forced one, or what GN_ISA lowers it to. */
+/* Which instruction set a plan gets: the machine's best, the forced one, or what GN_ISA says. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "support.h"
@@ -12,6 +12,26 @@
 static const gn_isa order[] = {GN_ISA_GENERIC, GN_ISA_NEON, GN_ISA_AVX2, GN_ISA_AVX512};
 static const char *const names[] = {"generic", "neon", "avx2", "avx512"};
 enum { ISAS = sizeof(order) / sizeof(order[0]) };
+
+/* The library asks the processor and the system itself; this asks the compiler's run-time. */
+static bool machine_runs(gn_isa isa)
+{
+    switch (isa) {
+#ifdef __x86_64__
+    case GN_ISA_AVX2:
+        return __builtin_cpu_supports("avx2");
+    case GN_ISA_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq");
+#endif
+#ifdef __aarch64__
+    case GN_ISA_NEON:
+        return true;
+#endif
+    default:
+        return isa == GN_ISA_GENERIC;
+    }
+}
 
 static gn_desc *new_desc(void)
 {
@@ -48,6 +68,17 @@ static void assert_plan_has(gn_isa isa, const char *expected)
     if (!strstr(text, key))
         fail_msg("%s has no %s", text, key);
     gn_plan_destroy(plan);
+    gn_desc_destroy(desc);
+}
+
+static void test_detected(void **state)
+{
+    gn_desc *desc = new_desc();
+    (void)state;
+
+    for (int i = 0; i < ISAS; i++)
+        assert_int_equal(gn_desc_set_isa(desc, order[i]),
+                         machine_runs(order[i]) ? GN_OK : GN_UNSUPPORTED);
     gn_desc_destroy(desc);
 }
 
@@ -89,6 +120,7 @@ static void test_forced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_detected),
         cmocka_unit_test(test_automatic),
         cmocka_unit_test(test_environment_lowers),
         cmocka_unit_test(test_forced),

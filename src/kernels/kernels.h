@@ -145,7 +145,10 @@ struct gn_kernels {
                                const double *scale, const double *slope, const double *offset);
 };
 
+/* A build has those that src/CMakeLists.txt compiles for its processor. */
 extern const struct gn_kernels gn_kernels_generic;
+extern const struct gn_kernels gn_kernels_neon;
 extern const struct gn_kernels gn_kernels_avx2;
+extern const struct gn_kernels gn_kernels_avx512;
 
 #endif

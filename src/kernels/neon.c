@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels for NEON, as every AArch64 has it. */
+#include "vec_neon.h"
+
+#define KERNELS gn_kernels_neon
+#define ISA GN_ISA_NEON
+#define ISA_NAME "neon"
+#include "kernels_tmpl.h"

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The vector vocabulary for AVX-512 F, VL and DQ: see vec.h. */
+#include <immintrin.h>
+
+#define VEC_BYTES 64
+#define VEC_PART
+/* gcc takes several instructions for each of these where it is not told. */
+#define WIDEN(half) ((vec_f64)_mm512_cvtps_pd((__m256)(half)))
+#define NARROW(v) ((mem_half)_mm512_cvtpd_ps((__m512d)(v)))
+#define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
+#define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
+#include "vec.h"
+
+INLINE __mmask16 first_lanes(int64_t n)
+{
+    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
+INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
+{
+    return (vec_f32)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(n), p);
+}
+
+INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v);
+}
