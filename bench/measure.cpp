@@ -19,6 +19,9 @@ namespace bench
 static constexpr double BURST_SECONDS = 20e-6;
 static constexpr int MOST_CALLS = 4096;
 
+// A larger tensor is beyond any cache, and nothing brings it back there.
+static constexpr int64_t LARGE_BYTES = 64 << 20;
+
 // Waking threads up can cost more than copying this much alone.
 static constexpr int64_t ONE_THREAD_BYTES = 1 << 20;
 
@@ -85,12 +88,14 @@ class Workload
 
 } // namespace
 
-// Seconds a call, in a burst after one call that is not timed: each kind finds the caches and the
-// threads as a call of its own kind left them, not as the other did.
-template <typename Call> static double burst(int calls, Call call)
+// Seconds a call, in a burst after some calls that are not timed: each kind finds the caches and
+// the threads as calls of its own kind left them, not as the other did. After non-temporal stores
+// it takes several until the output is back in the last-level cache.
+template <typename Call> static double burst(int calls, int settling, Call call)
 {
     using Clock = std::chrono::steady_clock;
-    call();
+    for (int i = 0; i < settling; i++)
+        call();
     const Clock::time_point start = Clock::now();
     for (int i = 0; i < calls; i++)
         call();
@@ -122,7 +127,7 @@ static int calls_in_burst(Workload &work, const Copy &plain)
     double shortest = BURST_SECONDS;
     for (int i = 0; i < 3; i++)
         shortest = std::min(
-            {shortest, burst(1, [&] { work.call(); }), burst(1, [&] { work.copy(plain); })});
+            {shortest, burst(1, 1, [&] { work.call(); }), burst(1, 1, [&] { work.copy(plain); })});
     return std::clamp(static_cast<int>(std::ceil(BURST_SECONDS / std::max(shortest, 1e-9))), 1,
                       MOST_CALLS);
 }
@@ -142,16 +147,17 @@ static void run(benchmark::State &state, const Case &wanted)
     Workload work(wanted);
     std::vector<Copy> copies = ways_to_copy(wanted);
     const int calls = calls_in_burst(work, copies[0]);
+    const int settling = wanted.shape.bytes() <= LARGE_BYTES ? 4 : 1;
     std::vector<double> times;
     int64_t allocated = 0;
 
     while (state.KeepRunningBatch(calls)) {
         state.PauseTiming();
         for (Copy &way : copies)
-            way.times.push_back(burst(calls, [&] { work.copy(way); }));
+            way.times.push_back(burst(calls, settling, [&] { work.copy(way); }));
         state.ResumeTiming();
         const int64_t before = allocations();
-        const double time = burst(calls, [&] { work.call(); });
+        const double time = burst(calls, settling, [&] { work.call(); });
         allocated += allocations() - before;
         times.push_back(time);
         state.SetIterationTime(time * calls);
@@ -162,7 +168,7 @@ static void run(benchmark::State &state, const Case &wanted)
         copy = std::min(copy, median(way.times));
     report(state, wanted, median(times), copy);
     if (allocations_counted()) {
-        const double made = static_cast<double>(times.size()) * (calls + 1);
+        const double made = static_cast<double>(times.size()) * (calls + settling);
         state.counters["allocs"] = static_cast<double>(allocated) / made;
     }
 }

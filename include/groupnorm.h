@@ -102,7 +102,7 @@ typedef enum gn_activation { GN_IDENTITY = 0, GN_RELU = 1, GN_SILU = 2 } gn_acti
 typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
     GN_ISA_GENERIC = 1,
-    GN_ISA_AVX2 = 2,
+    GN_ISA_AVX2 = 2,   /* with FMA */
     GN_ISA_AVX512 = 3, /* its parts F, VL and DQ */
     GN_ISA_NEON = 4    /* on AArch64 */
 } gn_isa;

@@ -19,7 +19,7 @@ static bool machine_runs(gn_isa isa)
     switch (isa) {
 #ifdef __x86_64__
     case GN_ISA_AVX2:
-        return __builtin_cpu_supports("avx2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case GN_ISA_AVX512:
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512dq");

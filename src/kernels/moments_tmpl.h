@@ -45,7 +45,7 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
-            VEC d = LOAD(x + i + v * WIDTH) - k;
+            VEC d = MINUS(LOAD(x + i + v * WIDTH), k);
             s[v] += d;
             q[v] += d * d;
         }
@@ -54,7 +54,7 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
         UNROLL
         for (int v = 0; v < vecs; v++, i += WIDTH) {
             if (i < n) {
-                VEC d = (i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift)) - k;
+                VEC d = MINUS(i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift), k);
                 s[v] += d;
                 q[v] += d * d;
             }
@@ -96,7 +96,7 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     for (int64_t p = 0; p < pixels; p++, x += stride) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
-            VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - k[v];
+            VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), k[v]);
             s[v] += d;
             q[v] += d * d;
         }

@@ -11,6 +11,7 @@
 #define WIDTH PASTE(WIDTH, R)
 #define LANES PASTE(LANES, R)
 #define SPLAT PASTE(splat, R)
+#define MINUS PASTE(minus, R)
 #define LOAD PASTE(load, R)
 #define LOAD_PART PASTE(load_part, R)
 #define STORE PASTE(store, R)

@@ -17,7 +17,7 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
         for (int v = 0; v < vecs; v++) {
             VEC g = LOAD(dy + i + v * WIDTH);
             a[v] += g;
-            b[v] += g * (LOAD(x + i + v * WIDTH) - mean);
+            b[v] += g * MINUS(LOAD(x + i + v * WIDTH), mean);
         }
     }
     if (i < n) {
@@ -70,7 +70,7 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
         UNROLL
         for (int v = 0; v < vecs; v++) {
             VEC g = part ? LOAD_PART(dy, part, 0) : LOAD(dy + v * WIDTH);
-            VEC d = (part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH)) - m[v];
+            VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), m[v]);
             a[v] += g;
             b[v] += g * d;
         }

@@ -7,6 +7,7 @@
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
  *   WIDEN_FOUR       optional: four floats to a quad
  *   SQRT             optional: of a vec_f64
+ *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
@@ -17,6 +18,7 @@
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
  *   abs_R            lane by lane
+ *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
  *   sum_R(v, n), rough_R(v, n)    the sum of all lanes of n vectors, in double
  *
  * Reductions run over a fixed number of virtual lanes whatever the width, so that every instruction
@@ -84,6 +86,20 @@ INLINE vec_f32 splat_f32(float a)
 INLINE vec_f64 splat_f64(double a)
 {
     return a - (vec_f64){0};
+}
+
+INLINE vec_f32 minus_f32(vec_f32 a, vec_f32 b)
+{
+#ifdef MINUS_FLOATS
+    return MINUS_FLOATS(a, b);
+#else
+    return a - b;
+#endif
+}
+
+INLINE vec_f64 minus_f64(vec_f64 a, vec_f64 b)
+{
+    return a - b;
 }
 
 INLINE vec_f64 sqrt_f64(vec_f64 a)

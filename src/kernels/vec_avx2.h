@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The vector vocabulary for AVX2: see vec.h. */
+/* The vector vocabulary for AVX2 and FMA: see vec.h. */
 #include <immintrin.h>
 
 #define VEC_BYTES 32
@@ -8,6 +8,7 @@
 #define WIDEN(half) ((vec_f64)_mm256_cvtps_pd((__m128)(half)))
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
+#define MINUS_FLOATS(a, b) ((vec_f32)_mm256_fmsub_ps((__m256)(a), _mm256_set1_ps(1), (__m256)(b)))
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #include "vec.h"
 
