@@ -59,8 +59,14 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    const struct gn_forward_call call = {
-        .plan = plan, .x = x, .gamma = gamma, .beta = beta, .y = y, .mean = mean, .rstd = rstd};
+    const struct gn_forward_call call = {.plan = plan,
+                                         .x = x,
+                                         .gamma = gamma,
+                                         .beta = beta,
+                                         .y = y,
+                                         .mean = mean,
+                                         .rstd = rstd,
+                                         .stream = plan->stream_forward && y != x};
     return gn_forward_run(&call);
 }
 
@@ -93,6 +99,7 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
                                           .gamma = gamma,
                                           .dx = dx,
                                           .dgamma = dgamma,
-                                          .dbeta = dbeta};
+                                          .dbeta = dbeta,
+                                          .stream = plan->stream_backward && dx != dy && dx != x};
     return gn_backward_run(&call);
 }

@@ -12,6 +12,7 @@ struct gn_backward_call {
     const gn_plan *plan;
     const float *dy, *x, *mean, *rstd, *gamma; /* gamma may be NULL */
     float *dx, *dgamma, *dbeta;                /* each may be NULL */
+    bool stream;                               /* dx is written past the caches */
 };
 
 /* The bytes of scratch that a call needs. */

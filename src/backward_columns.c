@@ -100,7 +100,8 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
                                      .out = call->dx + start,
                                      .pixels = t->length,
                                      .channels = end - c,
-                                     .stride = plan->C};
+                                     .stride = plan->C,
+                                     .stream = call->stream};
         if (narrow)
             plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
                                          slot->slopes + channel, slot->offsets + channel);

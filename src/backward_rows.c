@@ -60,7 +60,8 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
                                .dy = call->dy + start,
                                .out = call->dx + start,
                                .channels = (end - i) * t.channels,
-                               .length = t.length};
+                               .length = t.length,
+                               .stream = call->stream};
         if (slot->narrow[i])
             plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,
                                       slot->slopes + channel, slot->offsets + channel);

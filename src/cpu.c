@@ -2,6 +2,7 @@
 #include "cpu.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -68,4 +69,15 @@ bool gn_cpu_runs(gn_isa isa)
         atomic_store_explicit(&kept, isas, memory_order_relaxed);
     }
     return isas >> isa & 1;
+}
+
+int64_t gn_cpu_cache(void)
+{
+    enum { GUESS = 32 << 20 };
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (bytes > 0)
+        return bytes;
+#endif
+    return GUESS;
 }

@@ -12,6 +12,7 @@ struct gn_forward_call {
     const gn_plan *plan;
     const float *x, *gamma, *beta; /* gamma, beta may be NULL */
     float *y, *mean, *rstd;        /* mean, rstd may be NULL */
+    bool stream;                   /* y is written past the caches */
 };
 
 /* The bytes of scratch that a call needs. */

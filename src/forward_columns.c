@@ -57,7 +57,8 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
                                      .out = call->y + start,
                                      .pixels = t->length,
                                      .channels = end - c,
-                                     .stride = plan->C};
+                                     .stride = plan->C,
+                                     .stream = call->stream};
         if (narrow)
             plan->kernels->normalize_columns(&columns, slot->mean + channel, slot->scale + channel,
                                              slot->shift + channel);

@@ -46,7 +46,8 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
         struct gn_rows rows = {.x = call->x + start,
                                .out = call->y + start,
                                .channels = (end - i) * t.channels,
-                               .length = t.length};
+                               .length = t.length,
+                               .stream = call->stream};
         if (slot->narrow[i])
             plan->kernels->normalize_rows(&rows, slot->mean + channel, slot->scale + channel,
                                           slot->shift + channel);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "cpu.h"
 #include "error.h"
 #include "isa.h"
 
@@ -65,6 +66,9 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
         return status;
     }
     gn_divide(plan);
+    int64_t tensor = plan->elements * (int64_t)sizeof(float), cache = gn_cpu_cache();
+    plan->stream_forward = tensor > cache / 2;
+    plan->stream_backward = tensor > cache / 3;
     *out = plan;
     return GN_OK;
 }

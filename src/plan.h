@@ -16,6 +16,12 @@ struct gn_plan {
     int64_t elements; /* of a tensor */
     struct gn_partition parts;
 
+    /*
+     * Whether the tensors of a pass do not fit into the last-level cache together: then what is
+     * written there would only drive out what is still to be read.
+     */
+    bool stream_forward, stream_backward;
+
     double floor; /* see kernels.h, moments_rows */
 
     gn_scratch_keeper scratch;

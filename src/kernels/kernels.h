@@ -47,6 +47,7 @@ struct gn_rows {
     const float *dy;
     float *out; /* y or dx */
     int64_t channels, length;
+    bool stream; /* whether to write past the caches */
 };
 
 /* Channels last: `pixels` rows of `channels` elements, `stride` elements from each to the next. */
@@ -55,6 +56,7 @@ struct gn_columns {
     const float *dy;
     float *out; /* y or dx */
     int64_t pixels, channels, stride;
+    bool stream; /* whether to write past the caches */
 };
 
 /*

@@ -16,6 +16,7 @@
 #define LOAD_PART PASTE(load_part, R)
 #define STORE PASTE(store, R)
 #define STORE_PART PASTE(store_part, R)
+#define STREAM PASTE(stream, R)
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)
@@ -30,6 +31,8 @@ enum {
     SPAN = 8192,       /* elements of a row about one shift */
     SHORT = 512,       /* below this, half as many lanes add up a row */
     CHUNK_PIXELS = 64, /* pixels that are added up in float, in columns */
+    STREAM_ROW = 512,  /* rows below this have too many broken lines to stream */
+    LINE = 64,         /* bytes of a line of the cache */
     SMALL = 16,        /* fewer values than this are computed in double at once */
     SPREAD = 128,      /* channels whose numbers are spread out from their groups' at a time */
     SPREAD_ROOM = SPREAD + 2 * GN_PADDING

@@ -7,7 +7,8 @@
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
  *   WIDEN_FOUR       optional: four floats to a quad
  *   SQRT             optional: of a vec_f64
- *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
+ *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32, and STREAM_END(), which orders
+ * them MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
@@ -15,6 +16,7 @@
  *   load_R(p)        WIDTH_R floats, converted
  *   load_part_R(p, n, fill)   the first n elements, the rest is fill; n may be any number
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
+ *   stream_R(p, v)   a store past the caches, to an address aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
  *   abs_R            lane by lane
@@ -66,6 +68,9 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
+#ifndef STREAM_FLOATS
+#define STREAM_END() ((void)0)
+#endif
 #ifndef WIDEN_FOUR
 #define WIDEN_FOUR(four) __builtin_convertvector(four, quad)
 #endif
@@ -166,6 +171,20 @@ INLINE void store_f32(float *p, vec_f32 v)
 INLINE void store_f64(float *p, vec_f64 v)
 {
     *(mem_half *)p = NARROW(v);
+}
+
+INLINE void stream_f32(float *p, vec_f32 v)
+{
+#ifdef STREAM_FLOATS
+    STREAM_FLOATS(p, v);
+#else
+    store_f32(p, v);
+#endif
+}
+
+INLINE void stream_f64(float *p, vec_f64 v)
+{
+    store_f64(p, v);
 }
 
 INLINE vec_f32 get_f32(const float *p)

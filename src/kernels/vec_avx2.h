@@ -9,6 +9,8 @@
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
 #define MINUS_FLOATS(a, b) ((vec_f32)_mm256_fmsub_ps((__m256)(a), _mm256_set1_ps(1), (__m256)(b)))
+#define STREAM_FLOATS(p, v) _mm256_stream_ps(p, (__m256)(v))
+#define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #include "vec.h"
 

@@ -9,6 +9,8 @@
 #define NARROW(v) ((mem_half)_mm512_cvtpd_ps((__m512d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
 #define MINUS_FLOATS(a, b) ((vec_f32)_mm512_fmsub_ps((__m512)(a), _mm512_set1_ps(1), (__m512)(b)))
+#define STREAM_FLOATS(p, v) _mm512_stream_ps(p, (__m512)(v))
+#define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
 #include "vec.h"
 
