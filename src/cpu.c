@@ -48,7 +48,32 @@ static unsigned detect(void)
         isas |= 1u << GN_ISA_AVX512;
     return isas;
 }
+
+/*
+ * The largest cache that this core shares in, by Intel's leaf 4 or AMD's like it. What sysconf says
+ * of an AMD EPYC is the sum of all its last-level caches, of which a core uses one.
+ */
+static int64_t find_cache(void)
+{
+    int64_t largest = 0;
+    for (unsigned leaf = 4; leaf; leaf = leaf == 4 ? 0x8000001d : 0) {
+        unsigned eax, ebx, ecx, edx;
+        for (unsigned i = 0; i < 8 && __get_cpuid_count(leaf, i, &eax, &ebx, &ecx, &edx); i++) {
+            int64_t line = (ebx & 0xfff) + 1, partitions = (ebx >> 12 & 0x3ff) + 1;
+            int64_t bytes = line * partitions * ((ebx >> 22) + 1) * ((int64_t)ecx + 1);
+            if (!(eax & 0x1f))
+                break;
+            largest = bytes > largest ? bytes : largest;
+        }
+    }
+    return largest;
+}
 #else
+static int64_t find_cache(void)
+{
+    return 0;
+}
+
 static unsigned detect(void)
 {
 #ifdef __aarch64__
@@ -74,10 +99,15 @@ bool gn_cpu_runs(gn_isa isa)
 int64_t gn_cpu_cache(void)
 {
     enum { GUESS = 32 << 20 };
+    static atomic_llong kept;
+    int64_t bytes = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (!bytes) {
+        bytes = find_cache();
 #ifdef _SC_LEVEL3_CACHE_SIZE
-    long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    if (bytes > 0)
-        return bytes;
+        bytes = bytes > 0 ? bytes : sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
-    return GUESS;
+        bytes = bytes > 0 ? bytes : GUESS;
+        atomic_store_explicit(&kept, bytes, memory_order_relaxed);
+    }
+    return bytes;
 }

@@ -10,7 +10,7 @@
 
 bool gn_cpu_runs(gn_isa isa);
 
-/* The bytes of the last-level cache, or a guess. */
+/* The bytes of the largest cache that a core shares in, or a guess. */
 int64_t gn_cpu_cache(void);
 
 #endif

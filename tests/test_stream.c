@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tensors beyond the last-level cache, whose outputs are written past it: the same bits, and
+ * nothing beside the output, wherever it begins.
+ */
+#include "check.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* So many that two tensors do not fit into the cache, but no more than 256 MiB each. */
+static int64_t beyond_cache(void)
+{
+    const int64_t most = INT64_C(256) << 20;
+    int64_t bytes = 0;
+
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    if (bytes <= 0)
+        bytes = 32 << 20;
+    if (bytes > most) {
+        print_message("this cache of %lld bytes is not exceeded\n", (long long)bytes);
+        bytes = most;
+    }
+    return bytes / 2 / (int64_t)sizeof(float) + 4096;
+}
+
+static int check_layout(gn_layout layout, int64_t channels, int64_t odd)
+{
+    const int64_t spatial = (quick() ? 8192 : beyond_cache()) / channels + odd;
+    const struct shape shape = {3, {1, channels, spatial}, 8, layout, DEFAULT_EPS};
+    float *tensors[TENSORS];
+    gn_isa isas[8];
+    const int count = available_isas(isas);
+    int wrong = 0;
+
+    tensors_create(&shape, tensors);
+    tensors_fill(&shape, 9, tensors);
+    wrong += check_against_oracle(&shape, tensors, 0, ORACLE_INDEPENDENT, "streamed");
+    for (int i = 0; i < count; i++) {
+        for (int place = 0; place < PLACES; place++) {
+            const struct variant variant = {isas[i], 2, (enum place)place, 0};
+            wrong += check_variant(&shape, tensors, &variant, "streamed");
+        }
+    }
+    tensors_destroy(tensors);
+    return wrong;
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(check_layout(GN_CHANNELS_FIRST, 8, 5), 0);
+}
+
+static void test_columns(void **state)
+{
+    (void)state;
+    assert_int_equal(check_layout(GN_CHANNELS_LAST, 32, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_columns)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
