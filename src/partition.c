@@ -4,14 +4,14 @@
 #include "plan.h"
 
 enum {
-    ROW_TILE = 8192,          /* elements: four chunks */
+    ROW_TILE = 16384,         /* elements: two spans */
     ROW_TILE_UNIT = 2048,     /* elements: one chunk */
     MAX_ROW_TILES = 4096,     /* of a group, about: bounds the scratch */
     COLUMN_TILE = 65536,      /* elements: together with dy, inside an L2 cache */
     COLUMN_TILE_UNIT = 64,    /* pixels: one chunk */
     COLUMN_TILE_WIDTH = 8192, /* channels, at most: bounds a thread's work area */
     MAX_COLUMN_TILES = 64,    /* of a sample */
-    BATCH = 4096,             /* elements: inside an L1 cache */
+    BATCH = 32768,            /* elements: with the output, inside an L2 cache */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64
 };

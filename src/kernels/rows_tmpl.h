@@ -25,8 +25,8 @@ COLD struct gn_moment wide_moment(const float *x, int64_t n)
     return moment_of((double)n, 1.0 / (double)n, k, s, q);
 }
 
-/* Up to SPAN values about the shift k. */
-INLINE struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k,
+/* Up to SPAN values about the shift k. On its own, so that its loops get all the registers. */
+APART struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k,
                                     double floor)
 {
     double s = 0, q = 0;
@@ -40,24 +40,46 @@ INLINE struct gn_moment span_moment(const float *x, int64_t n, double inverse, f
     return moment_of((double)n, inverse, (double)k, s, q);
 }
 
-/* The shifts of many groups first: each takes long to come, and none waits for another. */
+INLINE int64_t span_length(int64_t length, int64_t start)
+{
+    return length - start < SPAN ? length - start : SPAN;
+}
+
+/* The shifts of the spans from one of a group on, of this and the groups after it. */
+INLINE void find_shifts(const float *x, int64_t length, int64_t groups, int64_t start, int count,
+                        float *k)
+{
+    for (int i = 0; i < count && groups > 0; i++) {
+        k[i] = row_shift_f32(x + start, span_length(length, start));
+        start += SPAN;
+        if (start >= length) {
+            start = 0;
+            x += length;
+            groups--;
+        }
+    }
+}
+
 static void moments_rows(const float *x, int64_t length, int64_t groups, double floor,
                          struct gn_moments out)
 {
+    /* The shifts of many spans first: each takes long to come, and none waits for another. */
     enum { AHEAD = 32 };
-    int64_t first = length < SPAN ? length : SPAN;
-    double inverse = 1.0 / (double)first;
     float k[AHEAD];
+    int64_t span = 0;
+    double inverse = 1.0 / (double)span_length(length, 0);
     for (int64_t g = 0; g < groups; g++, x += length) {
-        int64_t ahead = groups - g < AHEAD ? groups - g : AHEAD;
-        for (int64_t i = 0; g % AHEAD == 0 && i < ahead; i++)
-            k[i] = row_shift_f32(x + i * length, first);
-        struct gn_moment all = span_moment(x, first, inverse, k[g % AHEAD], floor);
-        for (int64_t i = first; i < length; i += SPAN) {
-            int64_t n = length - i < SPAN ? length - i : SPAN;
-            struct gn_moment more =
-                span_moment(x + i, n, 1.0 / (double)n, row_shift_f32(x + i, n), floor);
-            gn_merge_moments(&all, &more);
+        struct gn_moment all = {0, 0, 0, 0};
+        for (int64_t i = 0; i < length; i += SPAN, span++) {
+            int64_t n = span_length(length, i);
+            if (span % AHEAD == 0)
+                find_shifts(x, length, groups - g, i, AHEAD, k);
+            double of_n = n < length && n < SPAN ? 1.0 / (double)n : inverse;
+            struct gn_moment more = span_moment(x + i, n, of_n, k[span % AHEAD], floor);
+            if (i)
+                gn_merge_moments(&all, &more);
+            else
+                all = more;
         }
         out.origin[g] = all.origin;
         out.offset[g] = all.offset;

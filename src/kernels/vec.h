@@ -80,6 +80,7 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
 /* For what the values seldom demand: out of the way of what they mostly do. */
 #define COLD static __attribute__((noinline, cold))
 
