@@ -55,12 +55,11 @@ INLINE struct group_sums weigh(const struct gn_gradient *in, int64_t first, doub
 {
     const double *dy = in->dy + first, *dyx = in->dyx + first;
     const float *gamma = in->gamma ? in->gamma + first : NULL;
-    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
     quad p = {0, 0, 0, 0}, r = {0, 0, 0, 0};
     int64_t c = 0;
     for (; c + 4 <= in->depth; c += 4) {
         quad a = *(const mem_quad *)(dy + c), b = *(const mem_quad *)(dyx + c) - low * a;
-        quad weight = gamma ? WIDEN_FOUR(*(const four *)(gamma + c)) : 1 - (quad){0, 0, 0, 0};
+        quad weight = gamma ? WIDEN_FOUR(*(const mem_four *)(gamma + c)) : 1 - (quad){0, 0, 0, 0};
         p += weight * a;
         r += weight * b;
     }

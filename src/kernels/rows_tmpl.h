@@ -26,8 +26,7 @@ COLD struct gn_moment wide_moment(const float *x, int64_t n)
 }
 
 /* Up to SPAN values about the shift k. On its own, so that its loops get all the registers. */
-APART struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k,
-                                    double floor)
+APART struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k, double floor)
 {
     double s = 0, q = 0;
     if (n < SHORT)
@@ -112,31 +111,65 @@ COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean,
         row_gradient_f64(dy, x, n, mean, VECS, a, b);
 }
 
-/* Up to CHUNK values: adds to *a_all and *b_all. */
-INLINE void add_gradient(const float *dy, const float *x, int64_t n, float mean, int vecs,
-                         double *a_all, double *b_all)
+/* Up to four rows below SHORT, summed up together from 8 lanes each on. */
+INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, float mean,
+                       double *dy_sums, double *dyx_sums)
 {
-    double a, b;
-    row_gradient_f32(dy, x, n, mean, vecs, &a, &b);
-    if (!gradient_holds(a, b, false))
-        wide_gradient(dy, x, n, mean, &a, &b);
-    *a_all += a;
-    *b_all += b;
+    float a_lanes[4 * 8], b_lanes[4 * 8];
+    if (rows < 4) {
+        memset(a_lanes, 0, sizeof a_lanes);
+        memset(b_lanes, 0, sizeof b_lanes);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
+        row_lanes_f32(dy + r * n, x + r * n, n, mean, VECS / 2, a, b);
+        put_eight(a_lanes + 8 * r, a, VECS / 2);
+        put_eight(b_lanes + 8 * r, b, VECS / 2);
+    }
+    quad a, b;
+    sum_eights(a_lanes, &a);
+    sum_eights(b_lanes, &b);
+    if (rows == 4) {
+        *(mem_quad *)dy_sums = a;
+        *(mem_quad *)dyx_sums = b;
+    }
+    quad size = ABS_OF_f64(b);
+    __typeof__(size < size) holds =
+        (ABS_OF_f64(a) <= (double)FLT_MAX) & (size <= (double)FLT_MAX) & (size >= 0x1p-100);
+    if (rows == 4 && (holds[0] & holds[1] & holds[2] & holds[3]))
+        return;
+    for (int64_t r = 0; r < rows; r++) {
+        dy_sums[r] = a[r];
+        dyx_sums[r] = b[r];
+        if (!gradient_holds(a[r], b[r], false))
+            wide_gradient(dy + r * n, x + r * n, n, (double)mean, &dy_sums[r], &dyx_sums[r]);
+    }
+}
+
+INLINE void sums_long(const float *dy, const float *x, int64_t length, float mean, double *dy_sum,
+                      double *dyx_sum)
+{
+    *dy_sum = *dyx_sum = 0;
+    for (int64_t i = 0; i < length; i += CHUNK) {
+        int64_t n = length - i < CHUNK ? length - i : CHUNK;
+        double a, b;
+        row_gradient_f32(dy + i, x + i, n, mean, VECS, &a, &b);
+        if (!gradient_holds(a, b, false))
+            wide_gradient(dy + i, x + i, n, (double)mean, &a, &b);
+        *dy_sum += a;
+        *dyx_sum += b;
+    }
 }
 
 static void sums_rows(const struct gn_rows *rows, float mean, double *dy_sums, double *dyx_sums)
 {
-    int64_t length = rows->length;
+    int64_t n = rows->length, channels = rows->channels;
     const float *dy = rows->dy, *x = rows->x;
-    for (int64_t c = 0; c < rows->channels; c++, dy += length, x += length) {
-        double a = 0, b = 0;
-        if (length < SHORT)
-            add_gradient(dy, x, length, mean, VECS / 2, &a, &b);
-        else
-            for (int64_t i = 0; i < length; i += CHUNK)
-                add_gradient(dy + i, x + i, length - i < CHUNK ? length - i : CHUNK, mean, VECS, &a,
-                             &b);
-        dy_sums[c] = a;
-        dyx_sums[c] = b;
-    }
+    if (n < SHORT)
+        for (int64_t c = 0; c < channels; c += 4)
+            sums_short(dy + c * n, x + c * n, n, channels - c < 4 ? channels - c : 4, mean,
+                       dy_sums + c, dyx_sums + c);
+    else
+        for (int64_t c = 0; c < channels; c++)
+            sums_long(dy + c * n, x + c * n, n, mean, dy_sums + c, dyx_sums + c);
 }

@@ -36,13 +36,12 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
     }
 }
 
-/* Both of a chunk of a row, added up in segments as in moments_tmpl.h. */
-INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL row_mean, int vecs,
-                             double *a_sum, double *b_sum)
+/* Both of a chunk of a row, added up in segments as in moments_tmpl.h, lane by lane. */
+INLINE void FN(row_lanes)(const float *dy, const float *x, int64_t n, REAL row_mean, int vecs,
+                          VEC *a_all, VEC *b_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
     VEC mean = SPLAT(row_mean);
-    VEC a_all[VECS] = {{0}}, b_all[VECS] = {{0}};
     FN(gradient_segment)(dy, x, n < segment ? n : segment, mean, vecs, a_all, b_all);
     for (int64_t i = segment; i < n; i += segment) {
         VEC a[VECS] = {{0}}, b[VECS] = {{0}};
@@ -53,8 +52,16 @@ INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL ro
             b_all[v] += b[v];
         }
     }
-    *a_sum = ROUGH(a_all, vecs);
-    *b_sum = ROUGH(b_all, vecs);
+}
+
+/* The sums themselves. */
+INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL mean, int vecs,
+                             double *a_sum, double *b_sum)
+{
+    VEC a[VECS] = {{0}}, b[VECS] = {{0}};
+    FN(row_lanes)(dy, x, n, mean, vecs, a, b);
+    *a_sum = ROUGH(a, vecs);
+    *b_sum = ROUGH(b, vecs);
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,

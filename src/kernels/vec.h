@@ -253,6 +253,7 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 /* Four lanes of double whatever the width, for sums across channels. */
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
+typedef float mem_four __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* The two halves of a vector of float, also widened. */
 #if VEC_BYTES == 16
@@ -317,8 +318,8 @@ INLINE double sum_f64(const vec_f64 *v, int count)
     return fold(t, count);
 }
 
-/* In double from 8 lanes on: as exact as the lanes themselves. */
-INLINE double rough_f32(const vec_f32 *v, int count)
+/* Folded to 8 lanes, to memory. */
+INLINE void put_eight(float *p, const vec_f32 *v, int count)
 {
     vec_f32 t[VECS];
     UNROLL
@@ -328,24 +329,45 @@ INLINE double rough_f32(const vec_f32 *v, int count)
     if (count > 1) {
         FOLD(t, 1);
     }
-    mem_half eight = HALF_OF(t[0], 0) + HALF_OF(t[0], 1);
-    vec_f64 wide = WIDEN(eight);
-    return fold(&wide, 1);
+    *(mem_half *)p = HALF_OF(t[0], 0) + HALF_OF(t[0], 1);
 #else
 #if VEC_BYTES == 16
     if (count > 4) {
         FOLD(t, 4);
     }
     FOLD(t, 2);
-    return sum_f32(t, 2);
+    put_f32(p, t[0]);
+    put_f32(p + 4, t[1]);
 #else
     if (count > 2) {
         FOLD(t, 2);
     }
     FOLD(t, 1);
-    return sum_f32(t, 1);
+    put_f32(p, t[0]);
 #endif
 #endif
+}
+
+/* The sums of 8 lanes of four rows each, in double. */
+INLINE void sum_eights(const float *p, quad *sums)
+{
+    quad a = WIDEN_FOUR(*(const mem_four *)p) + WIDEN_FOUR(*(const mem_four *)(p + 4));
+    quad b = WIDEN_FOUR(*(const mem_four *)(p + 8)) + WIDEN_FOUR(*(const mem_four *)(p + 12));
+    quad c = WIDEN_FOUR(*(const mem_four *)(p + 16)) + WIDEN_FOUR(*(const mem_four *)(p + 20));
+    quad d = WIDEN_FOUR(*(const mem_four *)(p + 24)) + WIDEN_FOUR(*(const mem_four *)(p + 28));
+    quad ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    quad cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+    *sums = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) +
+           __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+}
+
+/* In double from 8 lanes on: as exact as the lanes themselves. */
+INLINE double rough_f32(const vec_f32 *v, int count)
+{
+    float eight[8];
+    put_eight(eight, v, count);
+    quad t = WIDEN_FOUR(*(const mem_four *)eight) + WIDEN_FOUR(*(const mem_four *)(eight + 4));
+    return (t[0] + t[2]) + (t[1] + t[3]);
 }
 
 INLINE double rough_f64(const vec_f64 *v, int count)
