@@ -59,14 +59,61 @@ INLINE void find_shifts(const float *x, int64_t length, int64_t groups, int64_t 
     }
 }
 
+/* Up to four groups below SHORT about their shifts, finished together. */
+INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inverse, const float *k,
+                          double floor, struct gn_moments out)
+{
+    float s_lanes[4 * 16], q_lanes[4 * 8];
+    if (groups < 4) {
+        memset(s_lanes, 0, sizeof s_lanes);
+        memset(q_lanes, 0, sizeof q_lanes);
+    }
+    for (int64_t g = 0; g < groups; g++) {
+        vec_f32 s[VECS] = {{0}}, q[VECS] = {{0}};
+        row_moments_f32(x + g * n, n, k[g], VECS / 2, s, q);
+        for (int v = 0; v < VECS / 2; v++)
+            put_f32(s_lanes + 16 * g + v * WIDTH_f32, s[v]);
+        put_eight(q_lanes + 8 * g, q, VECS / 2);
+    }
+    quad s, q, shift = WIDEN_FOUR(*(const mem_four *)k);
+    sum_sixteens(s_lanes, &s);
+    sum_eights(q_lanes, &q);
+    quad correction = s * s * inverse, offset = s * inverse, m2 = q - correction;
+    __typeof__(q < q) holds = (q <= (double)FLT_MAX) & (q >= floor) & (correction <= m2);
+    if (groups == 4 && (holds[0] & holds[1] & holds[2] & holds[3])) {
+        *(mem_quad *)out.origin = shift;
+        *(mem_quad *)out.offset = offset;
+        *(mem_quad *)out.m2 = m2;
+        return;
+    }
+    for (int64_t g = 0; g < groups; g++) {
+        struct gn_moment one = {(double)n, shift[g], offset[g], m2[g]};
+        if (!holds[g])
+            one = wide_moment(x + g * n, n);
+        out.origin[g] = one.origin;
+        out.offset[g] = one.offset;
+        out.m2[g] = one.m2;
+    }
+}
+
 static void moments_rows(const float *x, int64_t length, int64_t groups, double floor,
                          struct gn_moments out)
 {
     /* The shifts of many spans first: each takes long to come, and none waits for another. */
     enum { AHEAD = 32 };
-    float k[AHEAD];
+    float k[AHEAD] = {0};
     int64_t span = 0;
     double inverse = 1.0 / (double)span_length(length, 0);
+    if (length >= SMALL && length < SHORT) {
+        for (int64_t g = 0; g < groups; g += 4) {
+            if (g % AHEAD == 0)
+                find_shifts(x + g * length, length, groups - g, 0, AHEAD, k);
+            moments_short(x + g * length, length, groups - g < 4 ? groups - g : 4, inverse,
+                          k + g % AHEAD, floor,
+                          (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
+        }
+        return;
+    }
     for (int64_t g = 0; g < groups; g++, x += length) {
         struct gn_moment all = {0, 0, 0, 0};
         for (int64_t i = 0; i < length; i += SPAN, span++) {

@@ -254,6 +254,7 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 typedef float mem_four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float mem_two __attribute__((vector_size(8), aligned(4), may_alias));
 
 /* The two halves of a vector of float, also widened. */
 #if VEC_BYTES == 16
@@ -348,17 +349,41 @@ INLINE void put_eight(float *p, const vec_f32 *v, int count)
 #endif
 }
 
+/* The sum of each of four quads. */
+INLINE void sum_quads(const quad *t, quad *sums)
+{
+    quad ab = __builtin_shufflevector(t[0], t[1], 0, 1, 4, 5) +
+              __builtin_shufflevector(t[0], t[1], 2, 3, 6, 7);
+    quad cd = __builtin_shufflevector(t[2], t[3], 0, 1, 4, 5) +
+              __builtin_shufflevector(t[2], t[3], 2, 3, 6, 7);
+    *sums =
+        __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+}
+
 /* The sums of 8 lanes of four rows each, in double. */
 INLINE void sum_eights(const float *p, quad *sums)
 {
-    quad a = WIDEN_FOUR(*(const mem_four *)p) + WIDEN_FOUR(*(const mem_four *)(p + 4));
-    quad b = WIDEN_FOUR(*(const mem_four *)(p + 8)) + WIDEN_FOUR(*(const mem_four *)(p + 12));
-    quad c = WIDEN_FOUR(*(const mem_four *)(p + 16)) + WIDEN_FOUR(*(const mem_four *)(p + 20));
-    quad d = WIDEN_FOUR(*(const mem_four *)(p + 24)) + WIDEN_FOUR(*(const mem_four *)(p + 28));
-    quad ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-    quad cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
-    *sums = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) +
-           __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+    quad t[4];
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        t[i] = WIDEN_FOUR(*(const mem_four *)(p + 8 * i)) +
+               WIDEN_FOUR(*(const mem_four *)(p + 8 * i + 4));
+    sum_quads(t, sums);
+}
+
+/* The sums of 16 lanes of four rows each, all in double. */
+INLINE void sum_sixteens(const float *p, quad *sums)
+{
+    quad t[4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const float *row = p + 16 * i;
+        quad low = WIDEN_FOUR(*(const mem_four *)row) + WIDEN_FOUR(*(const mem_four *)(row + 8));
+        quad high =
+            WIDEN_FOUR(*(const mem_four *)(row + 4)) + WIDEN_FOUR(*(const mem_four *)(row + 12));
+        t[i] = low + high;
+    }
+    sum_quads(t, sums);
 }
 
 /* In double from 8 lanes on: as exact as the lanes themselves. */
