@@ -165,6 +165,27 @@ INLINE void FN(sample_columns)(const float *x, int64_t step, int count, int64_t 
     PUT(distance, far / (REAL)count);
 }
 
+/* The shift of a group, from the means and distances of its channels' samples. */
+INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t depth)
+{
+    double first = (double)means[0];
+    quad sum = {0, 0, 0, 0}, far = {0, 0, 0, 0};
+    int64_t i = 0;
+    for (; i + 4 <= depth; i += 4) {
+        quad from_first = FOUR(means + i) - first;
+        sum += from_first;
+        far += FOUR(distances + i) + ABS_OF_f64(from_first);
+    }
+    double s = (sum[0] + sum[2]) + (sum[1] + sum[3]), f = (far[0] + far[2]) + (far[1] + far[3]);
+    for (; i < depth; i++) {
+        double from_first = (double)means[i] - first;
+        s += from_first;
+        f += (double)distances[i] + fabs(from_first);
+    }
+    double inverse = 1.0 / (double)depth;
+    return FN(rounded_shift)((REAL)(first + s * inverse), (REAL)(f * inverse));
+}
+
 /* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */
 static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *shift,
                               REAL *distance)
@@ -180,14 +201,7 @@ static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *
         FN(sample_columns)
     (in->x + c, step, count, in->channels - c, shift + c, distance + c);
     for (c = 0; c < in->channels; c += depth) {
-        double sum = 0, far = 0;
-        for (int64_t i = c; i < c + depth; i++) {
-            double from_first = (double)shift[i] - (double)shift[c];
-            sum += from_first;
-            far += (double)distance[i] + fabs(from_first);
-        }
-        REAL k = FN(rounded_shift)((REAL)((double)shift[c] + sum / (double)depth),
-                                   (REAL)(far / (double)depth));
+        REAL k = FN(group_shift)(shift + c, distance + c, depth);
         for (int64_t i = c; i < c + depth; i++)
             shift[i] = k;
     }

@@ -17,6 +17,7 @@
 #define STORE PASTE(store, R)
 #define STORE_PART PASTE(store_part, R)
 #define STREAM PASTE(stream, R)
+#define FOUR PASTE(four, R)
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
 #define SUM PASTE(sum, R)

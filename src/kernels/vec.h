@@ -18,6 +18,7 @@
  *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
  *   stream_R(p, v)   a store past the caches, to an address aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
+ *   four_R(p)        four values of the computing type from an array, in double
  *   round_R(p, v)    to an array of the computing type, from a vec_f64
  *   abs_R            lane by lane
  *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
@@ -254,6 +255,8 @@ INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 typedef double quad __attribute__((vector_size(32)));
 typedef double mem_quad __attribute__((vector_size(32), aligned(8), may_alias));
 typedef float mem_four __attribute__((vector_size(16), aligned(4), may_alias));
+#define four_f32(p) WIDEN_FOUR(*(const mem_four *)(p))
+#define four_f64(p) (*(const mem_quad *)(p))
 typedef float mem_two __attribute__((vector_size(8), aligned(4), may_alias));
 
 /* The two halves of a vector of float, also widened. */
