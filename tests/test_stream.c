@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* So many that two tensors do not fit into the cache, but no more than 256 MiB each. */
+/* Elements of a tensor of half the cache, but of no more than 128 MiB. */
 static int64_t beyond_cache(void)
 {
     const int64_t most = INT64_C(256) << 20;
@@ -23,7 +23,7 @@ static int64_t beyond_cache(void)
         print_message("this cache of %lld bytes is not exceeded\n", (long long)bytes);
         bytes = most;
     }
-    return bytes / 2 / (int64_t)sizeof(float) + 4096;
+    return bytes / 2 / (int64_t)sizeof(float);
 }
 
 static int check_layout(gn_layout layout, int64_t channels, int64_t odd)
