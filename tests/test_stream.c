@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Elements of a tensor of half the cache, but of no more than 128 MiB. */
+/* Elements of a tensor of half the cache, but of no more than 64 MiB. */
 static int64_t beyond_cache(void)
 {
-    const int64_t most = INT64_C(256) << 20;
+    const int64_t most = INT64_C(128) << 20;
     int64_t bytes = 0;
 
 #ifdef _SC_LEVEL3_CACHE_SIZE
