@@ -152,6 +152,29 @@ static void make_planes(const struct gn_backward_call *call, const struct gn_bac
     }
 }
 
+/* The same for points, whose sums are not taken before. */
+static void finish_points(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                          const struct gn_run *run, const struct gn_gradient *gradient)
+{
+    const gn_plan *plan = call->plan;
+    int64_t start = run->n * plan->C + run->g * plan->D;
+    struct gn_points points = {.x = call->x + start,
+                               .dy = call->dy + start,
+                               .groups = run->groups,
+                               .depth = plan->D,
+                               .gamma = gradient->gamma,
+                               .dgamma = gradient->dgamma,
+                               .dbeta = gradient->dbeta};
+    struct gn_statistics of = gn_statistics_from(slot->of, run->first);
+    double *slope = slot->slope + run->first, *offset = slot->offset + run->first;
+    bool *narrow = slot->narrow + run->first;
+    plan->kernels->gradient_points(&points, of, slope, offset);
+    if (call->points_fit)
+        plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
+    else
+        memset(narrow, false, (size_t)run->groups);
+}
+
 /* From the sums of a run's channels to the numbers of the last pass. */
 static void finish_run(const struct gn_job *job, const struct gn_backward_slot *slot,
                        const struct gn_run *run, bool first_of_block)
@@ -174,6 +197,10 @@ static void finish_run(const struct gn_job *job, const struct gn_backward_slot *
         memset(gradient.dgamma, 0, (size_t)channels * sizeof(double));
         memset(gradient.dbeta, 0, (size_t)channels * sizeof(double));
     }
+    if (plan->parts.points) {
+        finish_points(call, slot, run, &gradient);
+        return;
+    }
     plan->kernels->finish_gradient(&gradient, gn_statistics_from(slot->of, run->first),
                                    slot->slope + run->first, slot->offset + run->first);
     if (call->dx)
@@ -192,7 +219,8 @@ static void finish_backward(const struct gn_job *job, const struct gn_batch *bat
         end = groups;
     if (first >= end)
         return;
-    add_sums(plan, slot, first * plan->D, end * plan->D);
+    if (!plan->parts.points)
+        add_sums(plan, slot, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
         struct gn_run run = gn_backward_run_at(plan, batch, i, end);
         finish_run(job, slot, &run, batch->step == 0);
@@ -243,7 +271,7 @@ static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t l
 
 static struct gn_job backward_job(const gn_plan *plan)
 {
-    bool columns = plan->parts.columns;
+    bool columns = plan->parts.columns, points = plan->parts.points;
     int64_t sums = plan->parts.blocks * 2 * plan->C * (int64_t)sizeof(double);
     return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
                            .tiles = plan->parts.tiles,
@@ -252,9 +280,13 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .open = open_slot,
                            .batch = batch_of_equals,
                            .steps = block_steps,
-                           .reduce = columns ? gn_reduce_backward_columns : gn_reduce_backward_rows,
+                           .reduce = points    ? gn_reduce_backward_points
+                                     : columns ? gn_reduce_backward_columns
+                                               : gn_reduce_backward_rows,
                            .finish = finish_backward,
-                           .apply = columns ? gn_apply_backward_columns : gn_apply_backward_rows,
+                           .apply = points    ? gn_apply_backward_points
+                                    : columns ? gn_apply_backward_columns
+                                              : gn_apply_backward_rows,
                            .collect = collect_parameters,
                            .slot_bytes = slot_bytes(plan),
                            .work_bytes = columns ? gn_backward_columns_work(plan) : 0,

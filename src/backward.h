@@ -13,6 +13,7 @@ struct gn_backward_call {
     const float *dy, *x, *mean, *rstd, *gamma; /* gamma may be NULL */
     float *dx, *dgamma, *dbeta;                /* each may be NULL */
     bool stream;                               /* dx is written past the caches */
+    bool points_fit; /* gamma and beta are within the limits of kernels.h for points */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -67,5 +68,16 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
 void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                const void *memory);
 int64_t gn_backward_columns_work(const gn_plan *plan);
+
+/* In double, channels of one group. */
+void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
+                                    const struct gn_backward_slot *slot, int64_t group,
+                                    int64_t channel, struct gn_columns columns);
+
+/* For points, which are columns else. */
+void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                               void *memory, void *work);
+void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              const void *memory);
 
 #endif

@@ -64,8 +64,9 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     }
 }
 
-static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                       int64_t group, int64_t channel, struct gn_columns columns)
+void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
+                                    const struct gn_backward_slot *slot, int64_t group,
+                                    int64_t channel, struct gn_columns columns)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = columns.channels;
@@ -106,7 +107,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
             plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
                                          slot->slopes + channel, slot->offsets + channel);
         else
-            apply_wide(call, slot, group + g, c, columns);
+            gn_apply_wide_backward_columns(call, slot, group + g, c, columns);
     }
 }
 

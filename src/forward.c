@@ -73,6 +73,17 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
         call->rstd[index + i] = (float)slot->of.rstd[i];
 }
 
+static void limit_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                         int64_t first, int64_t end)
+{
+    const struct gn_kernels *kernels = call->plan->kernels;
+    bool *narrow = slot->narrow + first;
+    if (call->points_fit)
+        kernels->limit_points(end - first, gn_statistics_from(slot->of, first), NULL, NULL, narrow);
+    else
+        memset(narrow, false, (size_t)(end - first));
+}
+
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                            int64_t first_unit, int64_t last_unit)
 {
@@ -89,6 +100,10 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
     struct gn_moments moments = gn_moments_from(slot->moments, first);
     gn_finish_moments(plan, moments, slot->set, end - first, gn_statistics_from(slot->of, first));
     store_statistics(call, slot, index, first, end);
+    if (plan->parts.points) {
+        limit_groups(call, slot, first, end);
+        return;
+    }
     for (int64_t i = first, n; i < end; i += n) {
         int64_t g = (index + i) % plan->G;
         n = plan->G - g < end - i ? plan->G - g : end - i;
@@ -112,16 +127,20 @@ static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limi
 
 static struct gn_job forward_job(const gn_plan *plan)
 {
-    bool columns = plan->parts.columns;
+    bool columns = plan->parts.columns, points = plan->parts.points;
     return (struct gn_job){.items = columns ? plan->N : plan->N * plan->G,
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .open = open_slot,
                            .batch = batch_of_any,
                            .steps = one_step,
-                           .reduce = columns ? gn_reduce_forward_columns : gn_reduce_forward_rows,
+                           .reduce = points    ? gn_reduce_forward_points
+                                     : columns ? gn_reduce_forward_columns
+                                               : gn_reduce_forward_rows,
                            .finish = finish_forward,
-                           .apply = columns ? gn_apply_forward_columns : gn_apply_forward_rows,
+                           .apply = points    ? gn_apply_forward_points
+                                    : columns ? gn_apply_forward_columns
+                                              : gn_apply_forward_rows,
                            .slot_bytes = slot_bytes(plan),
                            .work_bytes =
                                columns ? gn_columns_work_bytes(plan->parts.tile_channels) : 0};

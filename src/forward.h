@@ -13,6 +13,7 @@ struct gn_forward_call {
     const float *x, *gamma, *beta; /* gamma, beta may be NULL */
     float *y, *mean, *rstd;        /* mean, rstd may be NULL */
     bool stream;                   /* y is written past the caches */
+    bool points_fit; /* gamma and beta are within the limits of kernels.h for points */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -44,5 +45,16 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
                            const void *slot);
 void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               const void *slot);
+
+/* In double, channels of one group. */
+void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
+                                   const struct gn_forward_slot *slot, int64_t group,
+                                   int64_t channel, struct gn_columns columns);
+
+/* For points, which are columns else. */
+void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              void *memory, void *work);
+void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                             const void *memory);
 
 #endif

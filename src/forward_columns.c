@@ -23,8 +23,9 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
     }
 }
 
-static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                       int64_t group, int64_t channel, struct gn_columns columns)
+void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
+                                   const struct gn_forward_slot *slot, int64_t group,
+                                   int64_t channel, struct gn_columns columns)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = columns.channels;
@@ -63,7 +64,7 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
             plan->kernels->normalize_columns(&columns, slot->mean + channel, slot->scale + channel,
                                              slot->shift + channel);
         else
-            apply_wide(call, slot, group + g, c, columns);
+            gn_apply_wide_forward_columns(call, slot, group + g, c, columns);
     }
 }
 

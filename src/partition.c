@@ -127,6 +127,7 @@ void gn_divide(struct gn_plan *plan)
         divide_columns(plan, p);
     else
         divide_rows(plan, p);
+    p->points = plan->S == 1 && p->tiles == 1;
     if (p->tiles == 1)
         p->whole = p->columns ? column_tile(plan, 0) : row_tile(plan, 0);
     p->block_samples = max(1, ceil_div(plan->N, MAX_SAMPLE_BLOCKS));

@@ -25,6 +25,9 @@ struct gn_partition {
      */
     bool columns;
 
+    /* Whether they are points: columns of one pixel, of few enough channels for a single tile. */
+    bool points;
+
     /*
      * The tiles of a group (rows) or of a sample (columns). Rows: either tile_channels whole rows,
      * or, with tile_channels = 1, tile_length elements of one. Columns: tile_length pixels of

@@ -89,10 +89,21 @@ INLINE void add_parameters(const struct gn_gradient *in, int64_t first, double l
     }
 }
 
+/* slope and offset of each group, from R and P, which are in their places. */
+INLINE void finish_planes(int64_t groups, double inverse, struct gn_statistics of, double *slope,
+                          double *offset)
+{
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        vec_f64 rstd = get_f64(of.rstd + g), r = get_f64(slope + g), p = get_f64(offset + g);
+        vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
+        put_f64(slope + g, b);
+        put_f64(offset + g, -rstd * (p * inverse) - b * get_f64(of.low + g));
+    }
+}
+
 static void finish_gradient(const struct gn_gradient *in, struct gn_statistics of, double *slope,
                             double *offset)
 {
-    double inverse = 1.0 / in->count;
     for (int64_t g = 0; g < in->groups; g++) {
         struct group_sums sums = weigh(in, g * in->depth, of.low[g]);
         slope[g] = sums.r;
@@ -100,10 +111,5 @@ static void finish_gradient(const struct gn_gradient *in, struct gn_statistics o
         if (in->dgamma)
             add_parameters(in, g * in->depth, of.low[g], of.rstd[g]);
     }
-    for (int64_t g = 0; g < in->groups; g += WIDTH_f64) {
-        vec_f64 rstd = get_f64(of.rstd + g), r = get_f64(slope + g), p = get_f64(offset + g);
-        vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
-        put_f64(slope + g, b);
-        put_f64(offset + g, -rstd * (p * inverse) - b * get_f64(of.low + g));
-    }
+    finish_planes(in->groups, 1.0 / in->count, of, slope, offset);
 }

@@ -59,6 +59,24 @@ struct gn_columns {
     bool stream; /* whether to write past the caches */
 };
 
+/* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
+struct gn_points {
+    const float *x;
+    const float *dy;
+    float *out; /* y or dx */
+    int64_t groups, depth;
+    const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
+    double *dgamma, *dbeta;    /* added to; both NULL: not wanted */
+};
+
+/*
+ * Within these limits the last passes over points neither overflow nor lose anything to underflow:
+ * gamma 0 or within the first two, all else that they multiply or add no larger than the third.
+ */
+#define GN_POINT_GAMMA_LEAST 0x1p-20f
+#define GN_POINT_GAMMA_MOST 0x1p20f
+#define GN_POINT_MOST 0x1p100f
+
 /*
  * Arrays of one value a channel that kernels read or keep have room for gn_padded(channels)
  * elements, so that they are worked on in whole vectors.
@@ -114,6 +132,20 @@ struct gn_kernels {
     /* slope and offset of each group; of.low is the true mean less the one in the sums. */
     void (*finish_gradient)(const struct gn_gradient *gradient, struct gn_statistics of,
                             double *slope, double *offset);
+
+    /*
+     * Points. points_fit says whether gamma and beta are within the limits, limit_points which
+     * groups are, and whether all; slope is NULL forward. What is not takes the way of columns of a
+     * single pixel. gradient_points gives slope and offset of each group.
+     */
+    bool (*points_fit)(const float *gamma, const float *beta, int64_t channels);
+    bool (*limit_points)(int64_t groups, struct gn_statistics of, const double *slope,
+                         const double *offset, bool *narrow);
+    void (*normalize_points)(const struct gn_points *points, struct gn_statistics of);
+    void (*gradient_points)(const struct gn_points *points, struct gn_statistics of, double *slope,
+                            double *offset);
+    void (*apply_points)(const struct gn_points *points, struct gn_statistics of,
+                         const double *slope, const double *offset);
 
     /*
      * The last passes. Forward, y = (x - mean) * scale + shift; backward, dx = scale * dy + (slope

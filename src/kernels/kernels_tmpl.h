@@ -30,6 +30,7 @@
 #undef REAL
 #undef R
 
+#include "points_tmpl.h"
 #include "rows_tmpl.h"
 #include "columns_tmpl.h"
 
@@ -43,6 +44,11 @@ const struct gn_kernels KERNELS = {
     .sums_rows = sums_rows,
     .sums_columns = sums_columns,
     .finish_gradient = finish_gradient,
+    .points_fit = points_fit,
+    .gradient_points = gradient_points,
+    .limit_points = limit_points,
+    .normalize_points = normalize_points,
+    .apply_points = apply_points,
     .lines = lines_f32,
     .lines_wide = lines_f64,
     .planes = planes_f32,

@@ -104,7 +104,12 @@ static void moments_rows(const float *x, int64_t length, int64_t groups, double 
     float k[AHEAD] = {0};
     int64_t span = 0;
     double inverse = 1.0 / (double)span_length(length, 0);
-    if (length >= SMALL && length < SHORT) {
+    for (int64_t g = 0; length < SMALL && g < groups; g += 4)
+        moments_tiny(x + g * length, length, groups - g < 4 ? groups - g : 4, inverse,
+                     (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
+    if (length < SMALL)
+        return;
+    if (length < SHORT) {
         for (int64_t g = 0; g < groups; g += 4) {
             if (g % AHEAD == 0)
                 find_shifts(x + g * length, length, groups - g, 0, AHEAD, k);

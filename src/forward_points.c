@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The forward pass over points: an item is a sample, and all groups lie one after the other. */
+#include "forward.h"
+#include "slot.h"
+
+void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              void *memory, void *work)
+{
+    (void)tile;
+    (void)work;
+    const struct gn_forward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    const struct gn_forward_slot *slot = memory;
+    plan->kernels->moments_rows(call->x + batch->item * plan->C, plan->D, batch->items * plan->G,
+                                plan->floor, slot->moments);
+}
+
+/* `groups` groups of a sample from g on, which are those from `group` on of the slot. */
+static void apply_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                         int64_t sample, int64_t group, int64_t g, int64_t groups)
+{
+    const gn_plan *plan = call->plan;
+    int64_t c = g * plan->D, start = sample * plan->C + c;
+    if (!slot->narrow[group]) {
+        struct gn_columns columns = {.x = call->x + start,
+                                     .out = call->y + start,
+                                     .pixels = 1,
+                                     .channels = plan->D,
+                                     .stride = plan->C};
+        gn_apply_wide_forward_columns(call, slot, group, c, columns);
+        return;
+    }
+    struct gn_points points = {.x = call->x + start,
+                               .out = call->y + start,
+                               .groups = groups,
+                               .depth = plan->D,
+                               .gamma = call->gamma ? call->gamma + c : NULL,
+                               .beta = call->beta ? call->beta + c : NULL};
+    plan->kernels->normalize_points(&points, gn_statistics_from(slot->of, group));
+}
+
+void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                             const void *memory)
+{
+    (void)tile;
+    const struct gn_forward_call *call = job->call;
+    const struct gn_forward_slot *slot = memory;
+    int64_t G = call->plan->G;
+    for (int64_t i = 0; i < batch->items; i++) {
+        for (int64_t g = 0, end; g < G; g = end) {
+            end = slot->narrow[i * G + g] ? gn_run_of(slot->narrow + i * G, g, G) : g + 1;
+            apply_groups(call, slot, batch->item + i, i * G + g, g, end - g);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernels for points: where channels have but one element, a sample is a run of groups of
+ * `depth` contiguous elements, each with its own gamma and beta. Sums are in double, four groups at
+ * a time, and need no fallback; the last passes are in float, for groups that gn_point_limits
+ * admits.
+ */
+
+/* The moments of up to four runs of n < SMALL values about their first. */
+INLINE void moments_tiny(const float *x, int64_t n, int64_t groups, double inverse,
+                         struct gn_moments out)
+{
+    quad s[4], q[4], shift, rest_s = {0, 0, 0, 0}, rest_q = {0, 0, 0, 0};
+    UNROLL
+    for (int g = 0; g < 4; g++) {
+        const float *of = x + (g < groups ? g : 0) * n;
+        double k = (double)of[0];
+        int64_t i = 0;
+        s[g] = q[g] = (quad){0, 0, 0, 0};
+        for (; i + 4 <= n; i += 4) {
+            quad d = four_f32(of + i) - k;
+            s[g] += d;
+            q[g] += d * d;
+        }
+        for (; i < n; i++) {
+            double d = (double)of[i] - k;
+            rest_s[g] += d;
+            rest_q[g] += d * d;
+        }
+        shift[g] = k;
+    }
+    quad s_sum, q_sum;
+    sum_quads(s, &s_sum);
+    sum_quads(q, &q_sum);
+    s_sum += rest_s;
+    q_sum += rest_q;
+    quad offset = s_sum * inverse, m2 = q_sum - s_sum * offset;
+    for (int64_t g = 0; g < groups; g++) {
+        out.origin[g] = shift[g];
+        out.offset[g] = offset[g];
+        out.m2[g] = m2[g] < 0 ? 0 : m2[g];
+    }
+}
+
+/* Whether gamma and beta of all channels are in the limits. */
+static bool points_fit(const float *gamma, const float *beta, int64_t channels)
+{
+    bool fit = true;
+    for (int64_t c = 0; gamma && c < channels; c++) {
+        float size = fabsf(gamma[c]);
+        fit &= size == 0 || (size >= GN_POINT_GAMMA_LEAST && size <= GN_POINT_GAMMA_MOST);
+    }
+    for (int64_t c = 0; beta && c < channels; c++)
+        fit &= fabsf(beta[c]) <= GN_POINT_MOST;
+    return fit;
+}
+
+/* of[c / depth], rounded to float, for the channels first..end - 1, and some more of the last. */
+INLINE void spread_floats(const double *of, int64_t depth, int64_t first, int64_t end, float *out)
+{
+    int64_t g = first / depth;
+    for (int64_t c = first; c < end; g++) {
+        int64_t next = (g + 1) * depth < end ? (g + 1) * depth : end;
+        for (int64_t i = c; i < next; i += WIDTH_f32)
+            put_f32(out + i - first, splat_f32((float)of[g]));
+        c = next;
+    }
+    put_f32(out + end - first, splat_f32((float)of[g - 1]));
+}
+
+INLINE vec_f32 point_parameter(const float *p, int64_t c, int64_t part, float otherwise)
+{
+    if (!p)
+        return splat_f32(otherwise);
+    return part ? load_part_f32(p + c, part, 0) : load_f32(p + c);
+}
+
+/* One sample's groups: y = (x - mean) * rstd * gamma + beta. */
+static void normalize_points(const struct gn_points *in, struct gn_statistics of)
+{
+    int64_t channels = in->groups * in->depth;
+    float mean[SPREAD_ROOM], low[SPREAD_ROOM], rstd[SPREAD_ROOM];
+    for (int64_t first = 0; first < channels; first += SPREAD) {
+        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
+        spread_floats(of.mean, in->depth, first, end, mean);
+        spread_floats(of.low, in->depth, first, end, low);
+        spread_floats(of.rstd, in->depth, first, end, rstd);
+        for (int64_t c = first, i = 0; c < end; c += WIDTH_f32, i += WIDTH_f32) {
+            int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
+            vec_f32 x = point_parameter(in->x, c, part, 0);
+            vec_f32 xhat = ((x - get_f32(mean + i)) - get_f32(low + i)) * get_f32(rstd + i);
+            vec_f32 y = xhat * point_parameter(in->gamma, c, part, 1) +
+                        point_parameter(in->beta, c, part, 0);
+            if (part)
+                store_part_f32(in->out + c, y, part);
+            else
+                store_f32(in->out + c, y);
+        }
+    }
+}
+
+/* One sample's groups: dx = rstd * gamma * dy + (slope * (x - mean) + offset). */
+static void apply_points(const struct gn_points *in, struct gn_statistics of, const double *slope,
+                         const double *offset)
+{
+    int64_t channels = in->groups * in->depth;
+    float mean[SPREAD_ROOM], rstd[SPREAD_ROOM], slopes[SPREAD_ROOM], offsets[SPREAD_ROOM];
+    for (int64_t first = 0; first < channels; first += SPREAD) {
+        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
+        spread_floats(of.mean, in->depth, first, end, mean);
+        spread_floats(of.rstd, in->depth, first, end, rstd);
+        spread_floats(slope, in->depth, first, end, slopes);
+        spread_floats(offset, in->depth, first, end, offsets);
+        for (int64_t c = first, i = 0; c < end; c += WIDTH_f32, i += WIDTH_f32) {
+            int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
+            vec_f32 scale = point_parameter(in->gamma, c, part, 1) * get_f32(rstd + i);
+            vec_f32 d = point_parameter(in->x, c, part, 0) - get_f32(mean + i);
+            vec_f32 dx = scale * point_parameter(in->dy, c, part, 0) +
+                         (get_f32(slopes + i) * d + get_f32(offsets + i));
+            if (part)
+                store_part_f32(in->out + c, dx, part);
+            else
+                store_f32(in->out + c, dx);
+        }
+    }
+}
+
+/* One element of gradient_points: its parts of P and R, and of dgamma and dbeta. */
+INLINE void gradient_point(const struct gn_points *in, int64_t c, double mean, double low,
+                           double rstd, double *p, double *r)
+{
+    double dy = (double)in->dy[c], d = ((double)in->x[c] - mean) - low;
+    double g = in->gamma ? (double)in->gamma[c] * dy : dy;
+    *p += g;
+    *r += g * d;
+    if (in->dgamma) {
+        in->dgamma[c] += dy * d * rstd;
+        in->dbeta[c] += dy;
+    }
+}
+
+/* One sample's groups: slope and offset of each, and its parts of dgamma and dbeta. */
+static void gradient_points(const struct gn_points *in, struct gn_statistics of, double *slope,
+                            double *offset)
+{
+    double inverse = 1.0 / (double)in->depth;
+    for (int64_t first = 0; first < in->groups; first += 4) {
+        quad p[4], r[4], p_sum, r_sum;
+        double rest_p[4] = {0}, rest_r[4] = {0};
+        int64_t groups = in->groups - first < 4 ? in->groups - first : 4;
+        for (int64_t g = 0; g < 4; g++) {
+            p[g] = r[g] = (quad){0, 0, 0, 0};
+            if (g >= groups)
+                continue;
+            double mean = of.mean[first + g], low = of.low[first + g], rstd = of.rstd[first + g];
+            int64_t c = (first + g) * in->depth, end = c + in->depth;
+            for (; c + 4 <= end; c += 4) {
+                quad dy = four_f32(in->dy + c), d = (four_f32(in->x + c) - mean) - low;
+                quad weighed = in->gamma ? four_f32(in->gamma + c) * dy : dy;
+                p[g] += weighed;
+                r[g] += weighed * d;
+                if (in->dgamma) {
+                    *(mem_quad *)(in->dgamma + c) += dy * d * rstd;
+                    *(mem_quad *)(in->dbeta + c) += dy;
+                }
+            }
+            for (; c < end; c++)
+                gradient_point(in, c, mean, low, rstd, &rest_p[g], &rest_r[g]);
+        }
+        sum_quads(p, &p_sum);
+        sum_quads(r, &r_sum);
+        for (int64_t g = 0; g < groups; g++) {
+            offset[first + g] = p_sum[g] + rest_p[g];
+            slope[first + g] = r_sum[g] + rest_r[g];
+        }
+    }
+    finish_planes(in->groups, inverse, of, slope, offset);
+}
+
+/* Which groups floats do for; slope is NULL forward. */
+static bool limit_points(int64_t groups, struct gn_statistics of, const double *slope,
+                         const double *offset, bool *narrow)
+{
+    bool all = true;
+    for (int64_t g = 0; g < groups; g++) {
+        double rstd = of.rstd[g];
+        bool fits = rstd >= 0x1p-100 && rstd <= GN_POINT_MOST;
+        if (slope) {
+            double size = fabs(slope[g]);
+            fits &= size == 0 || (size >= (double)FLT_MIN && size <= (double)GN_POINT_MOST);
+            fits &= size <= rstd * 0x1p100 && fabs(offset[g]) <= (double)GN_POINT_MOST;
+        }
+        narrow[g] = fits;
+        all &= fits;
+    }
+    return all;
+}
