@@ -97,29 +97,15 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
 static void start_groups(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
                          const struct gn_run *run)
 {
+    const struct gn_kernels *kernels = call->plan->kernels;
     int64_t index = run->n * call->plan->G + run->g;
-    bool matters = false;
-    for (int64_t i = 0; i < run->groups; i++) {
-        slot->of.mean[run->first + i] = (double)call->mean[index + i];
-        slot->of.low[run->first + i] = 0;
-        slot->of.rstd[run->first + i] = (double)call->rstd[index + i];
-        matters |= gn_rounding_matters(call, index + i);
-    }
-    if (!matters)
+    struct gn_statistics of = gn_statistics_from(slot->of, run->first);
+    struct gn_statistics found = gn_statistics_from(slot->found, run->first);
+    if (!kernels->stored(run->groups, call->mean + index, call->rstd + index, of))
         return;
     gn_finish_moments(call->plan, gn_moments_from(slot->moments, run->first), slot->set,
-                      run->groups, gn_statistics_from(slot->found, run->first));
-    for (int64_t i = 0; i < run->groups; i++) {
-        int64_t group = run->first + i;
-        if (!gn_rounding_matters(call, index + i))
-            continue;
-        double mean = slot->of.mean[group];
-        double low = (slot->found.mean[group] - mean) + slot->found.low[group];
-        if (fabs(low) <= fmax(FLT_EPSILON * fabs(mean), FLT_TRUE_MIN))
-            slot->of.low[group] = low;
-        if (!is_normal_or_zero(slot->of.rstd[group]))
-            slot->of.rstd[group] = slot->found.rstd[group];
-    }
+                      run->groups, found);
+    kernels->recover(run->groups, found, of);
 }
 
 /* The sums over tiles, into the first set. */
@@ -173,6 +159,13 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
         plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
     else
         memset(narrow, false, (size_t)run->groups);
+    int64_t D = plan->D, c = run->first * D;
+    if (!call->dx || D >= GN_SPREAD_BELOW)
+        return;
+    plan->kernels->spread_points(run->groups, D, of.mean, slot->mean + c);
+    plan->kernels->spread_points(run->groups, D, of.rstd, slot->scale + c);
+    plan->kernels->spread_points(run->groups, D, slope, slot->slopes + c);
+    plan->kernels->spread_points(run->groups, D, offset, slot->offsets + c);
 }
 
 /* From the sums of a run's channels to the numbers of the last pass. */

@@ -14,9 +14,9 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
     const struct gn_backward_slot *slot = memory;
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        bool matters = false;
-        for (int64_t g = 0; g < plan->G; g++)
-            matters |= gn_rounding_matters(call, run.n * plan->G + g);
+        int64_t index = run.n * plan->G;
+        bool matters = plan->kernels->stored(plan->G, call->mean + index, call->rstd + index,
+                                             gn_statistics_from(slot->of, run.first));
         if (matters)
             plan->kernels->moments_rows(call->x + run.n * plan->C, plan->D, plan->G, plan->floor,
                                         gn_moments_from(slot->moments, run.first));
@@ -45,6 +45,12 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
                                .groups = groups,
                                .depth = plan->D,
                                .gamma = call->gamma ? call->gamma + c : NULL};
+    if (plan->D < GN_SPREAD_BELOW) {
+        points.mean = slot->mean + group * plan->D;
+        points.rstd = slot->scale + group * plan->D;
+        points.slope = slot->slopes + group * plan->D;
+        points.offset = slot->offsets + group * plan->D;
+    }
     plan->kernels->apply_points(&points, gn_statistics_from(slot->of, group), slot->slope + group,
                                 slot->offset + group);
 }

@@ -82,6 +82,12 @@ static void limit_groups(const struct gn_forward_call *call, const struct gn_for
         kernels->limit_points(end - first, gn_statistics_from(slot->of, first), NULL, NULL, narrow);
     else
         memset(narrow, false, (size_t)(end - first));
+    int64_t D = call->plan->D, c = first * D;
+    if (D >= GN_SPREAD_BELOW)
+        return;
+    kernels->spread_points(end - first, D, slot->of.mean + first, slot->mean + c);
+    kernels->spread_points(end - first, D, slot->of.rstd + first, slot->scale + c);
+    kernels->spread_points(end - first, D, slot->of.low + first, slot->shift + c);
 }
 
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,

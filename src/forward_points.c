@@ -36,6 +36,11 @@ static void apply_groups(const struct gn_forward_call *call, const struct gn_for
                                .depth = plan->D,
                                .gamma = call->gamma ? call->gamma + c : NULL,
                                .beta = call->beta ? call->beta + c : NULL};
+    if (plan->D < GN_SPREAD_BELOW) {
+        points.mean = slot->mean + group * plan->D;
+        points.rstd = slot->scale + group * plan->D;
+        points.low = slot->shift + group * plan->D;
+    }
     plan->kernels->normalize_points(&points, gn_statistics_from(slot->of, group));
 }
 

@@ -46,6 +46,49 @@ static void finish(int64_t groups, double count, double epsilon, struct gn_momen
     }
 }
 
+/*
+ * Where the rounding of a stored mean matters: it is up to u * |mean| * rstd in xhat, from a
+ * deviation below the mean on more than the rounding of xhat itself. Also where rstd is no normal
+ * float. Where rstd is NaN, all is.
+ */
+INLINE mask_f64 rounding_matters(vec_f64 mean, vec_f64 rstd)
+{
+    mask_f64 usual =
+        (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
+    return (rstd == rstd) & ((abs_f64(mean * rstd) > splat_f64(1)) | ~usual);
+}
+
+static bool stored(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of)
+{
+    mask_f64 matters = splat_f64(0) != splat_f64(0);
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        bool whole = g + WIDTH_f64 <= groups;
+        vec_f64 m = whole ? load_f64(mean + g) : load_part_f64(mean + g, groups - g, 0);
+        vec_f64 r = whole ? load_f64(rstd + g) : load_part_f64(rstd + g, groups - g, 0);
+        put_f64(of.mean + g, m);
+        put_f64(of.low + g, splat_f64(0));
+        put_f64(of.rstd + g, r);
+        matters |= rounding_matters(m, r);
+    }
+    return !all_true(~matters);
+}
+
+/* A stored mean that is not that of x is taken as it is. */
+static void recover(int64_t groups, struct gn_statistics found, struct gn_statistics of)
+{
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        vec_f64 mean = get_f64(of.mean + g), rstd = get_f64(of.rstd + g);
+        mask_f64 matters = rounding_matters(mean, rstd);
+        vec_f64 low = (get_f64(found.mean + g) - mean) + get_f64(found.low + g);
+        mask_f64 near = (abs_f64(low) <= abs_f64(mean) * FLT_EPSILON) |
+                        (abs_f64(low) <= splat_f64(FLT_TRUE_MIN));
+        mask_f64 usual =
+            (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
+        put_f64(of.low + g, select_f64(matters & near, low, splat_f64(0)));
+        put_f64(of.rstd + g, select_f64(matters & ~usual, get_f64(found.rstd + g), rstd));
+    }
+}
+
 /* Sums over the channels of a group, in four lanes. */
 struct group_sums {
     double p, r; /* sum gamma * dy and sum gamma * dy * (x - mean) */

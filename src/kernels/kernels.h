@@ -67,7 +67,12 @@ struct gn_points {
     int64_t groups, depth;
     const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
     double *dgamma, *dbeta;    /* added to; both NULL: not wanted */
+    /* The last pass: what it needs of a group, for each channel; all NULL: from the groups'. */
+    const float *mean, *low, *rstd, *slope, *offset;
 };
+
+/* In groups of fewer channels than this, it pays to spread their numbers over the channels. */
+enum { GN_SPREAD_BELOW = 32 };
 
 /*
  * Within these limits the last passes over points neither overflow nor lose anything to underflow:
@@ -129,6 +134,13 @@ struct gn_kernels {
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);
 
+    /*
+     * The stored statistics of groups as of.mean and of.rstd, of.low being 0; returns whether what
+     * rounding took from one of them matters. Then recover finds it in those found again from x.
+     */
+    bool (*stored)(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of);
+    void (*recover)(int64_t groups, struct gn_statistics found, struct gn_statistics of);
+
     /* slope and offset of each group; of.low is the true mean less the one in the sums. */
     void (*finish_gradient)(const struct gn_gradient *gradient, struct gn_statistics of,
                             double *slope, double *offset);
@@ -141,6 +153,7 @@ struct gn_kernels {
     bool (*points_fit)(const float *gamma, const float *beta, int64_t channels);
     bool (*limit_points)(int64_t groups, struct gn_statistics of, const double *slope,
                          const double *offset, bool *narrow);
+    void (*spread_points)(int64_t groups, int64_t depth, const double *of, float *out);
     void (*normalize_points)(const struct gn_points *points, struct gn_statistics of);
     void (*gradient_points)(const struct gn_points *points, struct gn_statistics of, double *slope,
                             double *offset);

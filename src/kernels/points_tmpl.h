@@ -55,17 +55,13 @@ static bool points_fit(const float *gamma, const float *beta, int64_t channels)
     return fit;
 }
 
-/* of[c / depth], rounded to float, for the channels first..end - 1, and some more of the last. */
-INLINE void spread_floats(const double *of, int64_t depth, int64_t first, int64_t end, float *out)
+/* of[g], rounded to float, for each of the channels. Whole groups of batches at a time: a vector
+ * that is loaded soon after several stores into it waits for them. */
+static void spread_points(int64_t groups, int64_t depth, const double *of, float *out)
 {
-    int64_t g = first / depth;
-    for (int64_t c = first; c < end; g++) {
-        int64_t next = (g + 1) * depth < end ? (g + 1) * depth : end;
-        for (int64_t i = c; i < next; i += WIDTH_f32)
-            put_f32(out + i - first, splat_f32((float)of[g]));
-        c = next;
-    }
-    put_f32(out + end - first, splat_f32((float)of[g - 1]));
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t i = 0; i < depth; i += WIDTH_f32)
+            put_f32(out + g * depth + i, splat_f32((float)of[g]));
 }
 
 INLINE vec_f32 point_parameter(const float *p, int64_t c, int64_t part, float otherwise)
@@ -75,27 +71,55 @@ INLINE vec_f32 point_parameter(const float *p, int64_t c, int64_t part, float ot
     return part ? load_part_f32(p + c, part, 0) : load_f32(p + c);
 }
 
+/* Channels first..end - 1, with numbers a channel or, where not spread, one for all. */
+INLINE void normalize_span(const struct gn_points *in, int64_t first, int64_t end,
+                           const float *mean, const float *low, const float *rstd, bool spread)
+{
+    for (int64_t c = first; c < end; c += WIDTH_f32) {
+        int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
+        vec_f32 d =
+            point_parameter(in->x, c, part, 0) - (spread ? get_f32(mean + c) : splat_f32(*mean));
+        vec_f32 xhat = (d - (spread ? get_f32(low + c) : splat_f32(*low))) *
+                       (spread ? get_f32(rstd + c) : splat_f32(*rstd));
+        vec_f32 y =
+            xhat * point_parameter(in->gamma, c, part, 1) + point_parameter(in->beta, c, part, 0);
+        if (part)
+            store_part_f32(in->out + c, y, part);
+        else
+            store_f32(in->out + c, y);
+    }
+}
+
 /* One sample's groups: y = (x - mean) * rstd * gamma + beta. */
 static void normalize_points(const struct gn_points *in, struct gn_statistics of)
 {
-    int64_t channels = in->groups * in->depth;
-    float mean[SPREAD_ROOM], low[SPREAD_ROOM], rstd[SPREAD_ROOM];
-    for (int64_t first = 0; first < channels; first += SPREAD) {
-        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
-        spread_floats(of.mean, in->depth, first, end, mean);
-        spread_floats(of.low, in->depth, first, end, low);
-        spread_floats(of.rstd, in->depth, first, end, rstd);
-        for (int64_t c = first, i = 0; c < end; c += WIDTH_f32, i += WIDTH_f32) {
-            int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
-            vec_f32 x = point_parameter(in->x, c, part, 0);
-            vec_f32 xhat = ((x - get_f32(mean + i)) - get_f32(low + i)) * get_f32(rstd + i);
-            vec_f32 y = xhat * point_parameter(in->gamma, c, part, 1) +
-                        point_parameter(in->beta, c, part, 0);
-            if (part)
-                store_part_f32(in->out + c, y, part);
-            else
-                store_f32(in->out + c, y);
-        }
+    int64_t depth = in->depth;
+    if (in->mean) {
+        normalize_span(in, 0, in->groups * depth, in->mean, in->low, in->rstd, true);
+        return;
+    }
+    for (int64_t g = 0; g < in->groups; g++) {
+        float mean = (float)of.mean[g], low = (float)of.low[g], rstd = (float)of.rstd[g];
+        normalize_span(in, g * depth, (g + 1) * depth, &mean, &low, &rstd, false);
+    }
+}
+
+INLINE void apply_span(const struct gn_points *in, int64_t first, int64_t end, const float *mean,
+                       const float *rstd, const float *slope, const float *offset, bool spread)
+{
+    for (int64_t c = first; c < end; c += WIDTH_f32) {
+        int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
+        vec_f32 scale = point_parameter(in->gamma, c, part, 1) *
+                        (spread ? get_f32(rstd + c) : splat_f32(*rstd));
+        vec_f32 d =
+            point_parameter(in->x, c, part, 0) - (spread ? get_f32(mean + c) : splat_f32(*mean));
+        vec_f32 plane = (spread ? get_f32(slope + c) : splat_f32(*slope)) * d +
+                        (spread ? get_f32(offset + c) : splat_f32(*offset));
+        vec_f32 dx = scale * point_parameter(in->dy, c, part, 0) + plane;
+        if (part)
+            store_part_f32(in->out + c, dx, part);
+        else
+            store_f32(in->out + c, dx);
     }
 }
 
@@ -103,25 +127,15 @@ static void normalize_points(const struct gn_points *in, struct gn_statistics of
 static void apply_points(const struct gn_points *in, struct gn_statistics of, const double *slope,
                          const double *offset)
 {
-    int64_t channels = in->groups * in->depth;
-    float mean[SPREAD_ROOM], rstd[SPREAD_ROOM], slopes[SPREAD_ROOM], offsets[SPREAD_ROOM];
-    for (int64_t first = 0; first < channels; first += SPREAD) {
-        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
-        spread_floats(of.mean, in->depth, first, end, mean);
-        spread_floats(of.rstd, in->depth, first, end, rstd);
-        spread_floats(slope, in->depth, first, end, slopes);
-        spread_floats(offset, in->depth, first, end, offsets);
-        for (int64_t c = first, i = 0; c < end; c += WIDTH_f32, i += WIDTH_f32) {
-            int64_t part = c + WIDTH_f32 <= end ? 0 : end - c;
-            vec_f32 scale = point_parameter(in->gamma, c, part, 1) * get_f32(rstd + i);
-            vec_f32 d = point_parameter(in->x, c, part, 0) - get_f32(mean + i);
-            vec_f32 dx = scale * point_parameter(in->dy, c, part, 0) +
-                         (get_f32(slopes + i) * d + get_f32(offsets + i));
-            if (part)
-                store_part_f32(in->out + c, dx, part);
-            else
-                store_f32(in->out + c, dx);
-        }
+    int64_t depth = in->depth;
+    if (in->mean) {
+        apply_span(in, 0, in->groups * depth, in->mean, in->rstd, in->slope, in->offset, true);
+        return;
+    }
+    for (int64_t g = 0; g < in->groups; g++) {
+        float mean = (float)of.mean[g], rstd = (float)of.rstd[g];
+        float one_slope = (float)slope[g], one_offset = (float)offset[g];
+        apply_span(in, g * depth, (g + 1) * depth, &mean, &rstd, &one_slope, &one_offset, false);
     }
 }
 
