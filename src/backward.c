@@ -1,15 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * With A = sum dy and B = sum dy * (x - mean) over a channel of a group of m elements,
- *
- *     dx = rstd * gamma * dy - rstd * P/m - (x - mean) * rstd^3 * R/m,
- *     P = sum_c gamma * A,  R = sum_c gamma * B,
- *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
- *
- * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
- * away matters, low = mean - stored is found again from x, and B = B_stored - low * A; a stored
- * mean that is not that of x is taken as it is. An rstd that is no normal float is found again too.
- */
 #include "backward.h"
 
 #include <float.h>
@@ -93,134 +82,6 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                               .gamma = call->gamma ? call->gamma + channel : NULL};
 }
 
-/* The statistics of a run's groups: what is stored, and what rounding took where that matters. */
-static void start_groups(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         const struct gn_run *run)
-{
-    const struct gn_kernels *kernels = call->plan->kernels;
-    int64_t index = run->n * call->plan->G + run->g;
-    struct gn_statistics of = gn_statistics_from(slot->of, run->first);
-    struct gn_statistics found = gn_statistics_from(slot->found, run->first);
-    if (!kernels->stored(run->groups, call->mean + index, call->rstd + index, of))
-        return;
-    gn_finish_moments(call->plan, gn_moments_from(slot->moments, run->first), slot->set,
-                      run->groups, found);
-    kernels->recover(run->groups, found, of);
-}
-
-/* The sums over tiles, into the first set. */
-static void add_sums(const gn_plan *plan, const struct gn_backward_slot *slot, int64_t first,
-                     int64_t end)
-{
-    for (int64_t set = 1; set < plan->parts.sums; set++) {
-        const double *dy = slot->dy + set * slot->sums, *dyx = slot->dyx + set * slot->sums;
-        for (int64_t c = first; c < end; c++) {
-            slot->dy[c] += dy[c];
-            slot->dyx[c] += dyx[c];
-        }
-    }
-}
-
-static void make_planes(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                        const struct gn_run *run)
-{
-    const gn_plan *plan = call->plan;
-    int64_t D = plan->D, c = run->first * D;
-    struct gn_groups all = gn_backward_part(call, slot, run->first, run->g * D, D);
-    all.groups = run->groups;
-    bool narrow = plan->kernels->planes(&all, slot->mean + c, slot->scale + c, slot->slopes + c,
-                                        slot->offsets + c);
-    memset(slot->narrow + run->first, narrow, (size_t)run->groups);
-    for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = gn_backward_part(call, slot, run->first + i, (run->g + i) * D, D);
-        slot->narrow[run->first + i] = plan->kernels->planes(&one, slot->mean + c, slot->scale + c,
-                                                             slot->slopes + c, slot->offsets + c);
-    }
-}
-
-/* The same for points, whose sums are not taken before. */
-static void finish_points(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                          const struct gn_run *run, const struct gn_gradient *gradient)
-{
-    const gn_plan *plan = call->plan;
-    int64_t start = run->n * plan->C + run->g * plan->D;
-    struct gn_points points = {.x = call->x + start,
-                               .dy = call->dy + start,
-                               .groups = run->groups,
-                               .depth = plan->D,
-                               .gamma = gradient->gamma,
-                               .dgamma = gradient->dgamma,
-                               .dbeta = gradient->dbeta};
-    struct gn_statistics of = gn_statistics_from(slot->of, run->first);
-    double *slope = slot->slope + run->first, *offset = slot->offset + run->first;
-    bool *narrow = slot->narrow + run->first;
-    plan->kernels->gradient_points(&points, of, slope, offset);
-    if (call->points_fit)
-        plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
-    else
-        memset(narrow, false, (size_t)run->groups);
-    int64_t D = plan->D, c = run->first * D;
-    if (!call->dx || D >= GN_SPREAD_BELOW)
-        return;
-    plan->kernels->spread_points(run->groups, D, of.mean, slot->mean + c);
-    plan->kernels->spread_points(run->groups, D, of.rstd, slot->scale + c);
-    plan->kernels->spread_points(run->groups, D, slope, slot->slopes + c);
-    plan->kernels->spread_points(run->groups, D, offset, slot->offsets + c);
-}
-
-/* From the sums of a run's channels to the numbers of the last pass. */
-static void finish_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                       const struct gn_run *run, bool first_of_block)
-{
-    const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    int64_t c = run->g * plan->D, channels = run->groups * plan->D;
-    struct gn_gradient gradient = {.groups = run->groups,
-                                   .depth = plan->D,
-                                   .count = (double)(plan->D * plan->S),
-                                   .gamma = call->gamma ? call->gamma + c : NULL,
-                                   .dy = slot->dy + run->first * plan->D,
-                                   .dyx = slot->dyx + run->first * plan->D};
-    start_groups(call, slot, run);
-    if (job->left) {
-        gradient.dgamma = (double *)job->left + run->block * 2 * plan->C + c;
-        gradient.dbeta = gradient.dgamma + plan->C;
-    }
-    if (job->left && first_of_block) {
-        memset(gradient.dgamma, 0, (size_t)channels * sizeof(double));
-        memset(gradient.dbeta, 0, (size_t)channels * sizeof(double));
-    }
-    if (plan->parts.points) {
-        finish_points(call, slot, run, &gradient);
-        return;
-    }
-    plan->kernels->finish_gradient(&gradient, gn_statistics_from(slot->of, run->first),
-                                   slot->slope + run->first, slot->offset + run->first);
-    if (call->dx)
-        make_planes(call, slot, run);
-}
-
-static void finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
-                            int64_t first_unit, int64_t last_unit)
-{
-    const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_backward_slot *slot = memory;
-    int64_t groups = batch->items * (plan->parts.columns ? plan->G : 1);
-    int64_t first = first_unit * GN_UNIT, end = last_unit * GN_UNIT;
-    if (end > groups || last_unit == job->units)
-        end = groups;
-    if (first >= end)
-        return;
-    if (!plan->parts.points)
-        add_sums(plan, slot, first * plan->D, end * plan->D);
-    for (int64_t i = first; i < end;) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i, end);
-        finish_run(job, slot, &run, batch->step == 0);
-        i += run.groups;
-    }
-}
-
 static void collect_parameters(const struct gn_job *job, int64_t first, int64_t last)
 {
     const struct gn_backward_call *call = job->call;
@@ -276,7 +137,7 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .reduce = points    ? gn_reduce_backward_points
                                      : columns ? gn_reduce_backward_columns
                                                : gn_reduce_backward_rows,
-                           .finish = finish_backward,
+                           .finish = gn_finish_backward,
                            .apply = points    ? gn_apply_backward_points
                                     : columns ? gn_apply_backward_columns
                                               : gn_apply_backward_rows,

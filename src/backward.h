@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The backward pass: sums over every channel and group, then dx; dgamma and dbeta over samples.
- * backward.c is what the layouts share; backward_rows.c and backward_columns.c are the two layouts.
+ * backward.c and backward_finish.c are what the layouts share; the others are the layouts.
  */
 #ifndef GN_BACKWARD_H
 #define GN_BACKWARD_H
@@ -54,6 +54,10 @@ bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group);
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                                   const struct gn_backward_slot *slot, int64_t group,
                                   int64_t channel, int64_t channels);
+
+/* From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. */
+void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
+                        int64_t first_unit, int64_t last_unit);
 
 /*
  * For the layouts. An item is a block of samples: of one group in channels first, of all in

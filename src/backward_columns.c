@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-/* So many channels at a time, whose numbers stay in the L1 cache from pixel to pixel. */
-enum { STRIP = 512 };
-
 static int64_t means_bytes(const gn_plan *plan)
 {
     return gn_padded(plan->parts.tile_channels) * (int64_t)sizeof(float);
@@ -89,11 +86,8 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
     const gn_plan *plan = call->plan;
     int64_t last = t->channel + t->channels;
     for (int64_t c = t->channel, end; c < last; c = end) {
-        int64_t g = c / plan->D, limit = (last + plan->D - 1) / plan->D;
-        bool narrow = slot->narrow[group + g];
-        int64_t next = narrow ? gn_run_of(slot->narrow + group, g, limit) : g + 1;
-        end = next * plan->D < last ? next * plan->D : last;
-        end = narrow && end - c > STRIP ? c + STRIP : end;
+        int64_t g = group + c / plan->D;
+        end = gn_strip_end(plan, t, slot->narrow + group, c);
         int64_t start = sample * plan->S * plan->C + t->start + c - t->channel;
         int64_t channel = group * plan->D + c;
         struct gn_columns columns = {.x = call->x + start,
@@ -103,11 +97,11 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
                                      .channels = end - c,
                                      .stride = plan->C,
                                      .stream = call->stream};
-        if (narrow)
+        if (slot->narrow[g])
             plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
                                          slot->slopes + channel, slot->offsets + channel);
         else
-            gn_apply_wide_backward_columns(call, slot, group + g, c, columns);
+            gn_apply_wide_backward_columns(call, slot, g, c, columns);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forward pass: moments of every group, then y. forward.c is what the layouts share;
- * forward_rows.c and forward_columns.c are the two layouts.
+ * The forward pass: moments of every group, then y. forward.c is what the layouts share; the
+ * others are the layouts.
  */
 #ifndef GN_FORWARD_H
 #define GN_FORWARD_H

@@ -10,6 +10,7 @@
 #include "kernels.h"
 #include "reals.h"
 
+#include "folds_tmpl.h"
 #include "finish_tmpl.h"
 
 #define REAL float

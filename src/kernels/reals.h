@@ -9,7 +9,6 @@
 #define FN(name) PASTE(name, R)
 #define VEC PASTE(vec, R)
 #define WIDTH PASTE(WIDTH, R)
-#define LANES PASTE(LANES, R)
 #define SPLAT PASTE(splat, R)
 #define MINUS PASTE(minus, R)
 #define LOAD PASTE(load, R)
