@@ -13,18 +13,19 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
     int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
-    for (int64_t i = 0; i < batch->items; i++) {
-        int64_t start = (index + i) * size + t.start;
-        int64_t sums = t.sums * slot->sums + i * plan->D + t.channel;
-        struct gn_rows rows = {.x = call->x + start,
-                               .dy = call->dy + start,
-                               .channels = t.channels,
-                               .length = t.length};
-        plan->kernels->sums_rows(&rows, call->mean[index + i], slot->dy + sums, slot->dyx + sums);
-        if (gn_rounding_matters(call, index + i))
-            plan->kernels->moments_rows(rows.x, t.channels * t.length, 1, plan->floor,
-                                        gn_moments_from(slot->moments, t.moments * slot->set + i));
-    }
+    int64_t start = index * size + t.start, sums = t.sums * slot->sums + t.channel;
+    struct gn_rows rows = {.x = call->x + start,
+                           .dy = call->dy + start,
+                           .channels = batch->items * t.channels,
+                           .length = t.length};
+    plan->kernels->sums_rows(&rows, t.channels, call->mean + index, slot->dy + sums,
+                             slot->dyx + sums);
+    bool matters = false;
+    for (int64_t i = 0; i < batch->items; i++)
+        matters |= gn_rounding_matters(call, index + i);
+    if (matters)
+        plan->kernels->moments_rows(rows.x, t.channels * t.length, batch->items, plan->floor,
+                                    gn_moments_from(slot->moments, t.moments * slot->set));
 }
 
 static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,

@@ -58,7 +58,9 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     append_double(&text, "epsilon", desc->epsilon);
     append(&text, ",\"types\":{\"x\":\"f32\",\"y\":\"f32\",\"param\":\"f32\"}");
     append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
-           plan->parts.columns ? "columns" : "rows");
+           plan->parts.points    ? "points"
+           : plan->parts.columns ? "columns"
+                                 : "rows");
     append(&text, ",\"tiles\":%" PRId64 ",\"sample_blocks\":%" PRId64 ",\"threads\":%d",
            plan->parts.tiles, plan->parts.blocks, threads);
     append(&text, ",\"forward_scratch\":%" PRId64 ",\"backward_scratch\":%" PRId64 "}",

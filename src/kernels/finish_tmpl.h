@@ -22,11 +22,12 @@ static void merge(int64_t groups, double count, struct gn_moments into, double m
 {
     double weight = more_count / (count + more_count), product = count * weight;
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        vec_f64 delta = (get_f64(more.origin + g) - get_f64(into.origin + g)) +
-                        (get_f64(more.offset + g) - get_f64(into.offset + g));
-        put_f64(into.m2 + g,
-                get_f64(into.m2 + g) + (get_f64(more.m2 + g) + delta * delta * product));
-        put_f64(into.offset + g, get_f64(into.offset + g) + delta * weight);
+        vec_f64 delta =
+            (some_f64(more.origin + g, groups - g) - some_f64(into.origin + g, groups - g)) +
+            (some_f64(more.offset + g, groups - g) - some_f64(into.offset + g, groups - g));
+        put_f64(into.m2 + g, some_f64(into.m2 + g, groups - g) +
+                                 (some_f64(more.m2 + g, groups - g) + delta * delta * product));
+        put_f64(into.offset + g, some_f64(into.offset + g, groups - g) + delta * weight);
     }
 }
 
@@ -36,8 +37,9 @@ static void finish(int64_t groups, double count, double epsilon, struct gn_momen
     vec_f64 none = splat_f64((double)NAN);
     double inverse = 1.0 / count;
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        vec_f64 origin = get_f64(moments.origin + g), offset = get_f64(moments.offset + g);
-        vec_f64 var = get_f64(moments.m2 + g) * inverse;
+        vec_f64 origin = some_f64(moments.origin + g, groups - g),
+                offset = some_f64(moments.offset + g, groups - g);
+        vec_f64 var = some_f64(moments.m2 + g, groups - g) * inverse;
         mask_f64 finite = var <= splat_f64(DBL_MAX);
         vec_f64 mean = WIDEN(NARROW(origin + offset));
         put_f64(out.mean + g, select_f64(finite, mean, none));
@@ -77,15 +79,17 @@ static bool stored(int64_t groups, const float *mean, const float *rstd, struct 
 static void recover(int64_t groups, struct gn_statistics found, struct gn_statistics of)
 {
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        vec_f64 mean = get_f64(of.mean + g), rstd = get_f64(of.rstd + g);
+        vec_f64 mean = some_f64(of.mean + g, groups - g), rstd = some_f64(of.rstd + g, groups - g);
         mask_f64 matters = rounding_matters(mean, rstd);
-        vec_f64 low = (get_f64(found.mean + g) - mean) + get_f64(found.low + g);
+        vec_f64 low =
+            (some_f64(found.mean + g, groups - g) - mean) + some_f64(found.low + g, groups - g);
         mask_f64 near = (abs_f64(low) <= abs_f64(mean) * FLT_EPSILON) |
                         (abs_f64(low) <= splat_f64(FLT_TRUE_MIN));
         mask_f64 usual =
             (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
         put_f64(of.low + g, select_f64(matters & near, low, splat_f64(0)));
-        put_f64(of.rstd + g, select_f64(matters & ~usual, get_f64(found.rstd + g), rstd));
+        put_f64(of.rstd + g,
+                select_f64(matters & ~usual, some_f64(found.rstd + g, groups - g), rstd));
     }
 }
 
@@ -137,10 +141,11 @@ INLINE void finish_planes(int64_t groups, double inverse, struct gn_statistics o
                           double *offset)
 {
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        vec_f64 rstd = get_f64(of.rstd + g), r = get_f64(slope + g), p = get_f64(offset + g);
+        vec_f64 rstd = some_f64(of.rstd + g, groups - g), r = some_f64(slope + g, groups - g),
+                p = some_f64(offset + g, groups - g);
         vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
         put_f64(slope + g, b);
-        put_f64(offset + g, -rstd * (p * inverse) - b * get_f64(of.low + g));
+        put_f64(offset + g, -rstd * (p * inverse) - b * some_f64(of.low + g, groups - g));
     }
 }
 

@@ -127,10 +127,12 @@ struct gn_kernels {
                    struct gn_statistics out);
 
     /*
-     * The sums of dy and of dy * (x - mean) for each channel; mean is the group's as it was stored,
-     * and in columns an array, one a channel, padded with finite numbers.
+     * The sums of dy and of dy * (x - mean) for each channel. The mean is the group's as it was
+     * stored: of rows, one for each group of `depth`; of columns, one for each channel, padded with
+     * finite numbers.
      */
-    void (*sums_rows)(const struct gn_rows *rows, float mean, double *dy, double *dyx);
+    void (*sums_rows)(const struct gn_rows *rows, int64_t depth, const float *means, double *dy,
+                      double *dyx);
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);
 

@@ -163,8 +163,8 @@ COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean,
         row_gradient_f64(dy, x, n, mean, VECS, a, b);
 }
 
-/* Up to four rows below SHORT, summed up together from 8 lanes each on. */
-INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, float mean,
+/* Up to four rows below SHORT, each about its mean, summed up together from 8 lanes each on. */
+INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
                        double *dy_sums, double *dyx_sums)
 {
     float a_lanes[4 * 8], b_lanes[4 * 8];
@@ -174,7 +174,7 @@ INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows,
     }
     for (int64_t r = 0; r < rows; r++) {
         vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-        row_lanes_f32(dy + r * n, x + r * n, n, mean, VECS / 2, a, b);
+        row_lanes_f32(dy + r * n, x + r * n, n, mean[r], VECS / 2, a, b);
         put_eight(a_lanes + 8 * r, a, VECS / 2);
         put_eight(b_lanes + 8 * r, b, VECS / 2);
     }
@@ -194,7 +194,7 @@ INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows,
         dy_sums[r] = a[r];
         dyx_sums[r] = b[r];
         if (!gradient_holds(a[r], b[r], false))
-            wide_gradient(dy + r * n, x + r * n, n, (double)mean, &dy_sums[r], &dyx_sums[r]);
+            wide_gradient(dy + r * n, x + r * n, n, (double)mean[r], &dy_sums[r], &dyx_sums[r]);
     }
 }
 
@@ -213,15 +213,25 @@ INLINE void sums_long(const float *dy, const float *x, int64_t length, float mea
     }
 }
 
-static void sums_rows(const struct gn_rows *rows, float mean, double *dy_sums, double *dyx_sums)
+static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
+                      double *dy_sums, double *dyx_sums)
 {
-    int64_t n = rows->length, channels = rows->channels;
+    int64_t n = rows->length, channels = rows->channels, g = 0, left = depth;
     const float *dy = rows->dy, *x = rows->x;
-    if (n < SHORT)
-        for (int64_t c = 0; c < channels; c += 4)
-            sums_short(dy + c * n, x + c * n, n, channels - c < 4 ? channels - c : 4, mean,
-                       dy_sums + c, dyx_sums + c);
-    else
-        for (int64_t c = 0; c < channels; c++)
-            sums_long(dy + c * n, x + c * n, n, mean, dy_sums + c, dyx_sums + c);
+    for (int64_t c = 0; c < channels; c += 4, dy += 4 * n, x += 4 * n) {
+        int64_t count = channels - c < 4 ? channels - c : 4;
+        float mean[4];
+        for (int64_t r = 0; r < count; r++) {
+            mean[r] = means[g];
+            if (--left == 0) {
+                left = depth;
+                g++;
+            }
+        }
+        if (n < SHORT)
+            sums_short(dy, x, n, count, mean, dy_sums + c, dyx_sums + c);
+        else
+            for (int64_t r = 0; r < count; r++)
+                sums_long(dy + r * n, x + r * n, n, mean[r], dy_sums + c + r, dyx_sums + c + r);
+    }
 }

@@ -192,6 +192,17 @@ INLINE vec_f64 get_f64(const double *p)
     return *(const mem_f64 *)p;
 }
 
+/* The first n values of an array, beyond which there may be nothing; the other lanes are 0. */
+INLINE vec_f64 some_f64(const double *p, int64_t n)
+{
+    if (n >= WIDTH_f64)
+        return get_f64(p);
+    double lanes[WIDTH_f64] = {0};
+    for (int64_t i = 0; i < n; i++)
+        lanes[i] = p[i];
+    return get_f64(lanes);
+}
+
 INLINE void round_f32(float *p, vec_f64 v)
 {
     store_f64(p, v);
