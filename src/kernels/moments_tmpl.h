@@ -9,13 +9,14 @@
  */
 
 /*
- * k, rounded to the multiples of an ulp of 12 times the values' distance from each other: else its
- * low bits would be rounded away from every x - k in the same direction, and end up in the mean.
- * Beside a k that is large that is no rounding, and where there is no distance k stays as it is.
+ * k, rounded to the multiples of an ulp of 768 times the values' distance from each other: 12 of
+ * them, added up 64 times. Else its low bits would be rounded away in the same direction from every
+ * x - k, or, where x has few bits, from every sum of them, and end up in the mean. Beside a k that
+ * is large that is no rounding, and where there is no distance k stays as it is.
  */
 INLINE REAL FN(rounded_shift)(REAL k, REAL distance)
 {
-    REAL grid = distance * 12;
+    REAL grid = distance * 768;
     return (k + grid) - grid;
 }
 
