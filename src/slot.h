@@ -8,8 +8,8 @@
 /* Arrays of one value a group are worked on in whole vectors: threads share them in such units. */
 enum { GN_UNIT = GN_PADDING };
 
-/* The array at byte *at of memory, of n values and padding; *at moves on. NULL memory: only that.
- */
+/* The array at byte *at of memory, of n values and padding; *at moves on, which is all without
+ * memory. */
 static inline void *gn_carve(char *memory, int64_t *at, int64_t n, size_t size)
 {
     char *array = memory ? memory + *at : NULL;

@@ -105,8 +105,7 @@ INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, do
     *q_sum += ROUGH(q, vecs);
 }
 
-/* Columns: adds a panel of pixels about shift[c] to s[c] and q[c], for `vecs` vectors of channels.
- */
+/* Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels. */
 INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
                              const REAL *shift, REAL *s_all, REAL *q_all)
 {

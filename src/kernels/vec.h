@@ -7,8 +7,9 @@
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
  *   WIDEN_FOUR       optional: four floats to a quad
  *   SQRT             optional: of a vec_f64
- *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32, and STREAM_END(), which orders
- * them MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
+ *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
+ *   STREAM_END       with it: orders such stores before what follows
+ *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *
  * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
  *
