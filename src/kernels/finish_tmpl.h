@@ -48,16 +48,17 @@ static void finish(int64_t groups, double count, double epsilon, struct gn_momen
     }
 }
 
-/*
- * Where the rounding of a stored mean matters: it is up to u * |mean| * rstd in xhat, from a
- * deviation below the mean on more than the rounding of xhat itself. Also where rstd is no normal
- * float. Where rstd is NaN, all is.
- */
+/* An rstd that is 0 or a normal float. */
+INLINE mask_f64 usual_rstd(vec_f64 rstd)
+{
+    return (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
+}
+
+/* gn_rounding_matters of backward.h for a vector of groups. */
 INLINE mask_f64 rounding_matters(vec_f64 mean, vec_f64 rstd)
 {
-    mask_f64 usual =
-        (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
-    return (rstd == rstd) & ((abs_f64(mean * rstd) > splat_f64(1)) | ~usual);
+    mask_f64 far = abs_f64(mean * rstd) > splat_f64(1);
+    return (rstd == rstd) & (far | ~usual_rstd(rstd));
 }
 
 static bool stored(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of)
@@ -85,11 +86,9 @@ static void recover(int64_t groups, struct gn_statistics found, struct gn_statis
             (some_f64(found.mean + g, groups - g) - mean) + some_f64(found.low + g, groups - g);
         mask_f64 near = (abs_f64(low) <= abs_f64(mean) * FLT_EPSILON) |
                         (abs_f64(low) <= splat_f64(FLT_TRUE_MIN));
-        mask_f64 usual =
-            (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
         put_f64(of.low + g, select_f64(matters & near, low, splat_f64(0)));
-        put_f64(of.rstd + g,
-                select_f64(matters & ~usual, some_f64(found.rstd + g, groups - g), rstd));
+        put_f64(of.rstd + g, select_f64(matters & ~usual_rstd(rstd),
+                                        some_f64(found.rstd + g, groups - g), rstd));
     }
 }
 
