@@ -128,6 +128,7 @@ static struct gn_job backward_job(const gn_plan *plan)
     bool columns = plan->parts.columns, points = plan->parts.points;
     int64_t sums = plan->parts.blocks * 2 * plan->C * (int64_t)sizeof(double);
     return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
+                           .most = plan->parts.batch,
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .collects = plan->C,

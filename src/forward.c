@@ -135,6 +135,7 @@ static struct gn_job forward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.columns, points = plan->parts.points;
     return (struct gn_job){.items = columns ? plan->N : plan->N * plan->G,
+                           .most = plan->parts.batch,
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .open = open_slot,

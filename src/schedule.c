@@ -3,6 +3,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Fewer elements than this are done before another thread has woken up. */
 enum { ELEMENTS_PER_THREAD = 16384 };
@@ -44,16 +45,24 @@ static int64_t items_alone(const struct gn_job *job, int64_t threads)
     return job->items - job->items % threads;
 }
 
+/* How many of the items in a thread's part have been taken, by itself or by others. */
+union queue {
+    _Atomic int64_t taken;
+    char line[64]; /* no two in one line of the cache */
+};
+
 /* One slot is shared; threads that do items alone have one each. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
 {
     int64_t slots = 1 + (items_alone(job, threads) ? threads : 0);
-    return slots * job->slot_bytes + threads * job->work_bytes + job->left_bytes;
+    return slots * job->slot_bytes + threads * (job->work_bytes + (int64_t)sizeof(union queue)) +
+           job->left_bytes;
 }
 
 /* The place of one thread in its team. */
 struct seat {
     int64_t thread, threads;
+    union queue *queues;
     char *slot, *work, *shared;
 };
 
@@ -98,20 +107,44 @@ static void work_together(const struct gn_job *job, const struct seat *seat, str
     }
 }
 
-static void work(const struct gn_job *job, int64_t alone, char *scratch, int thread, int threads)
+static void work_items(const struct gn_job *job, const struct seat *seat, int64_t first,
+                       int64_t end)
 {
-    struct seat seat = {.thread = thread, .threads = threads, .shared = scratch};
+    for (int64_t i = first, n; i < end; i += n) {
+        n = job->batch(job, i, end - i);
+        work_alone(job, seat, (struct gn_batch){i, n, 0});
+    }
+}
+
+/*
+ * The thread's own part of the items first, which its caches know from the call before; then what
+ * slower threads have not got to.
+ */
+static void work_parts(const struct gn_job *job, const struct seat *seat, int64_t items)
+{
+    for (int64_t i = 0; i < seat->threads; i++) {
+        int64_t owner = (seat->thread + i) % seat->threads;
+        int64_t first = part(owner, seat->threads, items);
+        int64_t end = part(owner + 1, seat->threads, items);
+        _Atomic int64_t *taken = &seat->queues[owner].taken;
+        int64_t at = first + atomic_fetch_add(taken, job->most);
+        for (; at < end; at = first + atomic_fetch_add(taken, job->most))
+            work_items(job, seat, at, at + job->most < end ? at + job->most : end);
+    }
+}
+
+/* scratch holds `threads` work areas, and the slots after a shared one. */
+static void work(const struct gn_job *job, int64_t alone, union queue *queues, char *scratch,
+                 int thread, int threads)
+{
+    struct seat seat = {.thread = thread, .threads = threads, .queues = queues, .shared = scratch};
     seat.work = seat.shared + job->slot_bytes + thread * job->work_bytes;
     seat.slot =
         seat.shared + job->slot_bytes + threads * job->work_bytes + thread * job->slot_bytes;
 
-    int64_t end = part(thread + 1, threads, alone);
     if (alone)
         job->open(job, seat.slot);
-    for (int64_t i = part(thread, threads, alone), n; i < end; i += n) {
-        n = job->batch(job, i, end - i);
-        work_alone(job, &seat, (struct gn_batch){i, n, 0});
-    }
+    work_parts(job, &seat, alone);
     for (int64_t i = alone; i < job->items; i++)
         work_together(job, &seat, (struct gn_batch){i, 1, 0});
     if (job->collects) {
@@ -126,15 +159,18 @@ static void work(const struct gn_job *job, int64_t alone, char *scratch, int thr
 void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
 {
     job->left = job->left_bytes ? scratch : NULL;
-    char *shared = scratch + job->left_bytes;
+    union queue *queues = (void *)(scratch + job->left_bytes);
+    char *shared = (char *)(queues + threads);
+    for (int i = 0; i < threads; i++)
+        atomic_init(&queues[i].taken, 0);
     /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
     if (threads == 1) {
-        work(job, job->items, shared, 0, 1);
+        work(job, job->items, queues, shared, 0, 1);
         return;
     }
     int64_t alone = items_alone(job, threads);
     if (alone < job->items)
         job->open(job, shared);
 #pragma omp parallel num_threads(threads)
-    work(job, alone, shared, omp_get_thread_num(), omp_get_num_threads());
+    work(job, alone, queues, shared, omp_get_thread_num(), omp_get_num_threads());
 }

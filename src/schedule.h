@@ -5,8 +5,9 @@
  * A job has items that do not depend on each other (groups, or samples). An item is worked off in
  * one or more steps, one after the other; each step first reduces all tiles of its data, then
  * finishes the reduction, then applies the result to all tiles. A thread takes whole items where
- * there are enough of them, several small ones in one go; the items that would leave threads idle
- * are done by all together.
+ * there are enough of them, several small ones in one go: first from its own part of them, then
+ * from those of threads that are slower. The items that would leave threads idle are done by all
+ * together.
  */
 #ifndef GN_SCHEDULE_H
 #define GN_SCHEDULE_H
@@ -21,6 +22,7 @@ struct gn_batch {
 
 struct gn_job {
     int64_t items;
+    int64_t most;     /* items that a thread takes at a time */
     int64_t tiles;    /* of a step */
     int64_t units;    /* in which finishing can be shared out */
     int64_t collects; /* in which collecting can be shared out; 0: nothing to collect */
