@@ -102,21 +102,6 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     }
 }
 
-/* Where the sums of all channels hold; where not, a channel's dy may be all zero. */
-INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b)
-{
-    mask_f64 all = splat_f64(0) == splat_f64(0);
-    for (int64_t c = 0; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
-        vec_f64 va = abs_f64(get_f64(a + c)), vb = abs_f64(get_f64(b + c));
-        all &=
-            (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) & (vb >= splat_f64(0x1p-100));
-    }
-    bool rest = true;
-    for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
-        rest &= gradient_holds(a[c], b[c], false);
-    return all_true(all) && rest;
-}
-
 /* sizes[c] is the sum of |dy|: 0 where all are. */
 static void column_sizes(const struct gn_columns *in, float *sizes)
 {

@@ -32,7 +32,8 @@
 #undef R
 
 #include "points_tmpl.h"
-#include "rows_tmpl.h"
+#include "row_moments_tmpl.h"
+#include "row_gradients_tmpl.h"
 #include "columns_tmpl.h"
 
 const struct gn_kernels KERNELS = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The reducing kernels for rows: chunk by chunk, in float where the chunk's values allow it. */
+/* The moments of rows: chunk by chunk, in float where the chunk's values allow it. */
 
 /*
  * Whether float sums can be trusted: they did not overflow, squares that matter did not underflow,
@@ -135,103 +135,5 @@ static void moments_rows(const float *x, int64_t length, int64_t groups, double 
         out.origin[g] = all.origin;
         out.offset[g] = all.offset;
         out.m2[g] = all.m2;
-    }
-}
-
-/*
- * Whether float sums of gradients can be trusted: they did not overflow, and no product that
- * matters underflowed. Where all dy are 0, as after a ReLU, nothing matters.
- */
-INLINE bool gradient_holds(double a, double b, bool zero)
-{
-    bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
-    return finite && (fabs(b) >= 0x1p-100 || zero);
-}
-
-static bool all_zero(const float *dy, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (dy[i] != 0)
-            return false;
-    return true;
-}
-
-COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
-                        double *b)
-{
-    if (!gradient_holds(*a, *b, all_zero(dy, n)))
-        row_gradient_f64(dy, x, n, mean, VECS, a, b);
-}
-
-/* Up to four rows below SHORT, each about its mean, summed up together from 8 lanes each on. */
-INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
-                       double *dy_sums, double *dyx_sums)
-{
-    float a_lanes[4 * 8], b_lanes[4 * 8];
-    if (rows < 4) {
-        memset(a_lanes, 0, sizeof a_lanes);
-        memset(b_lanes, 0, sizeof b_lanes);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-        row_lanes_f32(dy + r * n, x + r * n, n, mean[r], VECS / 2, a, b);
-        put_eight(a_lanes + 8 * r, a, VECS / 2);
-        put_eight(b_lanes + 8 * r, b, VECS / 2);
-    }
-    quad a, b;
-    sum_eights(a_lanes, &a);
-    sum_eights(b_lanes, &b);
-    if (rows == 4) {
-        *(mem_quad *)dy_sums = a;
-        *(mem_quad *)dyx_sums = b;
-    }
-    quad size = ABS_OF_f64(b);
-    __typeof__(size < size) holds =
-        (ABS_OF_f64(a) <= (double)FLT_MAX) & (size <= (double)FLT_MAX) & (size >= 0x1p-100);
-    if (rows == 4 && (holds[0] & holds[1] & holds[2] & holds[3]))
-        return;
-    for (int64_t r = 0; r < rows; r++) {
-        dy_sums[r] = a[r];
-        dyx_sums[r] = b[r];
-        if (!gradient_holds(a[r], b[r], false))
-            wide_gradient(dy + r * n, x + r * n, n, (double)mean[r], &dy_sums[r], &dyx_sums[r]);
-    }
-}
-
-INLINE void sums_long(const float *dy, const float *x, int64_t length, float mean, double *dy_sum,
-                      double *dyx_sum)
-{
-    *dy_sum = *dyx_sum = 0;
-    for (int64_t i = 0; i < length; i += CHUNK) {
-        int64_t n = length - i < CHUNK ? length - i : CHUNK;
-        double a, b;
-        row_gradient_f32(dy + i, x + i, n, mean, VECS, &a, &b);
-        if (!gradient_holds(a, b, false))
-            wide_gradient(dy + i, x + i, n, (double)mean, &a, &b);
-        *dy_sum += a;
-        *dyx_sum += b;
-    }
-}
-
-static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
-                      double *dy_sums, double *dyx_sums)
-{
-    int64_t n = rows->length, channels = rows->channels, g = 0, left = depth;
-    const float *dy = rows->dy, *x = rows->x;
-    for (int64_t c = 0; c < channels; c += 4, dy += 4 * n, x += 4 * n) {
-        int64_t count = channels - c < 4 ? channels - c : 4;
-        float mean[4];
-        for (int64_t r = 0; r < count; r++) {
-            mean[r] = means[g];
-            if (--left == 0) {
-                left = depth;
-                g++;
-            }
-        }
-        if (n < SHORT)
-            sums_short(dy, x, n, count, mean, dy_sums + c, dyx_sums + c);
-        else
-            for (int64_t r = 0; r < count; r++)
-                sums_long(dy + r * n, x + r * n, n, mean[r], dy_sums + c + r, dyx_sums + c + r);
     }
 }
