@@ -109,6 +109,13 @@ static int64_t block_steps(const struct gn_job *job, int64_t item)
     return left < parts->block_samples ? left : parts->block_samples;
 }
 
+static int64_t one_step(const struct gn_job *job, int64_t item)
+{
+    (void)job;
+    (void)item;
+    return 1;
+}
+
 /* Items of the same block (rows), or blocks of the same number of samples (columns). */
 static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t limit)
 {
@@ -168,6 +175,12 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     job.call = call;
     if (!call->dx)
         job.apply = NULL;
+    if (plan->parts.tiny && call->points_fit) {
+        job.steps = one_step;
+        job.reduce = gn_backward_tiny;
+        job.finish = NULL;
+        job.apply = NULL;
+    }
     if (!call->dgamma && !call->dbeta) {
         job.collects = 0;
         job.left_bytes = 0;

@@ -55,7 +55,13 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                                   const struct gn_backward_slot *slot, int64_t group,
                                   int64_t channel, int64_t channels);
 
+/* The sums of dgamma, which those of dbeta follow, of the channels of a block of samples from
+ * channel c on; NULL: not wanted. */
+double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c);
+
 /* From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. */
+void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
+                            const struct gn_run *run);
 void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                         int64_t first_unit, int64_t last_unit);
 
@@ -83,5 +89,9 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
                                void *memory, void *work);
 void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               const void *memory);
+
+/* For tiny groups of points where points_fit: all at once, in one step. */
+void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                      void *memory, void *work);
 
 #endif

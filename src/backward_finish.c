@@ -91,13 +91,18 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
     plan->kernels->spread_points(run->groups, D, offset, slot->offsets + c);
 }
 
-/* From the sums of a run's channels to the numbers of the last pass. */
-static void finish_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                       const struct gn_run *run, bool first_of_block)
+double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)
+{
+    const struct gn_backward_call *call = job->call;
+    return job->left ? (double *)job->left + block * 2 * call->plan->C + c : NULL;
+}
+
+void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
+                            const struct gn_run *run)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t c = run->g * plan->D, channels = run->groups * plan->D;
+    int64_t c = run->g * plan->D;
     struct gn_gradient gradient = {.groups = run->groups,
                                    .depth = plan->D,
                                    .count = (double)(plan->D * plan->S),
@@ -105,14 +110,8 @@ static void finish_run(const struct gn_job *job, const struct gn_backward_slot *
                                    .dy = slot->dy + run->first * plan->D,
                                    .dyx = slot->dyx + run->first * plan->D};
     start_groups(call, slot, run);
-    if (job->left) {
-        gradient.dgamma = (double *)job->left + run->block * 2 * plan->C + c;
-        gradient.dbeta = gradient.dgamma + plan->C;
-    }
-    if (job->left && first_of_block) {
-        memset(gradient.dgamma, 0, (size_t)channels * sizeof(double));
-        memset(gradient.dbeta, 0, (size_t)channels * sizeof(double));
-    }
+    gradient.dgamma = gn_parameter_sums(job, run->block, c);
+    gradient.dbeta = gradient.dgamma ? gradient.dgamma + plan->C : NULL;
     if (plan->parts.points) {
         finish_points(call, slot, run, &gradient);
         return;
@@ -139,7 +138,13 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         add_sums(plan, slot, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
         struct gn_run run = gn_backward_run_at(plan, batch, i, end);
-        finish_run(job, slot, &run, batch->step == 0);
+        double *sums = gn_parameter_sums(job, run.block, run.g * plan->D);
+        size_t bytes = (size_t)(run.groups * plan->D) * sizeof *sums;
+        if (sums && batch->step == 0) {
+            memset(sums, 0, bytes);
+            memset(sums + plan->C, 0, bytes);
+        }
+        gn_finish_backward_run(job, slot, &run);
         i += run.groups;
     }
 }

@@ -3,6 +3,8 @@
 #include "backward.h"
 #include "slot.h"
 
+#include <string.h>
+
 /* The moments, where rounding took something from a group's statistics. */
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                void *memory, void *work)
@@ -69,5 +71,64 @@ void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *b
             end = slot->narrow[i * G + g] ? gn_run_of(slot->narrow + i * G, g, G) : g + 1;
             apply_groups(call, slot, run.n, i * G + g, g, end - g);
         }
+    }
+}
+
+/* Group i of the slot, which is one of samples from n on. */
+static void mend_group(const struct gn_job *job, const struct gn_backward_slot *slot, int64_t i,
+                       int64_t n, int64_t block)
+{
+    const struct gn_backward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    int64_t G = plan->G, group = n * G + i;
+    struct gn_run run = {.first = i, .groups = 1, .n = n + i / G, .g = i % G, .block = block};
+    if (gn_rounding_matters(call, group))
+        plan->kernels->moments_rows(call->x + group * plan->D, plan->D, 1, plan->floor,
+                                    gn_moments_from(slot->moments, i));
+    gn_finish_backward_run(job, slot, &run);
+    if (call->dx)
+        apply_groups(call, slot, run.n, i, run.g, 1);
+}
+
+static void backward_samples(const struct gn_job *job, const struct gn_backward_slot *slot,
+                             int64_t n, int64_t samples, int64_t block)
+{
+    const struct gn_backward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    int64_t C = plan->C, G = plan->G;
+    double *sums = gn_parameter_sums(job, block, 0);
+    bool *done = slot->narrow;
+    struct gn_tiny tiny = {.x = call->x + n * C,
+                           .dy = call->dy + n * C,
+                           .out = call->dx ? call->dx + n * C : NULL,
+                           .samples = samples,
+                           .groups = G,
+                           .depth = plan->D,
+                           .gamma = call->gamma,
+                           .dgamma = sums,
+                           .dbeta = sums ? sums + C : NULL};
+    if (plan->kernels->gradient_tiny(&tiny, call->mean + n * G, call->rstd + n * G, done))
+        return;
+    for (int64_t i = 0; i < samples * G; i++)
+        if (!done[i])
+            mend_group(job, slot, i, n, block);
+}
+
+void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                      void *memory, void *work)
+{
+    (void)tile;
+    (void)work;
+    const struct gn_backward_call *call = job->call;
+    const struct gn_partition *parts = &call->plan->parts;
+    for (int64_t block = batch->item; block < batch->item + batch->items; block++) {
+        int64_t n = block * parts->block_samples, end = n + parts->block_samples;
+        if (end > call->plan->N)
+            end = call->plan->N;
+        double *sums = gn_parameter_sums(job, block, 0);
+        if (sums)
+            memset(sums, 0, 2 * (size_t)call->plan->C * sizeof *sums);
+        for (; n < end; n += parts->tiny)
+            backward_samples(job, memory, n, end - n < parts->tiny ? end - n : parts->tiny, block);
     }
 }

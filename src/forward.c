@@ -90,6 +90,22 @@ static void limit_groups(const struct gn_forward_call *call, const struct gn_for
     kernels->spread_points(end - first, D, slot->of.low + first, slot->shift + c);
 }
 
+static void find_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                            int64_t index, int64_t first, int64_t end)
+{
+    gn_finish_moments(call->plan, gn_moments_from(slot->moments, first), slot->set, end - first,
+                      gn_statistics_from(slot->of, first));
+    store_statistics(call, slot, index, first, end);
+}
+
+void gn_finish_forward_points(const struct gn_forward_call *call,
+                              const struct gn_forward_slot *slot, int64_t index, int64_t first,
+                              int64_t end)
+{
+    find_statistics(call, slot, index, first, end);
+    limit_groups(call, slot, first, end);
+}
+
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                            int64_t first_unit, int64_t last_unit)
 {
@@ -103,13 +119,11 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         end = groups;
     if (first >= end)
         return;
-    struct gn_moments moments = gn_moments_from(slot->moments, first);
-    gn_finish_moments(plan, moments, slot->set, end - first, gn_statistics_from(slot->of, first));
-    store_statistics(call, slot, index, first, end);
     if (plan->parts.points) {
-        limit_groups(call, slot, first, end);
+        gn_finish_forward_points(call, slot, index, first, end);
         return;
     }
+    find_statistics(call, slot, index, first, end);
     for (int64_t i = first, n; i < end; i += n) {
         int64_t g = (index + i) % plan->G;
         n = plan->G - g < end - i ? plan->G - g : end - i;
@@ -173,5 +187,10 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
+    if (plan->parts.tiny && call->points_fit) {
+        job.reduce = gn_forward_tiny;
+        job.finish = NULL;
+        job.apply = NULL;
+    }
     return gn_run(plan, &job);
 }

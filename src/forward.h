@@ -57,4 +57,14 @@ void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *b
 void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                              const void *memory);
 
+/* For tiny groups of points where points_fit: all at once. */
+void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                     void *memory, void *work);
+
+/* The statistics of groups first..end - 1 of the slot, and which of them floats do for; `index` is
+ * the slot's first group. */
+void gn_finish_forward_points(const struct gn_forward_call *call,
+                              const struct gn_forward_slot *slot, int64_t index, int64_t first,
+                              int64_t end);
+
 #endif

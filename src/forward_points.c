@@ -58,3 +58,34 @@ void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *ba
         }
     }
 }
+
+void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                     void *memory, void *work)
+{
+    (void)tile;
+    (void)work;
+    const struct gn_forward_call *call = job->call;
+    const gn_plan *plan = call->plan;
+    const struct gn_forward_slot *slot = memory;
+    int64_t G = plan->G, index = batch->item * G;
+    bool *done = slot->narrow;
+    struct gn_tiny tiny = {.x = call->x + index * plan->D,
+                           .out = call->y + index * plan->D,
+                           .samples = batch->items,
+                           .groups = G,
+                           .depth = plan->D,
+                           .gamma = call->gamma,
+                           .beta = call->beta};
+    if (plan->kernels->normalize_tiny(&tiny, plan->desc.epsilon, plan->floor,
+                                      call->mean ? call->mean + index : NULL,
+                                      call->rstd ? call->rstd + index : NULL, done))
+        return;
+    for (int64_t i = 0; i < batch->items * G; i++) {
+        if (done[i])
+            continue;
+        plan->kernels->moments_rows(tiny.x + i * plan->D, plan->D, 1, plan->floor,
+                                    gn_moments_from(slot->moments, i));
+        gn_finish_forward_points(call, slot, index, i, i + 1);
+        apply_groups(call, slot, batch->item + i / G, i, i % G, 1);
+    }
+}

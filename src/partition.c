@@ -13,7 +13,8 @@ enum {
     MAX_COLUMN_TILES = 64,    /* of a sample */
     BATCH = 32768,            /* elements: with the output, inside an L2 cache */
     MAX_BATCH_GROUPS = 512,
-    MAX_SAMPLE_BLOCKS = 64
+    MAX_SAMPLE_BLOCKS = 64,
+    TINY_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -128,6 +129,8 @@ void gn_divide(struct gn_plan *plan)
     else
         divide_rows(plan, p);
     p->points = plan->S == 1 && p->tiles == 1;
+    if (p->points && (plan->D == 2 || plan->D == 4 || plan->D == 8))
+        p->tiny = min(p->batch, TINY_SAMPLES);
     if (p->tiles == 1)
         p->whole = p->columns ? column_tile(plan, 0) : row_tile(plan, 0);
     p->block_samples = max(1, ceil_div(plan->N, MAX_SAMPLE_BLOCKS));

@@ -28,6 +28,9 @@ struct gn_partition {
     /* Whether they are points: columns of one pixel, of few enough channels for a single tile. */
     bool points;
 
+    /* Points in groups of 2, 4 or 8: so many samples go through the kernels at a time, or 0. */
+    int64_t tiny;
+
     /*
      * The tiles of a group (rows) or of a sample (columns). Rows: either tile_channels whole rows,
      * or, with tile_channels = 1, tile_length elements of one. Columns: tile_length pixels of

@@ -78,7 +78,8 @@ static void work_alone(const struct gn_job *job, const struct seat *seat, struct
     for (; batch.step < steps; batch.step++) {
         for (int64_t tile = 0; tile < job->tiles; tile++)
             job->reduce(job, &batch, tile, seat->slot, seat->work);
-        job->finish(job, &batch, seat->slot, 0, job->units);
+        if (job->finish)
+            job->finish(job, &batch, seat->slot, 0, job->units);
         /* Backwards: what was read last is still in the cache. */
         for (int64_t tile = job->apply ? job->tiles : 0; tile-- > 0;)
             job->apply(job, &batch, tile, seat->slot);
@@ -99,8 +100,9 @@ static void work_together(const struct gn_job *job, const struct seat *seat, str
         for (int64_t tile = first; tile < last; tile++)
             job->reduce(job, &batch, tile, seat->shared, seat->work);
 #pragma omp barrier
-        job->finish(job, &batch, seat->shared, part(seat->thread, seat->threads, job->units),
-                    part(seat->thread + 1, seat->threads, job->units));
+        if (job->finish)
+            job->finish(job, &batch, seat->shared, part(seat->thread, seat->threads, job->units),
+                        part(seat->thread + 1, seat->threads, job->units));
 #pragma omp barrier
         for (int64_t tile = job->apply ? last : first; tile-- > first;)
             job->apply(job, &batch, tile, seat->shared);

@@ -38,11 +38,11 @@ struct gn_job {
                    void *work);
     /*
      * Turns what all tiles left in the slot into what apply needs, for units first..last - 1; a
-     * batch of several items is one unit.
+     * batch of several items is one unit. NULL, as for apply: there is nothing to do.
      */
     void (*finish)(const struct gn_job *job, const struct gn_batch *batch, void *slot,
                    int64_t first, int64_t last);
-    /* Writes one tile of the output; NULL: there is none. */
+    /* Writes one tile of the output. */
     void (*apply)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                   const void *slot);
     /* After all items: gathers what they left, first..last - 1 of `collects`. */

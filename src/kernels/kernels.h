@@ -71,6 +71,16 @@ struct gn_points {
     const float *mean, *low, *rstd, *slope, *offset;
 };
 
+/* Consecutive samples of points in groups of 2, 4 or 8: sample after sample, group after group. */
+struct gn_tiny {
+    const float *x;
+    const float *dy;
+    float *out; /* y or dx; NULL: not wanted */
+    int64_t samples, groups, depth;
+    const float *gamma, *beta; /* of all channels; NULL: ones, zeros */
+    double *dgamma, *dbeta;    /* added to; both NULL: not wanted */
+};
+
 /* In groups of fewer channels than this, it pays to spread their numbers over the channels. */
 enum { GN_SPREAD_BELOW = 32 };
 
@@ -161,6 +171,17 @@ struct gn_kernels {
                             double *offset);
     void (*apply_points)(const struct gn_points *points, struct gn_statistics of,
                          const double *slope, const double *offset);
+
+    /*
+     * Tiny groups, from x to y, or from dy and x to dx, where gamma and beta are within the limits.
+     * done[] says for which groups, whose values keep within others, and the result whether for
+     * all; of those not done nothing is written but mean and rstd. mean and rstd may be NULL
+     * forward.
+     */
+    bool (*normalize_tiny)(const struct gn_tiny *tiny, double epsilon, double floor, float *mean,
+                           float *rstd, bool *done);
+    bool (*gradient_tiny)(const struct gn_tiny *tiny, const float *mean, const float *rstd,
+                          bool *done);
 
     /*
      * The last passes. Forward, y = (x - mean) * scale + shift; backward, dx = scale * dy + (slope

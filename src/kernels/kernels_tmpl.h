@@ -32,6 +32,8 @@
 #undef R
 
 #include "points_tmpl.h"
+#include "transpose_tmpl.h"
+#include "tiny_tmpl.h"
 #include "row_moments_tmpl.h"
 #include "row_gradients_tmpl.h"
 #include "columns_tmpl.h"
@@ -54,6 +56,8 @@ const struct gn_kernels KERNELS = {
     .limit_points = limit_points,
     .normalize_points = normalize_points,
     .apply_points = apply_points,
+    .normalize_tiny = normalize_tiny,
+    .gradient_tiny = gradient_tiny,
     .lines = lines_f32,
     .lines_wide = lines_f64,
     .planes = planes_f32,

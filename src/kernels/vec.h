@@ -6,7 +6,8 @@
  *   VEC_PART         optional: load_part_f32 and store_part_f32 are given by the includer
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
  *   WIDEN_FOUR       optional: four floats to a quad
- *   SQRT             optional: of a vec_f64
+ *   SQRT, SQRT_FLOATS   optional: of a vec_f64, of a vec_f32
+ *   ALL_LANES        optional: whether all of a mask_f32 are set
  *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
  *   STREAM_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
@@ -115,6 +116,18 @@ INLINE vec_f64 sqrt_f64(vec_f64 a)
 #endif
 }
 
+INLINE vec_f32 sqrt_f32(vec_f32 a)
+{
+#ifdef SQRT_FLOATS
+    return SQRT_FLOATS(a);
+#else
+    vec_f32 root = a;
+    for (int i = 0; i < WIDTH_f32; i++)
+        root[i] = sqrtf(a[i]);
+    return root;
+#endif
+}
+
 INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
 {
     return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
@@ -126,6 +139,18 @@ INLINE bool all_true(mask_f64 mask)
     for (int i = 0; i < WIDTH_f64; i++)
         both &= mask[i];
     return both != 0;
+}
+
+INLINE bool all_lanes(mask_f32 mask)
+{
+#ifdef ALL_LANES
+    return ALL_LANES(mask);
+#else
+    int32_t all = -1;
+    for (int i = 0; i < WIDTH_f32; i++)
+        all &= mask[i];
+    return all != 0;
+#endif
 }
 
 INLINE vec_f32 abs_f32(vec_f32 a)

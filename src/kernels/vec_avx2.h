@@ -12,6 +12,8 @@
 #define STREAM_FLOATS(p, v) _mm256_stream_ps(p, (__m256)(v))
 #define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
+#define SQRT_FLOATS(v) ((vec_f32)_mm256_sqrt_ps((__m256)(v)))
+#define ALL_LANES(mask) (_mm256_movemask_ps((__m256)(mask)) == 0xff)
 #include "vec.h"
 
 INLINE __m256i first_lanes(int64_t n)

@@ -12,6 +12,8 @@
 #define STREAM_FLOATS(p, v) _mm512_stream_ps(p, (__m512)(v))
 #define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
+#define SQRT_FLOATS(v) ((vec_f32)_mm512_sqrt_ps((__m512)(v)))
+#define ALL_LANES(mask) (_mm512_movepi32_mask((__m512i)(mask)) == 0xffff)
 #include "vec.h"
 
 INLINE __mmask16 first_lanes(int64_t n)

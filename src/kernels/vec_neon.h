@@ -10,6 +10,8 @@
 #define WIDEN(half) ((vec_f64)vcvt_f64_f32((float32x2_t)(half)))
 #define NARROW(v) ((mem_half)vcvt_f32_f64((float64x2_t)(v)))
 #define SQRT(v) ((vec_f64)vsqrtq_f64((float64x2_t)(v)))
+#define SQRT_FLOATS(v) ((vec_f32)vsqrtq_f32((float32x4_t)(v)))
+#define ALL_LANES(mask) (vminvq_u32((uint32x4_t)(mask)) != 0)
 #include "vec.h"
 
 INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)

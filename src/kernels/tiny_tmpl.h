@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernels for tiny groups: points in groups of 2, 4 or 8, a group a lane. A block of as
+ * many groups as a vector has lanes is transposed in registers, computed, and transposed back, in
+ * one pass. Sums run over the depth in the order in which `columns_of` leaves it, which is the same
+ * whatever the vectors; a group's result does not depend on the others in its block.
+ *
+ * Means are summed in double; all else is in float, for groups whose values keep far from what
+ * float cannot hold. The others are left to the caller.
+ */
+
+/* Within these limits no sum overflows, and none loses to underflow what is not far below it. */
+#define TINY_VAR_LEAST 0x1p-72f
+#define TINY_RSTD_LEAST 0x1p-36f
+#define TINY_DY_MOST 0x1p50f
+#define TINY_X_MOST 0x1p10f /* of xhat */
+#define TINY_SUM_LEAST 0x1p-100f
+
+APART bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
+{
+    bool all = true;
+    for (int64_t g = 0; g < groups; g++) {
+        flags[g] = mask[g] != 0;
+        all &= flags[g];
+    }
+    return all;
+}
+
+/* Which of the first `groups` lanes are true, and whether all are. */
+INLINE bool put_flags(mask_f32 mask, int64_t groups, bool *flags)
+{
+    if (groups == WIDTH_f32 && all_lanes(mask)) {
+        memset(flags, true, WIDTH_f32);
+        return true;
+    }
+    return put_some_flags(mask, groups, flags);
+}
+
+INLINE void put_lanes(float *p, vec_f32 v, int64_t groups)
+{
+    if (groups == WIDTH_f32)
+        store_f32(p, v);
+    else
+        store_part_f32(p, v, groups);
+}
+
+/* A value a lane in double. */
+struct pair {
+    vec_f64 low, high;
+};
+
+INLINE struct pair widened(vec_f32 v)
+{
+    return (struct pair){HALF(v, 0), HALF(v, 1)};
+}
+
+INLINE vec_f32 narrowed(struct pair v)
+{
+    return JOIN(NARROW(v.low), NARROW(v.high));
+}
+
+/* The mean of each lane's column. */
+INLINE struct pair column_means(const vec_f32 *x, int depth)
+{
+    struct pair sum = widened(x[0]);
+    UNROLL
+    for (int i = 1; i < depth; i++) {
+        struct pair more = widened(x[i]);
+        sum.low += more.low;
+        sum.high += more.high;
+    }
+    return (struct pair){sum.low * (1.0 / depth), sum.high * (1.0 / depth)};
+}
+
+/* One step of Newton: from 1 / sqrt(v) in float to all bits of float. */
+INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
+{
+    return rstd * (1.5 - v * 0.5 * rstd * rstd);
+}
+
+/* Forward: what a block's statistics need besides x. */
+struct tiny_epsilon {
+    double epsilon;
+    float floor;
+};
+
+/* y, and the mean and rstd of a block. */
+INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
+                            struct tiny_epsilon with, const vec_f32 *gamma, const vec_f32 *beta,
+                            float *means, float *rstds, bool *done)
+{
+    vec_f32 x[TINY_ROOM], square = splat_f32(0);
+    load_columns(p, groups, depth, x);
+    struct pair exact = column_means(x, depth);
+    vec_f32 mean = narrowed(exact);
+    struct pair low = widened(mean);
+    low = (struct pair){exact.low - low.low, exact.high - low.high};
+    UNROLL
+    for (int i = 0; i < depth; i++) {
+        x[i] -= mean;
+        square += x[i] * x[i];
+    }
+    struct pair var = widened(square);
+    var.low = (var.low * (1.0 / depth) - low.low * low.low) + with.epsilon;
+    var.high = (var.high * (1.0 / depth) - low.high * low.high) + with.epsilon;
+    vec_f32 size = narrowed(var);
+    mask_f32 fits = (square >= splat_f32(with.floor)) & (size >= splat_f32(TINY_VAR_LEAST)) &
+                    (size <= splat_f32(1 / TINY_VAR_LEAST));
+    struct pair near = widened(1 / sqrt_f32(size));
+    vec_f32 rstd =
+        narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
+    vec_f32 lows = narrowed(low);
+    bool all = put_flags(fits, groups, done);
+    if (means)
+        put_lanes(means, mean, groups);
+    if (rstds)
+        put_lanes(rstds, rstd, groups);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        x[i] = (x[i] - lows) * rstd * gamma[i] + beta[i];
+    store_columns(y, groups, depth, x, done, all);
+    return all;
+}
+
+INLINE bool normalize_blocks(const struct gn_tiny *in, int depth, double epsilon, double floor,
+                             float *mean, float *rstd, bool *done)
+{
+    struct tiny_epsilon with = {epsilon, (float)floor};
+    bool all = true;
+    for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
+        int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
+        vec_f32 gamma[TINY_ROOM], beta[TINY_ROOM];
+        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
+        load_parameters(in->beta ? in->beta + g * depth : NULL, n, depth, 0, beta);
+        ROLLED
+        for (int64_t i = 0; i < in->samples; i++) {
+            int64_t group = i * in->groups + g;
+            all &= normalize_block(in->x + group * depth, in->out + group * depth, n, depth, with,
+                                   gamma, beta, mean ? mean + group : NULL,
+                                   rstd ? rstd + group : NULL, done + group);
+        }
+    }
+    return all;
+}
+
+static bool normalize_tiny(const struct gn_tiny *in, double epsilon, double floor, float *mean,
+                           float *rstd, bool *done)
+{
+    switch (in->depth) {
+    case 2:
+        return normalize_blocks(in, 2, epsilon, floor, mean, rstd, done);
+    case 4:
+        return normalize_blocks(in, 4, epsilon, floor, mean, rstd, done);
+    default:
+        return normalize_blocks(in, 8, epsilon, floor, mean, rstd, done);
+    }
+}
+
+/* The sums over samples, of a block's columns. */
+struct tiny_sums {
+    vec_f32 dgamma[TINY_ROOM], dbeta[TINY_ROOM];
+};
+
+/* What rounding took from a block's stored means, where it matters: see `recover`. */
+INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
+{
+    struct pair exact = column_means(x, depth), stored = widened(mean);
+    vec_f32 low = narrowed((struct pair){exact.low - stored.low, exact.high - stored.high});
+    mask_f32 matters =
+        (abs_f32(mean * rstd) > splat_f32(1)) & (abs_f32(low) <= abs_f32(mean) * FLT_EPSILON);
+    return (vec_f32)(matters & (mask_f32)low);
+}
+
+/* dx of a block; adds its parts of dgamma and dbeta to the sums. */
+INLINE bool gradient_block(const struct gn_tiny *in, int64_t at, int64_t groups, int depth,
+                           const vec_f32 *gamma, vec_f32 mean, vec_f32 rstd, struct tiny_sums *sums,
+                           bool *done)
+{
+    vec_f32 x[TINY_ROOM], dy[TINY_ROOM], p = splat_f32(0), r = splat_f32(0);
+    vec_f32 most_dy = splat_f32(0), most_x = splat_f32(0);
+    load_columns(in->x + at, groups, depth, x);
+    load_columns(in->dy + at, groups, depth, dy);
+    vec_f32 low = lost_means(x, depth, mean, rstd);
+    UNROLL
+    for (int i = 0; i < depth; i++) {
+        x[i] = (x[i] - mean - low) * rstd;
+        most_dy += abs_f32(dy[i]);
+        most_x += abs_f32(x[i]);
+        p += gamma[i] * dy[i];
+        r += gamma[i] * dy[i] * x[i];
+    }
+    mask_f32 fits = (rstd >= splat_f32(TINY_RSTD_LEAST)) & (rstd <= splat_f32(1 / TINY_RSTD_LEAST));
+    fits &= (most_dy <= splat_f32(TINY_DY_MOST)) & (most_x <= splat_f32(TINY_X_MOST));
+    fits &= (abs_f32(r) >= splat_f32(TINY_SUM_LEAST)) | (most_dy == splat_f32(0));
+    bool all = put_flags(fits, groups, done);
+    UNROLL
+    for (int i = 0; i < depth; i++) {
+        sums->dgamma[i] += (vec_f32)(fits & (mask_f32)(dy[i] * x[i]));
+        sums->dbeta[i] += (vec_f32)(fits & (mask_f32)dy[i]);
+    }
+    if (!in->out)
+        return all;
+    p *= 1.0f / (float)depth;
+    r *= 1.0f / (float)depth;
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        dy[i] = ((gamma[i] * dy[i] - p) - x[i] * r) * rstd;
+    store_columns(in->out + at, groups, depth, dy, done, all);
+    return all;
+}
+
+/* Adds sums of a block, in double. */
+INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
+{
+    float block[TINY_ROOM * WIDTH_f32];
+    groups_of(v, depth);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        put_f32(block + i * WIDTH_f32, v[i]);
+    for (int64_t c = 0; c < groups * depth; c++)
+        to[c] += (double)block[c];
+}
+
+INLINE bool gradient_blocks(const struct gn_tiny *in, int depth, const float *mean,
+                            const float *rstd, bool *done)
+{
+    bool all = true;
+    for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
+        int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
+        vec_f32 gamma[TINY_ROOM];
+        struct tiny_sums sums;
+        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
+        UNROLL
+        for (int i = 0; i < depth; i++)
+            sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
+        ROLLED
+        for (int64_t i = 0; i < in->samples; i++) {
+            int64_t group = i * in->groups + g;
+            vec_f32 m = n == WIDTH_f32 ? load_f32(mean + group) : load_part_f32(mean + group, n, 0);
+            vec_f32 s = n == WIDTH_f32 ? load_f32(rstd + group) : load_part_f32(rstd + group, n, 0);
+            all &= gradient_block(in, group * depth, n, depth, gamma, m, s, &sums, done + group);
+        }
+        if (in->dgamma) {
+            add_columns(in->dgamma + g * depth, n, depth, sums.dgamma);
+            add_columns(in->dbeta + g * depth, n, depth, sums.dbeta);
+        }
+    }
+    return all;
+}
+
+static bool gradient_tiny(const struct gn_tiny *in, const float *mean, const float *rstd,
+                          bool *done)
+{
+    switch (in->depth) {
+    case 2:
+        return gradient_blocks(in, 2, mean, rstd, done);
+    case 4:
+        return gradient_blocks(in, 4, mean, rstd, done);
+    default:
+        return gradient_blocks(in, 8, mean, rstd, done);
+    }
+}

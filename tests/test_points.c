@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tensors of rank 2, whose channels have but one element: every small depth of a group, numbers of
+ * groups and samples that are no multiple of anything, and samples whose groups are hard in
+ * different ways, so that each is computed in its own way beside the others.
+ */
+#include "check.h"
+#include "patterns.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int64_t depths[] = {1, 2, 3, 4, 5, 7, 8, 16, 33};
+static const int64_t samples[] = {1, 3, 11, 70};
+static const int64_t groups[] = {1, 5, 16, 19, 35};
+enum { DEPTHS = 9, SAMPLES = 4, GROUPS = 5 };
+
+/* Every combination; the eps takes turns. */
+static struct shape shape_number(int i)
+{
+    const int64_t d = depths[i % DEPTHS], n = samples[i / DEPTHS % SAMPLES],
+                  g = groups[i / DEPTHS / SAMPLES];
+
+    return (struct shape){2, {n, g * d}, g, (gn_layout)(i % 2), i % 5 == 3 ? 1e-30 : DEFAULT_EPS};
+}
+enum { SHAPES = DEPTHS * SAMPLES * GROUPS };
+
+static bool skipped(int i)
+{
+    return quick() && i % 11;
+}
+
+/* Another pattern for each group, in turns from `turn` on. */
+static void fill_mixed(const struct shape *shape, int turn, float scale, float *x)
+{
+    const int64_t d = shape->dims[1] / shape->groups;
+    uint64_t random = (uint64_t)turn + 1;
+
+    for (int64_t group = 0; group < shape->dims[0] * shape->groups; group++) {
+        pattern_value *value = patterns[(group + turn) % pattern_count].value;
+        for (int64_t k = 0; k < d; k++)
+            x[group * d + k] = scale * value(k, d, 1, &random);
+    }
+}
+
+static void test_ordinary(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        const struct shape shape = shape_number(i);
+        float *tensors[TENSORS];
+
+        if (skipped(i))
+            continue;
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, "ordinary");
+        wrong += check_against_oracle(&shape, tensors, 1u << GAMMA | 1u << BETA, ORACLE_INDEPENDENT,
+                                      "without gamma and beta");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* So many groups that the tighter bounds would be met by no accident. */
+static void test_many(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int64_t d = 2; d <= (quick() ? 2 : 16); d *= 2) {
+        const struct shape shape = {2, {1500, 32 * d}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS};
+        float *tensors[TENSORS];
+
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)d, tensors);
+        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, "many");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* x, dy, or both mixed; gamma and beta at times beyond what the fast kernels take. */
+static void test_mixed(void **state)
+{
+    static const float scales[] = {1, 1e-4f, 1e-24f, 1e-38f};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 2 * SHAPES; i++) {
+        const struct shape shape = shape_number(i / 2);
+        float *tensors[TENSORS];
+
+        if (skipped(i / 2))
+            continue;
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        if (i % 3 != 1)
+            fill_mixed(&shape, i, 1, tensors[X]);
+        if (i % 3 != 2)
+            fill_mixed(&shape, i + 7, scales[i / 3 % 4], tensors[DY]);
+        tensors[GAMMA][i % shape.dims[1]] = i % 7 == 1 ? 1e-30f : i % 7 == 2 ? 1e25f : 0;
+        tensors[BETA][i % shape.dims[1]] = i % 7 == 3 ? 1e35f : 0;
+        wrong += check_all(&shape, tensors, ORACLE_ALWAYS, "mixed");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* A group that is not finite leaves the others of its block as they would be. */
+static void test_nonfinite_neighbour(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        const struct shape shape = shape_number(i);
+        const int64_t d = shape.dims[1] / shape.groups, all = shape.dims[0] * shape.groups;
+        const int64_t bad = i % all;
+        float *tensors[TENSORS], *alone[TENSORS];
+        int64_t where;
+
+        if (skipped(i))
+            continue;
+        tensors_create(&shape, tensors);
+        tensors_create(&shape, alone);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        tensors_fill(&shape, (uint64_t)i, alone);
+        tensors[i % 2 ? X : DY][bad * d + i % d] = i % 3 ? NAN : INFINITY;
+        gn_plan *plan = make_plan(&shape, GN_ISA_AUTO, 1);
+        assert_int_equal(call_forward(plan, tensors), GN_OK);
+        assert_int_equal(call_forward(plan, alone), GN_OK);
+        assert_int_equal(call_backward(plan, tensors), GN_OK);
+        assert_int_equal(call_backward(plan, alone), GN_OK);
+        gn_plan_destroy(plan);
+        for (int64_t group = 0; group < all; group++) {
+            if (group == bad)
+                continue;
+            wrong += !same_bits(tensors[Y] + group * d, alone[Y] + group * d, d, &where);
+            wrong += !same_bits(tensors[DX] + group * d, alone[DX] + group * d, d, &where);
+            wrong += !same_bits(tensors[RSTD] + group, alone[RSTD] + group, 1, &where);
+        }
+        wrong += check_variants(&shape, tensors, 0, "not finite");
+        tensors_destroy(tensors);
+        tensors_destroy(alone);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* An output in the place of an input, also where some groups are left to other kernels. */
+static void test_in_place(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < SHAPES; i++) {
+        const struct shape shape = shape_number(i);
+        const size_t bytes = (size_t)shape_elements(&shape) * sizeof(float);
+        float *apart[TENSORS], *place[TENSORS];
+        int64_t where;
+
+        if (skipped(i))
+            continue;
+        tensors_create(&shape, apart);
+        tensors_create(&shape, place);
+        tensors_fill(&shape, (uint64_t)i, apart);
+        fill_mixed(&shape, i, 1, apart[X]);
+        for (int t = 0; t < FIRST_OUTPUT; t++)
+            memcpy(place[t], apart[t],
+                   (size_t)tensor_count(&shape, (enum tensor)t) * sizeof(float));
+
+        gn_plan *plan = make_plan(&shape, GN_ISA_AUTO, 1);
+        assert_int_equal(call_forward(plan, apart), GN_OK);
+        assert_int_equal(call_backward(plan, apart), GN_OK);
+        float *picked[TENSORS];
+        memcpy(picked, place, sizeof(picked));
+        picked[Y] = place[X];
+        assert_int_equal(call_forward(plan, picked), GN_OK);
+        wrong += !same_bits(apart[Y], place[X], shape_elements(&shape), &where);
+        memcpy(place[X], apart[X], bytes);
+        picked[DX] = i % 2 ? place[X] : place[DY];
+        assert_int_equal(call_backward(plan, picked), GN_OK);
+        wrong += !same_bits(apart[DX], picked[DX], shape_elements(&shape), &where);
+        wrong += !same_bits(apart[DGAMMA], place[DGAMMA], shape.dims[1], &where);
+        gn_plan_destroy(plan);
+        tensors_destroy(apart);
+        tensors_destroy(place);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ordinary), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_mixed),    cmocka_unit_test(test_nonfinite_neighbour),
+        cmocka_unit_test(test_in_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
