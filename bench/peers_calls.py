@@ -13,7 +13,8 @@ import torch
 import groupnorm
 
 EPS = 1e-5
-BURST_SECONDS = 200e-6
+BURST_SECONDS = 1e-3
+WARMING_SECONDS = 10e-3  # at most, for the calls before a burst
 PAGE = 4096
 ONE_THREAD_BYTES = 1 << 20  # waking threads up can cost more than copying this much alone
 TOLERANCE = 1e-4  # of the largest terms that a result is a sum of
@@ -164,9 +165,10 @@ class Contest:
                 ("dgamma", channel), ("dbeta", channel))
 
 
-def _burst(call, count):
-    """Seconds a call, after one that is not timed: each finds the caches as its own kind does."""
-    call()
+def _burst(call, count, warming=1):
+    """Seconds a call, after some that are not timed: each finds the caches as its own kind does."""
+    for _ in range(warming):
+        call()
     start = time.perf_counter()
     for _ in itertools.repeat(None, count):
         call()
@@ -175,9 +177,12 @@ def _burst(call, count):
 
 def medians(calls, repeats):
     """The median seconds of each of the calls, done in turns."""
-    counts = [max(1, math.ceil(BURST_SECONDS / min(_burst(call, 1) for _ in range(3))))
-              for call in calls]
-    times = [[_burst(call, count) for call, count in zip(calls, counts)] for _ in range(repeats)]
+    bursts = []
+    for call in calls:
+        seconds = min(_burst(call, 1) for _ in range(3))
+        bursts.append((call, max(1, math.ceil(BURST_SECONDS / seconds)),
+                       max(1, min(4, int(WARMING_SECONDS / seconds)))))
+    times = [[_burst(*burst) for burst in bursts] for _ in range(repeats)]
     return list(map(statistics.median, zip(*times)))
 
 

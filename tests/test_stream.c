@@ -26,10 +26,8 @@ static int64_t beyond_cache(void)
     return bytes / 2 / (int64_t)sizeof(float);
 }
 
-static int check_layout(gn_layout layout, int64_t channels, int64_t odd)
+static int check_shape(const struct shape shape)
 {
-    const int64_t spatial = (quick() ? 8192 : beyond_cache()) / channels + odd;
-    const struct shape shape = {3, {1, channels, spatial}, 8, layout, DEFAULT_EPS};
     float *tensors[TENSORS];
     gn_isa isas[8];
     const int count = available_isas(isas);
@@ -48,10 +46,36 @@ static int check_layout(gn_layout layout, int64_t channels, int64_t odd)
     return wrong;
 }
 
+static int check_layout(gn_layout layout, int64_t channels, int64_t odd)
+{
+    const int64_t spatial = (quick() ? 8192 : beyond_cache()) / channels + odd;
+
+    return check_shape((struct shape){3, {1, channels, spatial}, 8, layout, DEFAULT_EPS});
+}
+
 static void test_rows(void **state)
 {
     (void)state;
     assert_int_equal(check_layout(GN_CHANNELS_FIRST, 8, 5), 0);
+}
+
+/* Rows of less than a vector to more than are streamed as one, some ending with a line. */
+static void test_short_rows(void **state)
+{
+    static const int64_t lengths[] = {9, 16, 49, 257, 511, 512};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 6; i++) {
+        const int64_t elements = quick() ? 8192 : beyond_cache();
+        const struct shape shape = {3,
+                                    {1 + elements / (64 * lengths[i]), 64, lengths[i]},
+                                    8,
+                                    GN_CHANNELS_FIRST,
+                                    DEFAULT_EPS};
+        wrong += check_shape(shape);
+    }
+    assert_int_equal(wrong, 0);
 }
 
 static void test_columns(void **state)
@@ -62,7 +86,9 @@ static void test_columns(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_columns)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_short_rows),
+                                       cmocka_unit_test(test_columns)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

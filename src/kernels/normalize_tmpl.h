@@ -40,6 +40,14 @@ INLINE int64_t FN(before_line)(const float *p)
     return (int64_t)(-((uintptr_t)p / sizeof *p) % (LINE / sizeof *p));
 }
 
+INLINE void FN(write)(float *out, VEC value, bool stream)
+{
+    if (stream)
+        STREAM(out, value);
+    else
+        STORE(out, value);
+}
+
 INLINE void FN(map_row)(const float *x, const float *dy, float *out, int64_t n,
                         const struct FN(numbers) * of, bool backward, bool stream)
 {
@@ -63,11 +71,7 @@ INLINE void FN(map_row)(const float *x, const float *dy, float *out, int64_t n,
         UNROLL
         for (int v = 0; v < 4; v++) {
             int64_t j = i + v * WIDTH;
-            VEC value = FN(map_at)(x + j, dy + j, of, backward);
-            if (stream)
-                STREAM(out + j, value);
-            else
-                STORE(out + j, value);
+            FN(write)(out + j, FN(map_at)(x + j, dy + j, of, backward), stream);
         }
     }
     for (; i + WIDTH <= n; i += WIDTH)
@@ -76,12 +80,52 @@ INLINE void FN(map_row)(const float *x, const float *dy, float *out, int64_t n,
         STORE(out + n - WIDTH, last);
 }
 
+INLINE struct FN(numbers) FN(row_numbers)(const REAL *mean, const REAL *scale, const REAL *slope,
+                                          const REAL *shift, int64_t c)
+{
+    return (struct FN(numbers)){SPLAT(mean[c]), SPLAT(scale[c]), SPLAT(slope[c]), SPLAT(shift[c])};
+}
+
+/*
+ * Short rows, of a vector or more, as what they are in memory: one row. Stores are aligned, and a
+ * vector that two rows share is computed for both.
+ */
+INLINE void FN(map_joined)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
+                           const REAL *slope, const REAL *shift, bool backward, bool stream)
+{
+    const float *x = in->x, *dy = backward ? in->dy : in->x;
+    float *out = in->out;
+    int64_t n = in->length, all = in->channels * n, end = n, i = FN(before_line)(out) % WIDTH;
+    struct FN(numbers) of = FN(row_numbers)(mean, scale, slope, shift, 0);
+    if (i)
+        STORE_PART(out, FN(map_part)(x, dy, i, &of, backward), i);
+    for (int64_t c = 0;; end += n) {
+        ROLLED
+        for (; i + WIDTH <= end; i += WIDTH)
+            FN(write)(out + i, FN(map_at)(x + i, dy + i, &of, backward), stream);
+        if (++c == in->channels)
+            break;
+        struct FN(numbers) next = FN(row_numbers)(mean, scale, slope, shift, c);
+        if (i < end) {
+            VEC first = FN(map_at)(x + i, dy + i, &of, backward);
+            VEC rest = FN(map_at)(x + i, dy + i, &next, backward);
+            FN(write)(out + i, SELECT_FIRST(end - i, first, rest), stream);
+            i += WIDTH;
+        }
+        of = next;
+    }
+    if (i < all)
+        STORE_PART(out + i, FN(map_part)(x + i, dy + i, all - i, &of, backward), all - i);
+    if (stream)
+        STREAM_END();
+}
+
 INLINE void FN(map_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                          const REAL *slope, const REAL *shift, bool backward, bool stream)
 {
     int64_t n = in->length;
     for (int64_t c = 0; c < in->channels; c++) {
-        struct FN(numbers) of = {SPLAT(mean[c]), SPLAT(scale[c]), SPLAT(slope[c]), SPLAT(shift[c])};
+        struct FN(numbers) of = FN(row_numbers)(mean, scale, slope, shift, c);
         FN(map_row)
         (in->x + c * n, backward ? in->dy + c * n : in->x + c * n, in->out + c * n, n, &of,
          backward, stream);
@@ -90,22 +134,34 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const REAL *mean, const REAL 
         STREAM_END();
 }
 
+INLINE void FN(map_any_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
+                             const REAL *slope, const REAL *shift, bool backward, bool stream)
+{
+    /* In float alone: what is in double is rare. */
+    bool joins = sizeof(REAL) == sizeof(float) && in->length >= WIDTH &&
+                 in->length < (stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
+    if (joins)
+        FN(map_joined)(in, mean, scale, slope, shift, backward, stream);
+    else
+        FN(map_rows)(in, mean, scale, slope, shift, backward, stream);
+}
+
 static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                                const REAL *shift)
 {
-    if (in->stream && in->length >= STREAM_ROW)
-        FN(map_rows)(in, mean, scale, mean, shift, false, true);
+    if (in->stream)
+        FN(map_any_rows)(in, mean, scale, mean, shift, false, true);
     else
-        FN(map_rows)(in, mean, scale, mean, shift, false, false);
+        FN(map_any_rows)(in, mean, scale, mean, shift, false, false);
 }
 
 static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                            const REAL *slope, const REAL *offset)
 {
-    if (in->stream && in->length >= STREAM_ROW)
-        FN(map_rows)(in, mean, scale, slope, offset, true, true);
+    if (in->stream)
+        FN(map_any_rows)(in, mean, scale, slope, offset, true, true);
     else
-        FN(map_rows)(in, mean, scale, slope, offset, true, false);
+        FN(map_any_rows)(in, mean, scale, slope, offset, true, false);
 }
 
 INLINE void FN(map_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
@@ -118,11 +174,7 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const REAL *mean, const
         int64_t c = 0;
         for (; c + WIDTH <= channels; c += WIDTH) {
             struct FN(numbers) of = {GET(mean + c), GET(scale + c), GET(slope + c), GET(shift + c)};
-            VEC value = FN(map_at)(x + c, dy + c, &of, backward);
-            if (stream)
-                STREAM(out + c, value);
-            else
-                STORE(out + c, value);
+            FN(write)(out + c, FN(map_at)(x + c, dy + c, &of, backward), stream);
         }
         if (c < channels) {
             struct FN(numbers) of = {GET(mean + c), GET(scale + c), GET(slope + c), GET(shift + c)};

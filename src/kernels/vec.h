@@ -133,6 +133,26 @@ INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
     return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
 }
 
+/* The first n lanes of one, the rest of the other. */
+INLINE vec_f64 select_first_f64(int64_t n, vec_f64 yes, vec_f64 no)
+{
+    mask_f64 lane;
+    UNROLL
+    for (int i = 0; i < WIDTH_f64; i++)
+        lane[i] = i;
+    return select_f64(lane < n, yes, no);
+}
+
+INLINE vec_f32 select_first_f32(int64_t n, vec_f32 yes, vec_f32 no)
+{
+    mask_f32 lane;
+    UNROLL
+    for (int i = 0; i < WIDTH_f32; i++)
+        lane[i] = i;
+    mask_f32 mask = lane < (int32_t)n;
+    return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
+}
+
 INLINE bool all_true(mask_f64 mask)
 {
     int64_t both = -1;
