@@ -24,7 +24,6 @@ INLINE struct column_work split_work(double *work, int64_t channels)
     }
     w.sums[0] = work + 6 * n;
     w.sums[1] = work + 7 * n;
-    memset(w.sums[0], 0, 2 * (size_t)n * sizeof(double));
     return w;
 }
 
@@ -46,14 +45,21 @@ INLINE double sum_channels(const double *v, int64_t n)
     return sum;
 }
 
+/* A chunk's sums in float to those of all chunks; the first is what they begin with. */
+INLINE void add_chunk(int64_t channels, const float *chunk, bool first, double *sums)
+{
+    for (int64_t c = 0; c < channels; c += WIDTH_f64) {
+        vec_f64 v = load_f64(chunk + c);
+        put_f64(sums + c, first ? v : get_f64(sums + c) + v);
+    }
+}
+
 static void add_float_sums(const struct gn_columns *in, const struct column_work *w)
 {
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         column_sums_f32(in, p, chunk_pixels(in, p), w->f32[0], w->f32[1], w->f32[2]);
-        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-            put_f64(w->sums[0] + c, get_f64(w->sums[0] + c) + load_f64(w->f32[1] + c));
-            put_f64(w->sums[1] + c, get_f64(w->sums[1] + c) + load_f64(w->f32[2] + c));
-        }
+        add_chunk(in->channels, w->f32[1], p == 0, w->sums[0]);
+        add_chunk(in->channels, w->f32[2], p == 0, w->sums[1]);
     }
 }
 
@@ -71,6 +77,42 @@ COLD void add_double_sums(const struct gn_columns *in, int64_t depth, const stru
     }
 }
 
+/* The sums over the channels of four groups. */
+INLINE void sum_four(const double *v, int64_t depth, quad *sums)
+{
+    quad t[4];
+    UNROLL
+    for (int g = 0; g < 4; g++) {
+        t[g] = (quad){0, 0, 0, 0};
+        for (int64_t i = 0; i + 4 <= depth; i += 4)
+            t[g] += *(const mem_quad *)(v + g * depth + i);
+    }
+    sum_quads(t, sums);
+    for (int64_t i = depth / 4 * 4; i < depth; i++)
+        *sums += (quad){v[i], v[depth + i], v[2 * depth + i], v[3 * depth + i]};
+}
+
+/* The moments of four groups from their channels' sums; false where float does not hold them all.
+ */
+INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, double inverse,
+                         double floor, struct gn_moments out)
+{
+    const float *k = w->f32[0] + c;
+    quad s, q;
+    sum_four(w->sums[0] + c, depth, &s);
+    sum_four(w->sums[1] + c, depth, &q);
+    quad correction = s * s * inverse, m2 = q - correction;
+    __typeof__(q < q) holds = (q <= (double)FLT_MAX) & (q >= floor) & (correction <= m2);
+    if (holds[0] & holds[1] & holds[2] & holds[3]) {
+        *(mem_quad *)out.origin =
+            (quad){(double)k[0], (double)k[depth], (double)k[2 * depth], (double)k[3 * depth]};
+        *(mem_quad *)out.offset = s * inverse;
+        *(mem_quad *)out.m2 = m2;
+        return true;
+    }
+    return false;
+}
+
 static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
                             struct gn_moments out, double *work)
 {
@@ -79,7 +121,13 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     column_shifts_f32(in, depth, w.f32[0], w.f32[1]);
     add_float_sums(in, &w);
     bool all = true;
-    for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
+    int64_t groups = in->channels / depth;
+    for (int64_t g = 0, four; g < groups; g += four ? 4 : 1) {
+        int64_t c = g * depth;
+        struct gn_moments to = {out.origin + g, out.offset + g, out.m2 + g};
+        four = g + 4 <= groups && moments_four(&w, c, depth, inverse, floor, to);
+        if (four)
+            continue;
         double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
         bool holds = sums_hold(q, s * s * inverse, floor);
@@ -143,10 +191,8 @@ static void sums_columns(const struct gn_columns *in, const float *mean, double 
     struct column_work w = split_work(work, in->channels);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         column_gradient_f32(in, p, chunk_pixels(in, p), mean, w.f32[0], w.f32[1]);
-        for (int64_t c = 0; c < in->channels; c += WIDTH_f64) {
-            put_f64(w.sums[0] + c, get_f64(w.sums[0] + c) + load_f64(w.f32[0] + c));
-            put_f64(w.sums[1] + c, get_f64(w.sums[1] + c) + load_f64(w.f32[1] + c));
-        }
+        add_chunk(in->channels, w.f32[0], p == 0, w.sums[0]);
+        add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }
     if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1]))
         mend_gradients(in, mean, &w);

@@ -105,9 +105,12 @@ INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, do
     *q_sum += ROUGH(q, vecs);
 }
 
-/* Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels. */
+/*
+ * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
+ * first panel is what they begin with.
+ */
 INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
-                             const REAL *shift, REAL *s_all, REAL *q_all)
+                             const REAL *shift, bool first, REAL *s_all, REAL *q_all)
 {
     VEC k[4], s[4], q[4];
     UNROLL
@@ -125,8 +128,8 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
     UNROLL
     for (int v = 0; v < vecs; v++) {
-        PUT(s_all + v * WIDTH, GET(s_all + v * WIDTH) + s[v]);
-        PUT(q_all + v * WIDTH, GET(q_all + v * WIDTH) + q[v]);
+        PUT(s_all + v * WIDTH, first ? s[v] : GET(s_all + v * WIDTH) + s[v]);
+        PUT(q_all + v * WIDTH, first ? q[v] : GET(q_all + v * WIDTH) + q[v]);
     }
 }
 
@@ -135,18 +138,16 @@ static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t 
                             const REAL *shift, REAL *s, REAL *q)
 {
     const float *x = in->x + first * in->stride;
-    size_t bytes = (size_t)gn_padded(in->channels) * sizeof(REAL);
-    memset(s, 0, bytes);
-    memset(q, 0, bytes);
     for (int64_t p = 0; p < pixels; p += SEGMENT, x += SEGMENT * in->stride) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
         for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, s + c, q + c);
+            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, p == 0, s + c, q + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, s + c, q + c);
+            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, p == 0, s + c, q + c);
         if (c < in->channels)
-            FN(column_panel)(x + c, in->stride, n, 1, in->channels - c, shift + c, s + c, q + c);
+            FN(column_panel)
+            (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, s + c, q + c);
     }
 }
 

@@ -65,7 +65,8 @@ INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL me
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,
-                               int vecs, int64_t part, const float *mean, REAL *a_all, REAL *b_all)
+                               int vecs, int64_t part, const float *mean, bool first, REAL *a_all,
+                               REAL *b_all)
 {
     VEC m[4], a[4], b[4];
     UNROLL
@@ -84,8 +85,8 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
     }
     UNROLL
     for (int v = 0; v < vecs; v++) {
-        PUT(a_all + v * WIDTH, GET(a_all + v * WIDTH) + a[v]);
-        PUT(b_all + v * WIDTH, GET(b_all + v * WIDTH) + b[v]);
+        PUT(a_all + v * WIDTH, first ? a[v] : GET(a_all + v * WIDTH) + a[v]);
+        PUT(b_all + v * WIDTH, first ? b[v] : GET(b_all + v * WIDTH) + b[v]);
     }
 }
 
@@ -95,19 +96,16 @@ static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int6
 {
     const float *x = in->x + first * in->stride;
     const float *dy = in->dy + first * in->stride;
-    size_t bytes = (size_t)gn_padded(in->channels) * sizeof(REAL);
-    memset(a, 0, bytes);
-    memset(b, 0, bytes);
     for (int64_t p = 0; p < pixels; p += SEGMENT) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
         for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 4, 0, mean + c, a + c, b + c);
+            FN(gradient_panel)(dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, a + c, b + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 1, 0, mean + c, a + c, b + c);
+            FN(gradient_panel)(dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, a + c, b + c);
         if (c < in->channels)
             FN(gradient_panel)
-        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, a + c, b + c);
+        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, p == 0, a + c, b + c);
         dy += SEGMENT * in->stride;
         x += SEGMENT * in->stride;
     }
