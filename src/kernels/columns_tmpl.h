@@ -66,6 +66,7 @@ static void add_float_sums(const struct gn_columns *in, const struct column_work
 /* All groups again, in double, for those whose float sums do not hold. */
 COLD void add_double_sums(const struct gn_columns *in, int64_t depth, const struct column_work *w)
 {
+    FELL_BACK();
     column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
     memset(w->sums[0], 0, 2 * (size_t)gn_padded(in->channels) * sizeof(double));
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
@@ -176,7 +177,10 @@ COLD void mend_gradients(const struct gn_columns *in, const float *mean,
         if (!holds)
             a[c] = b[c] = 0;
     }
-    for (int64_t p = 0; !all && p < in->pixels; p += CHUNK_PIXELS) {
+    if (all)
+        return;
+    FELL_BACK();
+    for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         column_gradient_f64(in, p, chunk_pixels(in, p), mean, w->f64[0], w->f64[1]);
         for (int64_t c = 0; c < in->channels; c++) {
             a[c] += sizes[c] != 0 ? 0 : w->f64[0][c];

@@ -43,8 +43,10 @@ static bool all_zero(const float *dy, int64_t n)
 COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
                         double *b)
 {
-    if (!gradient_holds(*a, *b, all_zero(dy, n)))
-        row_gradient_f64(dy, x, n, mean, VECS, a, b);
+    if (gradient_holds(*a, *b, all_zero(dy, n)))
+        return;
+    FELL_BACK();
+    row_gradient_f64(dy, x, n, mean, VECS, a, b);
 }
 
 /*

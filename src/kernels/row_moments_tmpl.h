@@ -20,6 +20,7 @@ INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, 
 COLD struct gn_moment wide_moment(const float *x, int64_t n)
 {
     double k = row_shift_f64(x, n), s = 0, q = 0;
+    FELL_BACK();
     for (int64_t i = 0; i < n; i += CHUNK)
         add_row_sums_f64(x + i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
     return moment_of((double)n, 1.0 / (double)n, k, s, q);

@@ -64,6 +64,11 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
+/* A test counts what goes to double. */
+#ifndef FELL_BACK
+#define FELL_BACK() ((void)0)
+#endif
+
 #ifndef STREAM_FLOATS
 #define STREAM_END() ((void)0)
 #endif

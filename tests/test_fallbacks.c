@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How often sums go to double. A needless fall-back gives right results, at several times the cost:
+ * nothing but a count shows it. The kernels are compiled into this program with a counter; that
+ * they decide alike in every instruction set follows from their bits.
+ */
+#include "patterns.h"
+
+#include <stdlib.h>
+
+static int64_t fallbacks;
+#define FELL_BACK() (fallbacks++)
+
+#define VEC_BYTES 16
+#include "kernels/vec.h"
+#define KERNELS counted_kernels
+#define ISA GN_ISA_GENERIC
+#define ISA_NAME "counted"
+#include "kernels/kernels_tmpl.h"
+
+enum { DEPTH = 4, GROUPS = 512 };
+
+/* A tensor of GROUPS groups in a sample, and what a call on it takes. */
+struct counted {
+    int64_t length, elements;
+    float *x, *dy, mean[GROUPS * DEPTH + 2 * GN_PADDING];
+    double sums[2][GROUPS * DEPTH + 2 * GN_PADDING], moments[3][GROUPS + 2 * GN_PADDING];
+    double *work;
+};
+
+static void counted_create(struct counted *c, int64_t length, const char *pattern)
+{
+    const struct shape shape = {3, {1, GROUPS * DEPTH, length}, GROUPS, GN_CHANNELS_FIRST, 1e-5};
+
+    c->length = length;
+    c->elements = shape_elements(&shape);
+    c->x = malloc((size_t)c->elements * sizeof(float));
+    c->dy = malloc((size_t)c->elements * sizeof(float));
+    c->work = malloc((size_t)gn_columns_work_bytes(GROUPS * DEPTH));
+    assert_non_null(c->x);
+    assert_non_null(c->dy);
+    assert_non_null(c->work);
+    memset(c->mean, 0, sizeof(c->mean));
+    pattern_fill(&shape, pattern_named(pattern)->value, 1, c->x);
+    pattern_fill(&shape, pattern_named("normal")->value, 2, c->dy);
+}
+
+static void counted_destroy(struct counted *c)
+{
+    free(c->x);
+    free(c->dy);
+    free(c->work);
+}
+
+/* The fall-backs of the sums of one pass over the data, in either direction and layout. */
+static int64_t count(struct counted *c, bool backward, bool last)
+{
+    const struct gn_moments moments = {c->moments[0], c->moments[1], c->moments[2]};
+    const struct gn_rows rows = {
+        .x = c->x, .dy = c->dy, .channels = GROUPS * DEPTH, .length = c->length};
+    const struct gn_columns columns = {.x = c->x,
+                                       .dy = c->dy,
+                                       .pixels = c->length,
+                                       .channels = GROUPS * DEPTH,
+                                       .stride = GROUPS * DEPTH};
+
+    fallbacks = 0;
+    if (backward && last)
+        counted_kernels.sums_columns(&columns, c->mean, c->sums[0], c->sums[1], c->work);
+    else if (backward)
+        counted_kernels.sums_rows(&rows, DEPTH, c->mean, c->sums[0], c->sums[1]);
+    else if (last)
+        counted_kernels.moments_columns(&columns, DEPTH, 0, moments, c->work);
+    else
+        counted_kernels.moments_rows(c->x, c->length * DEPTH, GROUPS, 0, moments);
+    return fallbacks;
+}
+
+static const int64_t lengths[] = {16, 25, 49, 100, 200, 600, 2048, 3000};
+enum { LENGTHS = sizeof(lengths) / sizeof(lengths[0]) };
+
+/* The backward sums are about a mean that is given: none of them cancels. */
+static void test_ordinary(void **state)
+{
+    static const char *const ordinary[] = {"normal", "mean 100, deviation 0.01", "near 1e-20"};
+    (void)state;
+
+    for (int i = 0; i < LENGTHS * 3; i++) {
+        struct counted c;
+
+        counted_create(&c, lengths[i / 3], ordinary[i % 3]);
+        assert_int_equal(count(&c, false, false), 0);
+        assert_int_equal(count(&c, false, true), 0);
+        if (i % 3 == 0) {
+            assert_int_equal(count(&c, true, false), 0);
+            assert_int_equal(count(&c, true, true), 0);
+        }
+        counted_destroy(&c);
+    }
+}
+
+/* And what float cannot hold does go to double: the counter counts. */
+static void test_extreme(void **state)
+{
+    struct counted c;
+    (void)state;
+
+    counted_create(&c, 49, "near 1e30");
+    assert_int_equal(count(&c, false, false), GROUPS);
+    assert_int_equal(count(&c, false, true), 1); /* for all channels together */
+    counted_destroy(&c);
+    counted_create(&c, 49, "near 1e-30");
+    for (int64_t i = 0; i < c.elements; i++)
+        c.dy[i] *= 1e-10f;
+    assert_int_equal(count(&c, true, false), GROUPS * DEPTH);
+    assert_int_equal(count(&c, true, true), 1);
+    counted_destroy(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ordinary),
+                                       cmocka_unit_test(test_extreme)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
