@@ -117,6 +117,7 @@ def measure(options):
                 results.append({
                     "shape": layer.name, "source": layer.source, "bytes": layer.bytes,
                     "layout": "last" if layout else "first", "direction": direction,
+                    "moved": layer.moved(bool(layout), direction, peers_process.l2_bytes()),
                     "copy_us": 1e6 * min(copies), "ours_us": 1e6 * ours,
                     "pytorch_us": 1e6 * pytorch})
 

@@ -31,6 +31,13 @@ class Layer:
     def bytes(self):
         return 4 * self.elements
 
+    def moved(self, channels_last, direction, l2_bytes):
+        """The tensors that must move to and from an L2 cache of so many bytes: see NOTES.md."""
+        blocks = self.dims[0] * (1 if channels_last else self.groups)
+        inputs = 1 if direction == "forward" else 2
+        stays = inputs * self.bytes // blocks <= l2_bytes
+        return inputs * (1 if stays else 2) + 1
+
 
 def parse_layer(text, source=""):
     """The Layer that NxCxSPATIAL.../GROUPS says; ValueError where it says none."""

@@ -2,6 +2,7 @@
 """What the process brings to a measurement: its allocator, its OpenMP, its processor."""
 
 import ctypes
+import os
 import platform
 import re
 
@@ -25,6 +26,15 @@ def keep_freed_memory():
         mallopt(_M_TRIM_THRESHOLD, -1),  # never
         mallopt(_M_TOP_PAD, 64 << 20),
     ])
+
+
+def l2_bytes():
+    """The size of a core's L2 cache, as gn-bench finds it."""
+    try:
+        size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
+    except (OSError, ValueError):
+        size = 0
+    return size if size > 0 else 1 << 20
 
 
 def openmp_runtimes():

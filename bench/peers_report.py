@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The results as text. A result is a dict: shape, source, bytes, layout, direction, copy_us,
-ours_us, pytorch_us; a report is a dict of the results and of what they were measured with.
+"""The results as text. A result is a dict: shape, source, bytes, layout, direction, moved (the
+tensors that must move, see NOTES.md), copy_us, ours_us, pytorch_us; a report is a dict of the results and of what they were measured with.
 """
 
 import statistics
@@ -8,6 +8,10 @@ import statistics
 
 def speedup(result):
     return result["pytorch_us"] / result["ours_us"]
+
+
+def efficiency(result):
+    return result["copy_us"] * result["moved"] / 2 / result["ours_us"]
 
 
 def digits(value):
@@ -18,10 +22,11 @@ def digits(value):
 
 def table(results):
     """The lines of a table in Markdown."""
-    lines = ["| N x C x spatial / G | layout | direction | copy, us | ours, us | PyTorch, us "
-             "| times as fast |", "|---|---|---|--:|--:|--:|--:|"]
+    lines = ["| N x C x spatial / G | layout | direction | copy, us | ours, us | efficiency "
+             "| PyTorch, us | times as fast |", "|---|---|---|--:|--:|--:|--:|--:|"]
     for result in results:
-        numbers = (result["copy_us"], result["ours_us"], result["pytorch_us"], speedup(result))
+        numbers = (result["copy_us"], result["ours_us"], efficiency(result), result["pytorch_us"],
+                   speedup(result))
         lines.append(f"| {result['shape']} | {result['layout']} | {result['direction']} | "
                      f"{' | '.join(map(digits, numbers))} |")
     return lines

@@ -19,7 +19,7 @@ from peers_layers import Layer, parse_layer, read_layers
 
 def result(shape, layout, direction, ours, pytorch, size=4096):
     return {"shape": shape, "source": f"where {shape} is from", "bytes": size, "layout": layout,
-            "direction": direction, "copy_us": 1.0, "ours_us": ours, "pytorch_us": pytorch}
+            "direction": direction, "moved": 3, "copy_us": 1.0, "ours_us": ours, "pytorch_us": pytorch}
 
 
 REPORT = {
@@ -49,6 +49,13 @@ class LayerTest(unittest.TestCase):
             with self.subTest(text=text):
                 with self.assertRaisesRegex(ValueError, "shape"):
                     parse_layer(text)
+
+    def test_moved(self):
+        layer = Layer((2, 4, 8), 2)  # of 256 bytes
+        self.assertEqual([layer.moved(last, direction, l2) for last, direction, l2 in (
+            (False, "forward", 64), (False, "forward", 63), (True, "forward", 64),
+            (True, "forward", 128), (False, "backward", 64), (False, "backward", 128))],
+            [2, 3, 3, 2, 5, 3])
 
     def test_tables(self):
         layers = read_layers(peers.HERE / "shapes.tsv")
@@ -90,7 +97,7 @@ class ReportTest(unittest.TestCase):
         text = peers_report.markdown(REPORT)
         for line in (
             "Abacus, 2 threads, libgroupnorm 0.1.0, PyTorch 1.13.",
-            "| 1x4x5/2 | first | forward | 1.00 | 2.00 | 8.00 | 4.00 |",
+            "| 1x4x5/2 | first | forward | 1.00 | 2.00 | 0.75 | 8.00 | 4.00 |",
             "| channels first, forward | 2.00 | 1.00 |",
             "| channels last, forward | 0.50 | 0.50 |",
             "| all | 1.32 | 0.50 (1x4x5/2, last, forward) |",
