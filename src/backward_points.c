@@ -97,7 +97,7 @@ static void backward_samples(const struct gn_job *job, const struct gn_backward_
     const gn_plan *plan = call->plan;
     int64_t C = plan->C, G = plan->G;
     double *sums = gn_parameter_sums(job, block, 0);
-    bool *done = slot->narrow;
+    bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
     struct gn_tiny tiny = {.x = call->x + n * C,
                            .dy = call->dy + n * C,
                            .out = call->dx ? call->dx + n * C : NULL,

@@ -68,7 +68,7 @@ void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
     int64_t G = plan->G, index = batch->item * G;
-    bool *done = slot->narrow;
+    bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
     struct gn_tiny tiny = {.x = call->x + index * plan->D,
                            .out = call->y + index * plan->D,
                            .samples = batch->items,

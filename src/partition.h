@@ -28,7 +28,8 @@ struct gn_partition {
     /* Whether they are points: columns of one pixel, of few enough channels for a single tile. */
     bool points;
 
-    /* Points in groups of 2, 4 or 8: so many samples go through the kernels at a time, or 0. */
+    /* Whether they are in groups of 2, 4 or 8: of how many samples dgamma and dbeta are added up in
+     * float, or 0. */
     int64_t tiny;
 
     /*

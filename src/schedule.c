@@ -51,6 +51,11 @@ union queue {
     char line[64]; /* no two in one line of the cache */
 };
 
+static int64_t take(union queue *queue, int64_t items)
+{
+    return atomic_fetch_add(&queue->taken, items);
+}
+
 /* One slot is shared; threads that do items alone have one each. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
 {
@@ -128,9 +133,8 @@ static void work_parts(const struct gn_job *job, const struct seat *seat, int64_
         int64_t owner = (seat->thread + i) % seat->threads;
         int64_t first = part(owner, seat->threads, items);
         int64_t end = part(owner + 1, seat->threads, items);
-        _Atomic int64_t *taken = &seat->queues[owner].taken;
-        int64_t at = first + atomic_fetch_add(taken, job->most);
-        for (; at < end; at = first + atomic_fetch_add(taken, job->most))
+        int64_t at;
+        while ((at = first + take(&seat->queues[owner], job->most)) < end)
             work_items(job, seat, at, at + job->most < end ? at + job->most : end);
     }
 }

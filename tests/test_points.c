@@ -109,6 +109,52 @@ static void test_mixed(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Where some channels' dy are near the smallest there are, and others' are not. */
+static void test_small_gradients(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < DEPTHS * 4; i++) {
+        const struct shape shape = {
+            2, {quick() ? 40 : 1000, 2 * depths[i / 4]}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS};
+        float *tensors[TENSORS];
+
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        for (int64_t k = i % 2; k < shape_elements(&shape); k += 2)
+            tensors[DY][k] = (float)(1 + (k + i) % 999) * (i % 4 < 2 ? 0x1p-149f : 0x1p-130f);
+        wrong += check_all(&shape, tensors, ORACLE_ALWAYS, "small gradients");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* dx of dy that are a few of the smallest floats, times an rstd that is large. */
+static void test_smallest_gradients(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < (quick() ? 20 : 1000); i++) {
+        struct shape shape = {2, {7, 3 * depths[i % DEPTHS]}, 3, GN_CHANNELS_FIRST, 1e-12};
+        uint64_t random = (uint64_t)i;
+        float *tensors[TENSORS];
+
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        for (int64_t k = 0; k < shape_elements(&shape); k++) {
+            tensors[X][k] *= 1e-4f;
+            tensors[DY][k] = (float)random_range(&random, -1, 1) * 0x1p-149f;
+        }
+        for (int64_t c = 0; c < shape.dims[1]; c++)
+            tensors[GAMMA][c] = 1;
+        wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "smallest gradients");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 /* A group that is not finite leaves the others of its block as they would be. */
 static void test_nonfinite_neighbour(void **state)
 {
@@ -194,8 +240,12 @@ static void test_in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ordinary), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_mixed),    cmocka_unit_test(test_nonfinite_neighbour),
+        cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_mixed),
+        cmocka_unit_test(test_small_gradients),
+        cmocka_unit_test(test_smallest_gradients),
+        cmocka_unit_test(test_nonfinite_neighbour),
         cmocka_unit_test(test_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

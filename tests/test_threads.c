@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One plan on many threads at once, in a forked child, and with more threads than it was made for.
+/*
+ * One plan on many threads at once, in a forked child, and with more threads than it was made for;
+ * threads that share groups of a sample.
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include "support.h"
+#include "check.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -204,12 +206,43 @@ static void test_fork(void **state)
     }
 }
 
+/*
+ * Groups whose numbers are computed apart, beside others that another thread computes: whoever
+ * writes more than its own is seen, but not every time.
+ */
+static void test_hard_neighbours(void **state)
+{
+    static const int64_t channels[] = {160, 264, 320, 1056};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 8; i++) {
+        const struct shape shape = {3,
+                                    {1, channels[i / 2], 1 + 131072 / channels[i / 2]},
+                                    32 - i / 2 % 2 * 8,
+                                    GN_CHANNELS_LAST,
+                                    DEFAULT_EPS};
+        float *tensors[TENSORS];
+
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, 3, tensors);
+        for (int64_t c = 0; c < channels[i / 2]; c += 90)
+            tensors[i % 2 ? GAMMA : BETA][c] = i % 2 ? 1e-39f : 1e35f;
+        wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "hard neighbours");
+        for (int k = 0; k < (quick() ? 1 : 20); k++)
+            wrong += check_variants(&shape, tensors, 0, "hard neighbours");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_plan_many_threads),
         cmocka_unit_test(test_parallel_region),
         cmocka_unit_test(test_more_threads_later),
+        cmocka_unit_test(test_hard_neighbours),
         cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,15 @@ INLINE vec_f64 FN(parameter)(const float *p, int64_t c, int64_t channels, double
     return c + WIDTH_f64 <= channels ? load_f64(p + c) : load_part_f64(p + c, channels - c, 0);
 }
 
+/* Of these channels alone: the next may be another thread's. */
+INLINE void FN(put_number)(REAL *p, int64_t c, int64_t channels, vec_f64 v)
+{
+    if (c + WIDTH_f64 <= channels)
+        ROUND(p + c, v);
+    else
+        ROUND_PART(p + c, v, channels - c);
+}
+
 static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
 {
     int64_t channels = in->groups * in->depth;
@@ -37,9 +46,9 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
             vec_f64 b = FN(parameter)(in->beta, c, channels, 0) - get_f64(lows + c - first) * a;
             fits &=
                 (rstd >= splat_f64(0x1p-100)) & fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
-            ROUND(mean + c, get_f64(means + c - first));
-            ROUND(scale + c, a);
-            ROUND(shift + c, b);
+            FN(put_number)(mean, c, channels, get_f64(means + c - first));
+            FN(put_number)(scale, c, channels, a);
+            FN(put_number)(shift, c, channels, b);
         }
     }
     return all_true(fits);
@@ -61,12 +70,12 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
             vec_f64 rstd = get_f64(rstds + c - first);
             vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
             vec_f64 b = get_f64(slopes + c - first), o = get_f64(offsets + c - first);
-            fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(a) & fits_float(b) &
+            fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(a) & fits_float(b) & fits_float(o) &
                     (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
-            ROUND(mean + c, get_f64(means + c - first));
-            ROUND(scale + c, a);
-            ROUND(slope + c, b);
-            ROUND(offset + c, o);
+            FN(put_number)(mean, c, channels, get_f64(means + c - first));
+            FN(put_number)(scale, c, channels, a);
+            FN(put_number)(slope, c, channels, b);
+            FN(put_number)(offset, c, channels, o);
         }
     }
     return all_true(fits);

@@ -147,7 +147,7 @@ static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t 
             FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, p == 0, s + c, q + c);
         if (c < in->channels)
             FN(column_panel)
-            (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, s + c, q + c);
+        (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, s + c, q + c);
     }
 }
 

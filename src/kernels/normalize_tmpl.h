@@ -3,9 +3,9 @@
  * The last passes, y = (x - mean) * scale + shift and dx = scale * dy + (slope * (x - mean) +
  * offset), with one value a channel.
  *
- * The element functions at the top are the arithmetic; below, rows and columns share their walk:
- * whole vectors, and at the end of a row the last vector once more, which overlaps the one before.
- * Its elements are loaded before anything of the row is stored, so that an output may be an input.
+ * The element functions at the top are the arithmetic; below are the walks. In a row, the last
+ * vector overlaps the one before: its elements are loaded before anything of the row is stored, so
+ * that an output may be an input. What is in double is rare, and neither joined nor streamed.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -137,9 +137,8 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const REAL *mean, const REAL 
 INLINE void FN(map_any_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                              const REAL *slope, const REAL *shift, bool backward, bool stream)
 {
-    /* In float alone: what is in double is rare. */
-    bool joins = sizeof(REAL) == sizeof(float) && in->length >= WIDTH &&
-                 in->length < (stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
+    bool joins =
+        IN_FLOAT && in->length >= WIDTH && in->length < (stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
     if (joins)
         FN(map_joined)(in, mean, scale, slope, shift, backward, stream);
     else
@@ -149,7 +148,7 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const REAL *mean, const R
 static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                                const REAL *shift)
 {
-    if (in->stream)
+    if (IN_FLOAT && in->stream)
         FN(map_any_rows)(in, mean, scale, mean, shift, false, true);
     else
         FN(map_any_rows)(in, mean, scale, mean, shift, false, false);
@@ -158,7 +157,7 @@ static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const
 static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                            const REAL *slope, const REAL *offset)
 {
-    if (in->stream)
+    if (IN_FLOAT && in->stream)
         FN(map_any_rows)(in, mean, scale, slope, offset, true, true);
     else
         FN(map_any_rows)(in, mean, scale, slope, offset, true, false);
@@ -190,7 +189,7 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const REAL *mean, const
 INLINE bool FN(streams)(const struct gn_columns *in)
 {
     int64_t line = LINE / (int64_t)sizeof(float);
-    return in->stream && FN(before_line)(in->out) == 0 && in->stride % line == 0 &&
+    return IN_FLOAT && in->stream && FN(before_line)(in->out) == 0 && in->stride % line == 0 &&
            in->channels % line == 0;
 }
 

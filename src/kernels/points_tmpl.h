@@ -2,8 +2,8 @@
 /*
  * The kernels for points: where channels have but one element, a sample is a run of groups of
  * `depth` contiguous elements, each with its own gamma and beta. Sums are in double, four groups at
- * a time, and need no fallback; the last passes are in float, for groups that gn_point_limits
- * admits.
+ * a time, and need no fallback; the last passes are in float, for groups that
+ * limit_points admits.
  */
 
 /* The moments of up to four runs of n < SMALL values about their first. */
@@ -202,7 +202,9 @@ static bool limit_points(int64_t groups, struct gn_statistics of, const double *
         if (slope) {
             double size = fabs(slope[g]);
             fits &= size == 0 || (size >= (double)FLT_MIN && size <= (double)GN_POINT_MOST);
-            fits &= size <= rstd * 0x1p100 && fabs(offset[g]) <= (double)GN_POINT_MOST;
+            fits &= size <= rstd * 0x1p100;
+            size = fabs(offset[g]);
+            fits &= size == 0 || (size >= (double)FLT_MIN && size <= (double)GN_POINT_MOST);
         }
         narrow[g] = fits;
         all &= fits;

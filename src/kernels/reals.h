@@ -7,6 +7,7 @@
 #define PASTE(a, b) PASTE_(a, b)
 
 #define FN(name) PASTE(name, R)
+#define IN_FLOAT (sizeof(REAL) == sizeof(float))
 #define VEC PASTE(vec, R)
 #define WIDTH PASTE(WIDTH, R)
 #define SPLAT PASTE(splat, R)
@@ -24,6 +25,7 @@
 #define ABS PASTE(abs, R)
 #define ABS_OF PASTE(ABS_OF, R)
 #define ROUND PASTE(round, R)
+#define ROUND_PART PASTE(round_part, R)
 #define SELECT_FIRST PASTE(select_first, R)
 
 enum {

@@ -12,9 +12,9 @@
 /* Within these limits no sum overflows, and none loses to underflow what is not far below it. */
 #define TINY_VAR_LEAST 0x1p-72f
 #define TINY_RSTD_LEAST 0x1p-36f
+#define TINY_DY_LEAST 0x1p-90f /* but for 0 */
 #define TINY_DY_MOST 0x1p50f
 #define TINY_X_MOST 0x1p10f /* of xhat */
-#define TINY_SUM_LEAST 0x1p-100f
 
 APART bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
@@ -161,7 +161,10 @@ struct tiny_sums {
     vec_f32 dgamma[TINY_ROOM], dbeta[TINY_ROOM];
 };
 
-/* What rounding took from a block's stored means, where it matters: see `recover`. */
+/*
+ * What rounding took from a block's stored means, where it matters: as `recover`, but in float,
+ * which is enough within the limits.
+ */
 INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
 {
     struct pair exact = column_means(x, depth), stored = widened(mean);
@@ -181,17 +184,18 @@ INLINE bool gradient_block(const struct gn_tiny *in, int64_t at, int64_t groups,
     load_columns(in->x + at, groups, depth, x);
     load_columns(in->dy + at, groups, depth, dy);
     vec_f32 low = lost_means(x, depth, mean, rstd);
+    mask_f32 fits = (rstd >= splat_f32(TINY_RSTD_LEAST)) & (rstd <= splat_f32(1 / TINY_RSTD_LEAST));
     UNROLL
     for (int i = 0; i < depth; i++) {
+        vec_f32 size = abs_f32(dy[i]);
+        fits &= (size >= splat_f32(TINY_DY_LEAST)) | (size == splat_f32(0));
         x[i] = (x[i] - mean - low) * rstd;
-        most_dy += abs_f32(dy[i]);
+        most_dy += size;
         most_x += abs_f32(x[i]);
         p += gamma[i] * dy[i];
         r += gamma[i] * dy[i] * x[i];
     }
-    mask_f32 fits = (rstd >= splat_f32(TINY_RSTD_LEAST)) & (rstd <= splat_f32(1 / TINY_RSTD_LEAST));
     fits &= (most_dy <= splat_f32(TINY_DY_MOST)) & (most_x <= splat_f32(TINY_X_MOST));
-    fits &= (abs_f32(r) >= splat_f32(TINY_SUM_LEAST)) | (most_dy == splat_f32(0));
     bool all = put_flags(fits, groups, done);
     UNROLL
     for (int i = 0; i < depth; i++) {

@@ -21,7 +21,7 @@
  *   stream_R(p, v)   a store past the caches, to an address aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   four_R(p)        four values of the computing type from an array, in double
- *   round_R(p, v)    to an array of the computing type, from a vec_f64
+ *   round_R(p, v), round_part_R(p, v, n)    to an array of the computing type, from a vec_f64
  *   abs_R            lane by lane
  *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
  *
@@ -259,6 +259,13 @@ INLINE void round_f32(float *p, vec_f64 v)
     store_f64(p, v);
 }
 
+INLINE void round_part_f32(float *p, vec_f64 v, int64_t n)
+{
+    float lanes[WIDTH_f64];
+    store_f64(lanes, v);
+    memcpy(p, lanes, (size_t)n * sizeof *p);
+}
+
 INLINE void put_f32(float *p, vec_f32 v)
 {
     *(mem_f32 *)p = v;
@@ -272,6 +279,13 @@ INLINE void put_f64(double *p, vec_f64 v)
 INLINE void round_f64(double *p, vec_f64 v)
 {
     put_f64(p, v);
+}
+
+INLINE void round_part_f64(double *p, vec_f64 v, int64_t n)
+{
+    double lanes[WIDTH_f64];
+    put_f64(lanes, v);
+    memcpy(p, lanes, (size_t)n * sizeof *p);
 }
 
 #ifndef VEC_PART
