@@ -17,8 +17,8 @@ struct gn_plan {
     struct gn_partition parts;
 
     /*
-     * Whether the tensors of a pass take three fifths of the last-level cache: then what is written
-     * there would only drive out what is still to be read.
+     * Whether the tensors of a pass take about two thirds of the last-level cache: then what is
+     * written there would only drive out what is still to be read.
      */
     bool stream_forward, stream_backward;
 
