@@ -109,13 +109,6 @@ static int64_t block_steps(const struct gn_job *job, int64_t item)
     return left < parts->block_samples ? left : parts->block_samples;
 }
 
-static int64_t one_step(const struct gn_job *job, int64_t item)
-{
-    (void)job;
-    (void)item;
-    return 1;
-}
-
 /* Items of the same block (rows), or blocks of the same number of samples (columns). */
 static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t limit)
 {
@@ -176,7 +169,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     if (!call->dx)
         job.apply = NULL;
     if (plan->parts.tiny && call->points_fit) {
-        job.steps = one_step;
+        job.steps = NULL;
         job.reduce = gn_backward_tiny;
         job.finish = NULL;
         job.apply = NULL;

@@ -131,13 +131,6 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
     }
 }
 
-static int64_t one_step(const struct gn_job *job, int64_t item)
-{
-    (void)job;
-    (void)item;
-    return 1;
-}
-
 static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limit)
 {
     const struct gn_forward_call *call = job->call;
@@ -154,7 +147,6 @@ static struct gn_job forward_job(const gn_plan *plan)
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .open = open_slot,
                            .batch = batch_of_any,
-                           .steps = one_step,
                            .reduce = points    ? gn_reduce_forward_points
                                      : columns ? gn_reduce_forward_columns
                                                : gn_reduce_forward_rows,

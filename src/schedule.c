@@ -79,7 +79,7 @@ static int64_t part(int64_t thread, int64_t threads, int64_t n)
 
 static void work_alone(const struct gn_job *job, const struct seat *seat, struct gn_batch batch)
 {
-    int64_t steps = job->steps(job, batch.item);
+    int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
     for (; batch.step < steps; batch.step++) {
         for (int64_t tile = 0; tile < job->tiles; tile++)
             job->reduce(job, &batch, tile, seat->slot, seat->work);
@@ -100,7 +100,7 @@ static void work_together(const struct gn_job *job, const struct seat *seat, str
 {
     int64_t first = part(seat->thread, seat->threads, job->tiles);
     int64_t last = part(seat->thread + 1, seat->threads, job->tiles);
-    int64_t steps = job->steps(job, batch.item);
+    int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
     for (; batch.step < steps; batch.step++) {
         for (int64_t tile = first; tile < last; tile++)
             job->reduce(job, &batch, tile, seat->shared, seat->work);

@@ -31,7 +31,7 @@ struct gn_job {
     void (*open)(const struct gn_job *job, void *slot);
     /* How many items from `item` on, at most `limit`, can be worked off as one. */
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
-    /* The steps of an item; those of a batch have the same. */
+    /* The steps of an item; those of a batch have the same. NULL: one. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
     /* Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
      */

@@ -73,7 +73,7 @@ static bool stored(int64_t groups, const float *mean, const float *rstd, struct 
         put_f64(of.rstd + g, r);
         matters |= rounding_matters(m, r);
     }
-    return !all_true(~matters);
+    return !all_f64(~matters);
 }
 
 /* A stored mean that is not that of x is taken as it is. */

@@ -51,7 +51,7 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
             FN(put_number)(shift, c, channels, b);
         }
     }
-    return all_true(fits);
+    return all_f64(fits);
 }
 
 static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
@@ -78,5 +78,5 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
             FN(put_number)(offset, c, channels, o);
         }
     }
-    return all_true(fits);
+    return all_f64(fits);
 }

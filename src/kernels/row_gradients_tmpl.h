@@ -29,7 +29,7 @@ INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *
     bool rest = true;
     for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
         rest &= gradient_holds(a[c], b[c], false);
-    return all_true(all) && rest;
+    return all_f64(all) && rest;
 }
 
 static bool all_zero(const float *dy, int64_t n)

@@ -29,7 +29,7 @@ APART bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
 /* Which of the first `groups` lanes are true, and whether all are. */
 INLINE bool put_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
-    if (groups == WIDTH_f32 && all_lanes(mask)) {
+    if (groups == WIDTH_f32 && all_f32(mask)) {
         memset(flags, true, WIDTH_f32);
         return true;
     }

@@ -22,7 +22,8 @@
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   four_R(p)        four values of the computing type from an array, in double
  *   round_R(p, v), round_part_R(p, v, n)    to an array of the computing type, from a vec_f64
- *   abs_R            lane by lane
+ *   abs_R, sqrt_R    lane by lane
+ *   all_R(mask)      whether all lanes of a mask are true
  *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
  *
  * Reductions run over a fixed number of virtual lanes whatever the width: the 32 of float or 16 of
@@ -85,119 +86,7 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 /* For what the values seldom demand: out of the way of what they mostly do. */
 #define COLD static __attribute__((noinline, cold))
 
-INLINE vec_f32 splat_f32(float a)
-{
-    return a - (vec_f32){0}; /* minus, not plus: -0 stays -0 */
-}
-
-INLINE vec_f64 splat_f64(double a)
-{
-    return a - (vec_f64){0};
-}
-
-INLINE vec_f32 minus_f32(vec_f32 a, vec_f32 b)
-{
-#ifdef MINUS_FLOATS
-    return MINUS_FLOATS(a, b);
-#else
-    return a - b;
-#endif
-}
-
-INLINE vec_f64 minus_f64(vec_f64 a, vec_f64 b)
-{
-    return a - b;
-}
-
-INLINE vec_f64 sqrt_f64(vec_f64 a)
-{
-#ifdef SQRT
-    return SQRT(a);
-#else
-    vec_f64 root;
-    for (int i = 0; i < WIDTH_f64; i++)
-        root[i] = sqrt(a[i]);
-    return root;
-#endif
-}
-
-INLINE vec_f32 sqrt_f32(vec_f32 a)
-{
-#ifdef SQRT_FLOATS
-    return SQRT_FLOATS(a);
-#else
-    vec_f32 root = a;
-    for (int i = 0; i < WIDTH_f32; i++)
-        root[i] = sqrtf(a[i]);
-    return root;
-#endif
-}
-
-INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
-{
-    return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
-}
-
-/* The first n lanes of one, the rest of the other. */
-INLINE vec_f64 select_first_f64(int64_t n, vec_f64 yes, vec_f64 no)
-{
-    mask_f64 lane;
-    UNROLL
-    for (int i = 0; i < WIDTH_f64; i++)
-        lane[i] = i;
-    return select_f64(lane < n, yes, no);
-}
-
-INLINE vec_f32 select_first_f32(int64_t n, vec_f32 yes, vec_f32 no)
-{
-    mask_f32 lane;
-    UNROLL
-    for (int i = 0; i < WIDTH_f32; i++)
-        lane[i] = i;
-    mask_f32 mask = lane < (int32_t)n;
-    return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
-}
-
-INLINE bool all_true(mask_f64 mask)
-{
-    int64_t both = -1;
-    for (int i = 0; i < WIDTH_f64; i++)
-        both &= mask[i];
-    return both != 0;
-}
-
-INLINE bool all_lanes(mask_f32 mask)
-{
-#ifdef ALL_LANES
-    return ALL_LANES(mask);
-#else
-    int32_t all = -1;
-    for (int i = 0; i < WIDTH_f32; i++)
-        all &= mask[i];
-    return all != 0;
-#endif
-}
-
-INLINE vec_f32 abs_f32(vec_f32 a)
-{
-    return (vec_f32)((mask_f32)a & INT32_MAX);
-}
-
-INLINE vec_f64 abs_f64(vec_f64 a)
-{
-    return (vec_f64)((mask_f64)a & INT64_MAX);
-}
-
-/* The sizes of vectors of other widths, by their sign bits. */
-#define ABS_OF_f32(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT32_MAX))
-#define ABS_OF_f64(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT64_MAX))
-
-/* Which are 0 or a normal float. */
-INLINE mask_f64 fits_float(vec_f64 a)
-{
-    vec_f64 size = abs_f64(a);
-    return (size == splat_f64(0)) | ((size >= splat_f64(FLT_MIN)) & (size <= splat_f64(FLT_MAX)));
-}
+#include "vec_math.h"
 
 INLINE vec_f32 load_f32(const float *p)
 {
