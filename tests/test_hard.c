@@ -192,7 +192,6 @@ static void test_infinite_rstd_backward(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Tiny everything and no epsilon: all the products underflow in float, none of the results do. */
 /* Gradients that cancel, vanish, or are mostly 0, beside x that is ordinary or tiny. */
 static void test_gradient_patterns(void **state)
 {
@@ -226,6 +225,7 @@ static void test_gradient_patterns(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Tiny everything and no epsilon: all the products underflow in float, none of the results do. */
 static void test_tiny(void **state)
 {
     static const struct affine tiny = {"gamma and dy 1e-20", 1e-20f, 0, 1e-20f};

@@ -93,8 +93,7 @@ INLINE void sum_four(const double *v, int64_t depth, quad *sums)
         *sums += (quad){v[i], v[depth + i], v[2 * depth + i], v[3 * depth + i]};
 }
 
-/* The moments of four groups from their channels' sums; false where float does not hold them all.
- */
+/* The moments of four groups from their channels' sums, if float holds them all. */
 INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, double inverse,
                          double floor, struct gn_moments out)
 {
@@ -104,14 +103,13 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     sum_four(w->sums[1] + c, depth, &q);
     quad correction = s * s * inverse, m2 = q - correction;
     __typeof__(q < q) holds = (q <= (double)FLT_MAX) & (q >= floor) & (correction <= m2);
-    if (holds[0] & holds[1] & holds[2] & holds[3]) {
-        *(mem_quad *)out.origin =
-            (quad){(double)k[0], (double)k[depth], (double)k[2 * depth], (double)k[3 * depth]};
-        *(mem_quad *)out.offset = s * inverse;
-        *(mem_quad *)out.m2 = m2;
-        return true;
-    }
-    return false;
+    if (!(holds[0] & holds[1] & holds[2] & holds[3]))
+        return false;
+    *(mem_quad *)out.origin =
+        (quad){(double)k[0], (double)k[depth], (double)k[2 * depth], (double)k[3 * depth]};
+    *(mem_quad *)out.offset = s * inverse;
+    *(mem_quad *)out.m2 = m2;
+    return true;
 }
 
 static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
@@ -123,12 +121,13 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     add_float_sums(in, &w);
     bool all = true;
     int64_t groups = in->channels / depth;
-    for (int64_t g = 0, four; g < groups; g += four ? 4 : 1) {
+    for (int64_t g = 0, found; g < groups; g += found) {
         int64_t c = g * depth;
         struct gn_moments to = {out.origin + g, out.offset + g, out.m2 + g};
-        four = g + 4 <= groups && moments_four(&w, c, depth, inverse, floor, to);
-        if (four)
+        found = 4;
+        if (g + 4 <= groups && moments_four(&w, c, depth, inverse, floor, to))
             continue;
+        found = 1;
         double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
         bool holds = sums_hold(q, s * s * inverse, floor);

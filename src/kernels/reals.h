@@ -29,15 +29,15 @@
 #define SELECT_FIRST PASTE(select_first, R)
 
 enum {
-    SEGMENT = 8,       /* additions in a row, before the sums are added to others */
-    CHUNK = 2048,      /* elements of a row that are added up in float */
-    SPAN = 8192,       /* elements of a row about one shift */
-    SHORT = 512,       /* below this, half as many lanes add up a row */
-    CHUNK_PIXELS = 64, /* pixels that are added up in float, in columns */
-    JOIN_BELOW = 256,  /* rows below this are mapped as one, for lines that rows share */
-    JOIN_STREAMS_BELOW = 512,
-    LINE = 64,    /* bytes of a line of the cache */
-    SMALL = 16,   /* fewer values than this are computed in double at once */
+    SEGMENT = 8,              /* additions in a row, before the sums are added to others */
+    CHUNK = 2048,             /* elements of a row that are added up in float */
+    SPAN = 8192,              /* elements of a row about one shift */
+    SHORT = 512,              /* below this, half as many lanes add up a row */
+    CHUNK_PIXELS = 64,        /* pixels that are added up in float, in columns */
+    JOIN_BELOW = 256,         /* rows below this are mapped as one, for lines that rows share */
+    JOIN_STREAMS_BELOW = 512, /* so where they are streamed, for lines that would be broken */
+    LINE = 64,                /* bytes of a line of the cache */
+    SMALL = 16,               /* fewer values than this are computed in double at once */
     SPREAD = 128, /* channels whose numbers are spread out from their groups' at a time */
     SPREAD_ROOM = SPREAD + 2 * GN_PADDING
 };
