@@ -43,7 +43,8 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     struct gn_tile t = gn_tile_at(plan, tile);
     float *means = work;
     double *kernel_work = (double *)(void *)((char *)work + means_bytes(plan));
-    struct gn_columns columns = {.pixels = t.length, .channels = t.channels, .stride = plan->C};
+    struct gn_columns columns = {
+        .pixels = t.length, .channels = t.channels, .stride = plan->C, .far = plan->far_backward};
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
         int64_t start = run.n * plan->S * plan->C + t.start;

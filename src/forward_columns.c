@@ -10,7 +10,8 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
     struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_columns columns = {.pixels = t.length, .channels = t.channels, .stride = plan->C};
+    struct gn_columns columns = {
+        .pixels = t.length, .channels = t.channels, .stride = plan->C, .far = plan->far_forward};
     for (int64_t i = 0; i < batch->items; i++) {
         int64_t group = i * plan->G + t.channel / plan->D;
         columns.x = call->x + (batch->item + i) * plan->S * plan->C + t.start;

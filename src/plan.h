@@ -18,9 +18,9 @@ struct gn_plan {
 
     /*
      * Whether the tensors of a pass take about two thirds of the last-level cache: then what is
-     * written there would only drive out what is still to be read.
+     * written there would only drive out what is still to be read, which comes from memory.
      */
-    bool stream_forward, stream_backward;
+    bool far_forward, far_backward;
 
     double floor; /* see kernels.h, moments_rows */
 

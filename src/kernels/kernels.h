@@ -57,6 +57,7 @@ struct gn_columns {
     float *out; /* y or dx */
     int64_t pixels, channels, stride;
     bool stream; /* whether to write past the caches */
+    bool far;    /* whether what is read comes from beyond them */
 };
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */

@@ -106,11 +106,20 @@ INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, do
 }
 
 /*
+ * Whether to fetch columns ahead. The processor does it by itself only where a panel is all of the
+ * channels, so that it reads on and on.
+ */
+INLINE bool FN(fetches)(const struct gn_columns *in)
+{
+    return IN_FLOAT && in->far && in->channels > 4 * WIDTH;
+}
+
+/*
  * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
  * first panel is what they begin with.
  */
 INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
-                             const REAL *shift, bool first, REAL *s_all, REAL *q_all)
+                             const REAL *shift, bool first, bool far, REAL *s_all, REAL *q_all)
 {
     VEC k[4], s[4], q[4];
     UNROLL
@@ -121,6 +130,8 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     for (int64_t p = 0; p < pixels; p++, x += stride) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
+            if (far && STARTS_LINE(v))
+                FETCH(x + PIXELS_AHEAD * stride + v * WIDTH);
             VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), k[v]);
             s[v] += d;
             q[v] += d * d;
@@ -133,22 +144,31 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-/* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
-static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
-                            const REAL *shift, REAL *s, REAL *q)
+INLINE void FN(column_panels)(const struct gn_columns *in, int64_t first, int64_t pixels,
+                              const REAL *shift, bool far, REAL *s, REAL *q)
 {
     const float *x = in->x + first * in->stride;
     for (int64_t p = 0; p < pixels; p += SEGMENT, x += SEGMENT * in->stride) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
         for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, p == 0, s + c, q + c);
+            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, p == 0, far, s + c, q + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, p == 0, s + c, q + c);
+            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, p == 0, far, s + c, q + c);
         if (c < in->channels)
             FN(column_panel)
-        (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, s + c, q + c);
+        (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, far, s + c, q + c);
     }
+}
+
+/* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
+static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
+                            const REAL *shift, REAL *s, REAL *q)
+{
+    if (FN(fetches)(in))
+        FN(column_panels)(in, first, pixels, shift, true, s, q);
+    else
+        FN(column_panels)(in, first, pixels, shift, false, s, q);
 }
 
 /* The means of `count` pixels, `step` elements apart, and of their distances from the first. */

@@ -34,6 +34,7 @@ enum {
     SPAN = 8192,              /* elements of a row about one shift */
     SHORT = 512,              /* below this, half as many lanes add up a row */
     CHUNK_PIXELS = 64,        /* pixels that are added up in float, in columns */
+    PIXELS_AHEAD = 16,        /* fetched from memory while others are added up */
     JOIN_BELOW = 256,         /* rows below this are mapped as one, for lines that rows share */
     JOIN_STREAMS_BELOW = 512, /* so where they are streamed, for lines that would be broken */
     LINE = 64,                /* bytes of a line of the cache */

@@ -65,8 +65,8 @@ INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL me
 }
 
 INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,
-                               int vecs, int64_t part, const float *mean, bool first, REAL *a_all,
-                               REAL *b_all)
+                               int vecs, int64_t part, const float *mean, bool first, bool far,
+                               REAL *a_all, REAL *b_all)
 {
     VEC m[4], a[4], b[4];
     UNROLL
@@ -77,6 +77,10 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
     for (int64_t p = 0; p < pixels; p++, dy += stride, x += stride) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
+            if (far && STARTS_LINE(v)) {
+                FETCH(dy + PIXELS_AHEAD * stride + v * WIDTH);
+                FETCH(x + PIXELS_AHEAD * stride + v * WIDTH);
+            }
             VEC g = part ? LOAD_PART(dy, part, 0) : LOAD(dy + v * WIDTH);
             VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), m[v]);
             a[v] += g;
@@ -90,9 +94,8 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
     }
 }
 
-/* a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c. */
-static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
-                                const float *mean, REAL *a, REAL *b)
+INLINE void FN(gradient_panels)(const struct gn_columns *in, int64_t first, int64_t pixels,
+                                const float *mean, bool far, REAL *a, REAL *b)
 {
     const float *x = in->x + first * in->stride;
     const float *dy = in->dy + first * in->stride;
@@ -100,13 +103,25 @@ static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int6
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
         for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, a + c, b + c);
+            FN(gradient_panel)
+            (dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, far, a + c, b + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(gradient_panel)(dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, a + c, b + c);
+            FN(gradient_panel)
+            (dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, far, a + c, b + c);
         if (c < in->channels)
             FN(gradient_panel)
-        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, p == 0, a + c, b + c);
+        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, p == 0, far, a + c, b + c);
         dy += SEGMENT * in->stride;
         x += SEGMENT * in->stride;
     }
+}
+
+/* a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c. */
+static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
+                                const float *mean, REAL *a, REAL *b)
+{
+    if (FN(fetches)(in))
+        FN(gradient_panels)(in, first, pixels, mean, true, a, b);
+    else
+        FN(gradient_panels)(in, first, pixels, mean, false, a, b);
 }

@@ -81,6 +81,11 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define NARROW(v) __builtin_convertvector(v, mem_half)
 #endif
 
+/* Whether vector v of an array is the first in its line of the cache, if the array starts one. */
+#define STARTS_LINE(v) ((v)*VEC_BYTES % 64 == 0)
+/* Into the L2 cache: from memory it takes longer than what lies between. */
+#define FETCH(p) __builtin_prefetch(p, 0, 2)
+
 #define INLINE static inline __attribute__((always_inline))
 #define APART static __attribute__((noinline))
 /* For what the values seldom demand: out of the way of what they mostly do. */
