@@ -17,7 +17,8 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     struct gn_rows rows = {.x = call->x + start,
                            .dy = call->dy + start,
                            .channels = batch->items * t.channels,
-                           .length = t.length};
+                           .length = t.length,
+                           .far = plan->far_backward};
     plan->kernels->sums_rows(&rows, t.channels, call->mean + index, slot->dy + sums,
                              slot->dyx + sums);
     bool matters = false;

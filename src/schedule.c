@@ -45,6 +45,9 @@ static int64_t items_alone(const struct gn_job *job, int64_t threads)
     return job->items - job->items % threads;
 }
 
+/* A thread takes its part in so many portions at least: what it has not got to, others can take. */
+enum { TAKES = 4 };
+
 /* How many of the items in a thread's part have been taken, by itself or by others. */
 union queue {
     _Atomic int64_t taken;
@@ -129,13 +132,15 @@ static void work_items(const struct gn_job *job, const struct seat *seat, int64_
  */
 static void work_parts(const struct gn_job *job, const struct seat *seat, int64_t items)
 {
+    int64_t most = items / (seat->threads * TAKES);
+    most = most < 1 ? 1 : most < job->most ? most : job->most;
     for (int64_t i = 0; i < seat->threads; i++) {
         int64_t owner = (seat->thread + i) % seat->threads;
         int64_t first = part(owner, seat->threads, items);
         int64_t end = part(owner + 1, seat->threads, items);
         int64_t at;
-        while ((at = first + take(&seat->queues[owner], job->most)) < end)
-            work_items(job, seat, at, at + job->most < end ? at + job->most : end);
+        while ((at = first + take(&seat->queues[owner], most)) < end)
+            work_items(job, seat, at, at + most < end ? at + most : end);
     }
 }
 

@@ -48,6 +48,7 @@ struct gn_rows {
     float *out; /* y or dx */
     int64_t channels, length;
     bool stream; /* whether to write past the caches */
+    bool far;    /* whether what is read comes from beyond them */
 };
 
 /* Channels last: `pixels` rows of `channels` elements, `stride` elements from each to the next. */

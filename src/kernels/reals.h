@@ -35,6 +35,7 @@ enum {
     SHORT = 512,              /* below this, half as many lanes add up a row */
     CHUNK_PIXELS = 64,        /* pixels that are added up in float, in columns */
     PIXELS_AHEAD = 16,        /* fetched from memory while others are added up */
+    ROWS_AHEAD = 4096,        /* elements of short rows, likewise */
     JOIN_BELOW = 256,         /* rows below this are mapped as one, for lines that rows share */
     JOIN_STREAMS_BELOW = 512, /* so where they are streamed, for lines that would be broken */
     LINE = 64,                /* bytes of a line of the cache */

@@ -51,11 +51,10 @@ COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean,
 
 /*
  * The lanes of A and B of ABREAST rows of n <= TURNS values, where row r has the vectors from r *
- * ROW_VECS on; 8 of each to memory. Apart, for its loop has a pointer a row and no register to
- * lose.
+ * ROW_VECS on; 8 of each to memory.
  */
-APART void gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
-                             float *a_lanes, float *b_lanes)
+INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const float *means, bool far,
+                          float *a_lanes, float *b_lanes)
 {
     vec_f32 mean[ABREAST], a[ABREAST * ROW_VECS], b[ABREAST * ROW_VECS];
     UNROLL
@@ -70,6 +69,10 @@ APART void gradients_abreast(const float *dy, const float *x, int64_t n, const f
         UNROLL
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
+            if (far) {
+                FETCH(dy + at + ROWS_AHEAD);
+                FETCH(x + at + ROWS_AHEAD);
+            }
             vec_f32 g = load_f32(dy + at);
             a[j] += g;
             b[j] += g * minus_f32(load_f32(x + at), mean[j / ROW_VECS]);
@@ -91,14 +94,36 @@ APART void gradients_abreast(const float *dy, const float *x, int64_t n, const f
     }
 }
 
+/*
+ * Apart, for the loop has a pointer a row and no register to lose. Between so many rows the
+ * processor's own prefetch loses its way.
+ */
+APART void gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
+                             float *a_lanes, float *b_lanes)
+{
+    lanes_abreast(dy, x, n, means, false, a_lanes, b_lanes);
+}
+
+APART void far_gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
+                                 float *a_lanes, float *b_lanes)
+{
+    lanes_abreast(dy, x, n, means, true, a_lanes, b_lanes);
+}
+
 /* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
 INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
-                       double *dy_sums, double *dyx_sums)
+                       bool far, double *dy_sums, double *dyx_sums)
 {
     float a_lanes[4 * 8], b_lanes[4 * 8];
     if (rows == 4 && n <= TURNS) {
-        for (int r = 0; r < 4; r += ABREAST)
-            gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r, b_lanes + 8 * r);
+        for (int r = 0; r < 4; r += ABREAST) {
+            if (far)
+                far_gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
+                                      b_lanes + 8 * r);
+            else
+                gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
+                                  b_lanes + 8 * r);
+        }
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
@@ -167,7 +192,7 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
             }
         }
         if (n < SHORT)
-            sums_short(dy, x, n, count, mean, dy_sums + c, dyx_sums + c);
+            sums_short(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
         else
             for (int64_t r = 0; r < count; r++)
                 sums_long(dy + r * n, x + r * n, n, mean[r], dy_sums + c + r, dyx_sums + c + r);

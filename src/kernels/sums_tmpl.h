@@ -104,10 +104,10 @@ INLINE void FN(gradient_panels)(const struct gn_columns *in, int64_t first, int6
         int64_t c = 0;
         for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
             FN(gradient_panel)
-            (dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, far, a + c, b + c);
+        (dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, far, a + c, b + c);
         for (; c + WIDTH <= in->channels; c += WIDTH)
             FN(gradient_panel)
-            (dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, far, a + c, b + c);
+        (dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, far, a + c, b + c);
         if (c < in->channels)
             FN(gradient_panel)
         (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, p == 0, far, a + c, b + c);
