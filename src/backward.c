@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backward.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 #include "slot.h"
@@ -53,21 +51,6 @@ struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *bat
     run.g = plan->parts.columns ? group % G : item % G + group;
     run.groups = G - run.g < end - group ? G - run.g : end - group;
     return run;
-}
-
-static bool is_normal_or_zero(double rstd)
-{
-    return rstd == 0 || (rstd >= FLT_MIN && rstd <= FLT_MAX);
-}
-
-/*
- * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
- * more than the rounding of xhat itself. Where rstd is NaN, all is.
- */
-bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group)
-{
-    double mean = (double)call->mean[group], rstd = (double)call->rstd[group];
-    return !isnan(rstd) && (fabs(mean * rstd) > 1.0 || !is_normal_or_zero(rstd));
 }
 
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,

@@ -31,7 +31,7 @@ struct gn_backward_slot {
     float *mean, *scale, *slopes, *offsets; /* a channel; see kernels.h, planes */
     double *dy, *dyx;          /* sums a channel, of the first set of tiles; the others, */
     int64_t sums;              /* so many doubles apart */
-    struct gn_moments moments; /* a group, likewise, where gn_rounding_matters */
+    struct gn_moments moments; /* a group, likewise, where rounding_matters */
     int64_t set;
 };
 
@@ -46,9 +46,6 @@ struct gn_run {
 /* The run from a group of the batch on, up to `end` at most. */
 struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
                                  int64_t end);
-
-/* Whether what rounding took from the statistics of group n * G + g is to be found again from x. */
-bool gn_rounding_matters(const struct gn_backward_call *call, int64_t group);
 
 /* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,

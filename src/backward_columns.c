@@ -18,20 +18,13 @@ int64_t gn_backward_columns_work(const gn_plan *plan)
     return means_bytes(plan) + gn_columns_work_bytes(plan->parts.tile_channels);
 }
 
-/* The stored mean of each channel of a tile; returns whether the rounding of one matters. */
-static bool expand_means(const struct gn_backward_call *call, int64_t n, const struct gn_tile *t,
-                         float *means)
+/* Each of the groups' means for `depth` channels, of `channels` in all. */
+static void expand_means(const float *mean, int64_t depth, int64_t channels, float *means)
 {
-    const gn_plan *plan = call->plan;
-    bool matters = false;
-    for (int64_t c = 0; c < t->channels; c += t->depth) {
-        int64_t group = n * plan->G + (t->channel + c) / plan->D;
-        matters |= gn_rounding_matters(call, group);
-        for (int64_t i = 0; i < t->depth; i++)
-            means[c + i] = call->mean[group];
-    }
-    memset(means + t->channels, 0, (size_t)(gn_padded(t->channels) - t->channels) * sizeof *means);
-    return matters;
+    for (int64_t c = 0; c < channels; c += depth, mean++)
+        for (int64_t i = 0; i < depth; i++)
+            means[c + i] = *mean;
+    memset(means + channels, 0, (size_t)(gn_padded(channels) - channels) * sizeof *means);
 }
 
 void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
@@ -49,13 +42,14 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
         int64_t start = run.n * plan->S * plan->C + t.start;
         int64_t sums = t.sums * slot->sums + i * plan->C + t.channel;
-        int64_t group = i * plan->G + t.channel / plan->D;
+        int64_t g = t.channel / plan->D, group = i * plan->G + g, index = run.n * plan->G + g;
         columns.x = call->x + start;
         columns.dy = call->dy + start;
-        bool matters = expand_means(call, run.n, &t, means);
+        expand_means(call->mean + index, t.depth, t.channels, means);
         plan->kernels->sums_columns(&columns, means, slot->dy + sums, slot->dyx + sums,
                                     kernel_work);
-        if (matters)
+        if (plan->kernels->rounding_matters(t.channels / t.depth, call->mean + index,
+                                            call->rstd + index))
             plan->kernels->moments_columns(
                 &columns, t.depth, plan->floor,
                 gn_moments_from(slot->moments, t.moments * slot->set + group), kernel_work);

@@ -82,7 +82,7 @@ static void mend_group(const struct gn_job *job, const struct gn_backward_slot *
     const gn_plan *plan = call->plan;
     int64_t G = plan->G, group = n * G + i;
     struct gn_run run = {.first = i, .groups = 1, .n = n + i / G, .g = i % G, .block = block};
-    if (gn_rounding_matters(call, group))
+    if (plan->kernels->rounding_matters(1, call->mean + group, call->rstd + group))
         plan->kernels->moments_rows(call->x + group * plan->D, plan->D, 1, plan->floor,
                                     gn_moments_from(slot->moments, i));
     gn_finish_backward_run(job, slot, &run);

@@ -21,10 +21,7 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
                            .far = plan->far_backward};
     plan->kernels->sums_rows(&rows, t.channels, call->mean + index, slot->dy + sums,
                              slot->dyx + sums);
-    bool matters = false;
-    for (int64_t i = 0; i < batch->items; i++)
-        matters |= gn_rounding_matters(call, index + i);
-    if (matters)
+    if (plan->kernels->rounding_matters(batch->items, call->mean + index, call->rstd + index))
         plan->kernels->moments_rows(rows.x, t.channels * t.length, batch->items, plan->floor,
                                     gn_moments_from(slot->moments, t.moments * slot->set));
 }

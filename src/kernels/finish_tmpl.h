@@ -4,19 +4,6 @@
  * statistics from moments, and the two numbers of a group's gradient from the sums of its channels.
  */
 
-/* of[c / depth] for the channels first..end - 1, and some more of the last. */
-INLINE void spread(const double *of, int64_t depth, int64_t first, int64_t end, double *out)
-{
-    int64_t g = first / depth;
-    for (int64_t c = first; c < end; g++) {
-        int64_t next = (g + 1) * depth < end ? (g + 1) * depth : end;
-        for (int64_t i = c; i < next; i += WIDTH_f64)
-            put_f64(out + i - first, splat_f64(of[g]));
-        c = next;
-    }
-    put_f64(out + end - first, splat_f64(of[g - 1]));
-}
-
 static void merge(int64_t groups, double count, struct gn_moments into, double more_count,
                   struct gn_moments more)
 {
@@ -54,26 +41,39 @@ INLINE mask_f64 usual_rstd(vec_f64 rstd)
     return (rstd == splat_f64(0)) | ((rstd >= splat_f64(FLT_MIN)) & (rstd <= splat_f64(FLT_MAX)));
 }
 
-/* gn_rounding_matters of backward.h for a vector of groups. */
-INLINE mask_f64 rounding_matters(vec_f64 mean, vec_f64 rstd)
+/*
+ * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
+ * more than the rounding of xhat itself. Where rstd is NaN, all is.
+ */
+INLINE mask_f64 which_matter(vec_f64 mean, vec_f64 rstd)
 {
     mask_f64 far = abs_f64(mean * rstd) > splat_f64(1);
     return (rstd == rstd) & (far | ~usual_rstd(rstd));
 }
 
-static bool stored(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of)
+/* From floats that end with the groups; zeros beyond. */
+INLINE vec_f64 some_floats(const float *p, int64_t groups)
+{
+    return groups >= WIDTH_f64 ? load_f64(p) : load_part_f64(p, groups, 0);
+}
+
+static bool rounding_matters(int64_t groups, const float *mean, const float *rstd)
 {
     mask_f64 matters = splat_f64(0) != splat_f64(0);
-    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        bool whole = g + WIDTH_f64 <= groups;
-        vec_f64 m = whole ? load_f64(mean + g) : load_part_f64(mean + g, groups - g, 0);
-        vec_f64 r = whole ? load_f64(rstd + g) : load_part_f64(rstd + g, groups - g, 0);
-        put_f64(of.mean + g, m);
-        put_f64(of.low + g, splat_f64(0));
-        put_f64(of.rstd + g, r);
-        matters |= rounding_matters(m, r);
-    }
+    for (int64_t g = 0; g < groups; g += WIDTH_f64)
+        matters |=
+            which_matter(some_floats(mean + g, groups - g), some_floats(rstd + g, groups - g));
     return !all_f64(~matters);
+}
+
+static bool stored(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of)
+{
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        put_f64(of.mean + g, some_floats(mean + g, groups - g));
+        put_f64(of.low + g, splat_f64(0));
+        put_f64(of.rstd + g, some_floats(rstd + g, groups - g));
+    }
+    return rounding_matters(groups, mean, rstd);
 }
 
 /* A stored mean that is not that of x is taken as it is. */
@@ -81,7 +81,7 @@ static void recover(int64_t groups, struct gn_statistics found, struct gn_statis
 {
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
         vec_f64 mean = some_f64(of.mean + g, groups - g), rstd = some_f64(of.rstd + g, groups - g);
-        mask_f64 matters = rounding_matters(mean, rstd);
+        mask_f64 matters = which_matter(mean, rstd);
         vec_f64 low =
             (some_f64(found.mean + g, groups - g) - mean) + some_f64(found.low + g, groups - g);
         mask_f64 near = (abs_f64(low) <= abs_f64(mean) * FLT_EPSILON) |

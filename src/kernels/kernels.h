@@ -148,9 +148,12 @@ struct gn_kernels {
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);
 
+    /* Whether what rounding took from the stored statistics of one of the groups matters. */
+    bool (*rounding_matters)(int64_t groups, const float *mean, const float *rstd);
+
     /*
-     * The stored statistics of groups as of.mean and of.rstd, of.low being 0; returns whether what
-     * rounding took from one of them matters. Then recover finds it in those found again from x.
+     * The stored statistics of groups as of.mean and of.rstd, of.low being 0; returns whether
+     * rounding matters. Then recover finds what it took in those found again from x.
      */
     bool (*stored)(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of);
     void (*recover)(int64_t groups, struct gn_statistics found, struct gn_statistics of);

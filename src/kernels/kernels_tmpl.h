@@ -48,6 +48,7 @@ const struct gn_kernels KERNELS = {
     .sums_rows = sums_rows,
     .sums_columns = sums_columns,
     .finish_gradient = finish_gradient,
+    .rounding_matters = rounding_matters,
     .stored = stored,
     .recover = recover,
     .points_fit = points_fit,

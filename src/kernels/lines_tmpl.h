@@ -30,23 +30,32 @@ INLINE void FN(put_number)(REAL *p, int64_t c, int64_t channels, vec_f64 v)
         ROUND_PART(p + c, v, channels - c);
 }
 
+/*
+ * How many groups make up a vector of channels together. Where none do, a vector begins with a
+ * group, and its lanes beyond that get what is wrong for them, and then what is right: the next
+ * group comes after.
+ */
+INLINE int64_t FN(together)(int64_t depth)
+{
+    return depth <= WIDTH_f64 && WIDTH_f64 % depth == 0 ? WIDTH_f64 / depth : 1;
+}
+
 static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
 {
-    int64_t channels = in->groups * in->depth;
+    int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
-    double means[SPREAD_ROOM], lows[SPREAD_ROOM], rstds[SPREAD_ROOM];
-    for (int64_t first = 0; first < channels; first += SPREAD) {
-        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
-        spread(in->of.mean, in->depth, first, end, means);
-        spread(in->of.low, in->depth, first, end, lows);
-        spread(in->of.rstd, in->depth, first, end, rstds);
-        for (int64_t c = first; c < end; c += WIDTH_f64) {
-            vec_f64 rstd = get_f64(rstds + c - first);
+    for (int64_t g = 0, count; g < in->groups; g += count) {
+        count = together <= in->groups - g ? together : 1;
+        int64_t each = count > 1 ? depth : WIDTH_f64, end = (g + count) * depth;
+        vec_f64 means = repeat_f64(in->of.mean + g, each);
+        vec_f64 low = repeat_f64(in->of.low + g, each);
+        vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
+        fits &= rstd >= splat_f64(0x1p-100);
+        for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
             vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
-            vec_f64 b = FN(parameter)(in->beta, c, channels, 0) - get_f64(lows + c - first) * a;
-            fits &=
-                (rstd >= splat_f64(0x1p-100)) & fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
-            FN(put_number)(mean, c, channels, get_f64(means + c - first));
+            vec_f64 b = FN(parameter)(in->beta, c, channels, 0) - low * a;
+            fits &= fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
+            FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
             FN(put_number)(shift, c, channels, b);
         }
@@ -57,22 +66,21 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
 static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
                        REAL *offset)
 {
-    int64_t channels = in->groups * in->depth;
+    int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
-    double means[SPREAD_ROOM], rstds[SPREAD_ROOM], slopes[SPREAD_ROOM], offsets[SPREAD_ROOM];
-    for (int64_t first = 0; first < channels; first += SPREAD) {
-        int64_t end = channels - first < SPREAD ? channels : first + SPREAD;
-        spread(in->of.mean, in->depth, first, end, means);
-        spread(in->of.rstd, in->depth, first, end, rstds);
-        spread(in->slope, in->depth, first, end, slopes);
-        spread(in->offset, in->depth, first, end, offsets);
-        for (int64_t c = first; c < end; c += WIDTH_f64) {
-            vec_f64 rstd = get_f64(rstds + c - first);
+    for (int64_t g = 0, count; g < in->groups; g += count) {
+        count = together <= in->groups - g ? together : 1;
+        int64_t each = count > 1 ? depth : WIDTH_f64, end = (g + count) * depth;
+        vec_f64 means = repeat_f64(in->of.mean + g, each);
+        vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
+        vec_f64 b = repeat_f64(in->slope + g, each);
+        vec_f64 o = repeat_f64(in->offset + g, each);
+        fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(b) & fits_float(o) &
+                (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
+        for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
             vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
-            vec_f64 b = get_f64(slopes + c - first), o = get_f64(offsets + c - first);
-            fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(a) & fits_float(b) & fits_float(o) &
-                    (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
-            FN(put_number)(mean, c, channels, get_f64(means + c - first));
+            fits &= fits_float(a);
+            FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
             FN(put_number)(slope, c, channels, b);
             FN(put_number)(offset, c, channels, o);

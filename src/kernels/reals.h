@@ -40,8 +40,6 @@ enum {
     JOIN_STREAMS_BELOW = 512, /* so where they are streamed, for lines that would be broken */
     LINE = 64,                /* bytes of a line of the cache */
     SMALL = 16,               /* fewer values than this are computed in double at once */
-    SPREAD = 128, /* channels whose numbers are spread out from their groups' at a time */
-    SPREAD_ROOM = SPREAD + 2 * GN_PADDING
 };
 
 #endif

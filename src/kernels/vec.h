@@ -221,3 +221,22 @@ typedef float mem_four __attribute__((vector_size(16), aligned(4), may_alias));
 #define four_f32(p) WIDEN_FOUR(*(const mem_four *)(p))
 #define four_f64(p) (*(const mem_quad *)(p))
 typedef float mem_two __attribute__((vector_size(8), aligned(4), may_alias));
+
+/* Each of the WIDTH_f64 / times values so many times: 1, 2, 4 or 8. */
+INLINE vec_f64 repeat_f64(const double *p, int64_t times)
+{
+    if (times == 1)
+        return get_f64(p);
+#if VEC_BYTES == 64
+    if (times == 2) {
+        quad v = four_f64(p);
+        return __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3);
+    }
+    if (times == 4)
+        return select_first_f64(4, splat_f64(p[0]), splat_f64(p[1]));
+#elif VEC_BYTES == 32
+    if (times == 2)
+        return select_first_f64(2, splat_f64(p[0]), splat_f64(p[1]));
+#endif
+    return splat_f64(p[0]);
+}
