@@ -14,15 +14,13 @@
 namespace bench
 {
 
-static void register_case(const Case &wanted, std::set<std::string> &names)
+static void register_case(const Case &wanted, bool loops, std::set<std::string> &names)
 {
     const std::string name = case_name(wanted, make_plan(wanted).get());
     if (!names.insert(name).second)
         return; // "auto" is one of the others
-    benchmark::RegisterBenchmark(name.c_str(),
-                                 [wanted](benchmark::State &state) { measure(state, wanted); })
-        ->UseManualTime()
-        ->Unit(benchmark::kMicrosecond);
+    const auto run = [=](benchmark::State &state) { measure(state, wanted, loops); };
+    benchmark::RegisterBenchmark(name.c_str(), run)->UseManualTime()->Unit(benchmark::kMicrosecond);
 }
 
 static void register_all(const Options &options)
@@ -33,7 +31,8 @@ static void register_all(const Options &options)
             for (const Direction direction : options.directions)
                 for (const int threads : options.threads)
                     for (const gn_isa isa : options.isas)
-                        register_case({shape, layout, direction, threads, isa}, names);
+                        register_case({shape, layout, direction, threads, isa}, options.loops,
+                                      names);
 }
 
 } // namespace bench

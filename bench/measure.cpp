@@ -10,6 +10,7 @@
 
 #include "allocations.h"
 #include "copy.h"
+#include "loops.h"
 #include "tensors.h"
 
 namespace bench
@@ -59,6 +60,11 @@ class Workload
     {
         gn_bench_copy(tensors.out.data(), tensors.x.data(), wanted.shape.elements(), way.threads,
                       way.streamed);
+    }
+
+    void loops(bool streamed)
+    {
+        run_loops(wanted, tensors, streamed);
     }
 
   private:
@@ -132,29 +138,38 @@ static int calls_in_burst(Workload &work, const Copy &plain)
                       MOST_CALLS);
 }
 
+static double floor_of(const Case &wanted, double copy)
+{
+    return copy * static_cast<double>(bytes_to_move(wanted)) /
+           (2 * static_cast<double>(wanted.shape.bytes()));
+}
+
 static void report(benchmark::State &state, const Case &wanted, double time, double copy)
 {
     const double moved = static_cast<double>(bytes_to_move(wanted));
-    const double floor = copy * moved / (2 * static_cast<double>(wanted.shape.bytes()));
     state.counters["copy_us"] = copy * 1e6;
     state.counters["ratio"] = time / copy;
-    state.counters["efficiency"] = floor / time;
+    state.counters["efficiency"] = floor_of(wanted, copy) / time;
     state.counters["GB/s"] = moved / time * 1e-9;
 }
 
-static void run(benchmark::State &state, const Case &wanted)
+static void run(benchmark::State &state, const Case &wanted, bool with_loops)
 {
     Workload work(wanted);
     std::vector<Copy> copies = ways_to_copy(wanted);
     const int calls = calls_in_burst(work, copies[0]);
     const int settling = wanted.shape.bytes() <= LARGE_BYTES ? 4 : 1;
-    std::vector<double> times;
+    std::vector<double> times, loops, streamed_loops;
     int64_t allocated = 0;
 
     while (state.KeepRunningBatch(calls)) {
         state.PauseTiming();
         for (Copy &way : copies)
             way.times.push_back(burst(calls, settling, [&] { work.copy(way); }));
+        if (with_loops) {
+            loops.push_back(burst(calls, settling, [&] { work.loops(false); }));
+            streamed_loops.push_back(burst(calls, settling, [&] { work.loops(true); }));
+        }
         state.ResumeTiming();
         const int64_t before = allocations();
         const double time = burst(calls, settling, [&] { work.call(); });
@@ -167,16 +182,21 @@ static void run(benchmark::State &state, const Case &wanted)
     for (Copy &way : copies)
         copy = std::min(copy, median(way.times));
     report(state, wanted, median(times), copy);
+    if (with_loops) {
+        const double bound = std::min(median(loops), median(streamed_loops));
+        state.counters["loops_us"] = bound * 1e6;
+        state.counters["loops_efficiency"] = floor_of(wanted, copy) / bound;
+    }
     if (allocations_counted()) {
         const double made = static_cast<double>(times.size()) * (calls + settling);
         state.counters["allocs"] = static_cast<double>(allocated) / made;
     }
 }
 
-void measure(benchmark::State &state, const Case &wanted)
+void measure(benchmark::State &state, const Case &wanted, bool with_loops)
 {
     try {
-        run(state, wanted);
+        run(state, wanted, with_loops);
     } catch (const std::bad_alloc &) {
         failed = true;
         state.SkipWithError("there is no memory for the tensors");

@@ -41,6 +41,7 @@ void print_help()
         "    --direction LIST  of forward, backward (default: both)\n"
         "    --threads LIST    of numbers of threads (default: what OpenMP gives)\n"
         "    --isa LIST        of auto, generic, avx2, avx512, neon (default: auto)\n"
+        "    --loops           beside each, what binds: loops that only load and store\n"
         "\n"
         "Lists are separated by commas. The rest goes to Google Benchmark:\n\n",
         GN_BENCH_SHAPES);
@@ -119,7 +120,11 @@ Options parse_options(int argc, char **argv)
         const size_t equals = option.find('=');
         if (option.rfind("--", 0) != 0)
             throw UsageError("\"" + option + "\" is no option (see --help)");
-        if (equals != std::string::npos) {
+        if (option == "--loops") {
+            options.loops = true;
+        } else if (option.rfind("--loops=", 0) == 0) {
+            throw UsageError(option + ": --loops takes no value");
+        } else if (equals != std::string::npos) {
             apply(options, option.substr(0, equals), option.substr(equals + 1));
         } else if (i + 1 < argc) {
             apply(options, option, argv[++i]);

@@ -19,6 +19,7 @@ struct Options {
     std::vector<Direction> directions = {Direction::forward, Direction::backward};
     std::vector<int> threads; // each 1 or more
     std::vector<gn_isa> isas = {GN_ISA_AUTO};
+    bool loops = false;
 };
 
 // Prints what the options are, for --help.

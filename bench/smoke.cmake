@@ -7,7 +7,7 @@ set(expected "4x32x5x5/8/first/forward/threads:1" "4x32x5x5/8/first/backward/thr
   "1x32x1/32/first/forward/threads:1")
 execute_process(
   COMMAND ${BENCH} --shape 4x32x5x5/8 --shape=1x32x1/32 --threads 1 --isa auto,generic
-    --benchmark_filter=^4x.*isa:generic|^1x.*first/forward.*isa:generic
+    --benchmark_filter=^4x.*isa:generic|^1x.*first/forward.*isa:generic --loops
     --benchmark_min_time=0.001 --benchmark_format=json
   OUTPUT_VARIABLE json ERROR_VARIABLE errors RESULT_VARIABLE code)
 if(code)
@@ -24,7 +24,8 @@ foreach(name IN LISTS expected)
   if(NOT seen STREQUAL "${name}/isa:generic/manual_time")
     message(FATAL_ERROR "benchmark ${i} is ${seen}, not ${name}/isa:generic/manual_time")
   endif()
-  foreach(key IN ITEMS real_time copy_us ratio efficiency GB/s)
+  foreach(key IN ITEMS real_time copy_us ratio efficiency GB/s loops_us
+      loops_efficiency)
     string(JSON value GET "${json}" benchmarks ${i} ${key})
     if(NOT value GREATER 0)
       message(FATAL_ERROR "${name}: ${key} is ${value}")
@@ -56,3 +57,4 @@ refuses("none of first, last" --shape 1x4/2 --layout middle)
 refuses("none of forward, backward" --shape 1x4/2 --direction=)
 refuses("from 1 to 1024" --shape 1x4/2 --threads 1,0)
 refuses("none of auto" --shape 1x4/2 --isa mmx)
+refuses("takes no value" --shape 1x4/2 --loops=1)
