@@ -67,7 +67,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = plan->far_forward && y != x,
+        .stream = plan->stream_forward && y != x,
         .points_fit = plan->parts.points && plan->kernels->points_fit(gamma, beta, plan->C)};
     return gn_forward_run(&call);
 }
@@ -103,7 +103,7 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
         .dx = dx,
         .dgamma = dgamma,
         .dbeta = dbeta,
-        .stream = plan->far_backward && dx != dy && dx != x,
+        .stream = plan->stream_backward && dx != dy && dx != x,
         .points_fit = plan->parts.points && plan->kernels->points_fit(gamma, NULL, plan->C)};
     return gn_backward_run(&call);
 }

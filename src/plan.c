@@ -67,8 +67,10 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     }
     gn_divide(plan);
     int64_t tensor = plan->elements * (int64_t)sizeof(float), cache = gn_cpu_cache();
-    plan->far_forward = tensor > cache / 3;
-    plan->far_backward = tensor > cache / 5;
+    plan->far_forward = tensor > cache / 4;
+    plan->far_backward = tensor > cache / 6;
+    plan->stream_forward = tensor > cache / 3;
+    plan->stream_backward = tensor > cache / 5;
     *out = plan;
     return GN_OK;
 }

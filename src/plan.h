@@ -16,11 +16,13 @@ struct gn_plan {
     int64_t elements; /* of a tensor */
     struct gn_partition parts;
 
-    /*
-     * Whether the tensors of a pass take about two thirds of the last-level cache: then what is
-     * written there would only drive out what is still to be read, which comes from memory.
-     */
+    /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */
     bool far_forward, far_backward;
+    /*
+     * Whether they take about two thirds of it: then what is written there would only drive out
+     * what is still to be read.
+     */
+    bool stream_forward, stream_backward;
 
     double floor; /* see kernels.h, moments_rows */
 
