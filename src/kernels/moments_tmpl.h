@@ -8,49 +8,55 @@
  * and f64. See reals.h.
  */
 
+typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
+
 /*
  * k, rounded to the multiples of an ulp of 768 times the values' distance from each other: 12 of
  * them, added up 64 times. Else its low bits would be rounded away in the same direction from every
  * x - k, or, where x has few bits, from every sum of them, and end up in the mean. Beside a k that
  * is large that is no rounding, and where there is no distance k stays as it is.
  */
-INLINE REAL FN(rounded_shift)(REAL k, REAL distance)
-{
-    REAL grid = distance * 768;
-    return (k + grid) - grid;
-}
+#define ROUNDED_SHIFT(k, distance) (((k) + (distance)*768) - (distance)*768)
 
 /*
- * The mean of sixteen values that are spread over the row, so that a trend does not deceive; in a
- * short row of eight pairs, which take fewer instructions.
+ * The sums, in four lanes, of sixteen values that are spread over a row, so that a trend does not
+ * deceive, and of their distances from the first; in a short row of eight pairs, which take fewer
+ * instructions.
  */
-static inline REAL FN(row_shift)(const float *x, int64_t n)
+INLINE void FN(sample_row)(const float *x, int64_t n, bool short_row, FN(quads) * sum,
+                           FN(quads) * far)
 {
-    if (n < 16)
-        return x[0];
-    typedef REAL four __attribute__((vector_size(4 * sizeof(REAL))));
-    four a, b, c, d;
-    if (n < SHORT) {
+    FN(quads) a, b, c, d;
+    if (short_row) {
         int64_t i = n / 8;
         const mem_two p[8] = {*(const mem_two *)x,           *(const mem_two *)(x + i),
                               *(const mem_two *)(x + 2 * i), *(const mem_two *)(x + 3 * i),
                               *(const mem_two *)(x + 4 * i), *(const mem_two *)(x + 5 * i),
                               *(const mem_two *)(x + 6 * i), *(const mem_two *)(x + 7 * i)};
-        a = __builtin_convertvector(__builtin_shufflevector(p[0], p[1], 0, 1, 2, 3), four);
-        b = __builtin_convertvector(__builtin_shufflevector(p[2], p[3], 0, 1, 2, 3), four);
-        c = __builtin_convertvector(__builtin_shufflevector(p[4], p[5], 0, 1, 2, 3), four);
-        d = __builtin_convertvector(__builtin_shufflevector(p[6], p[7], 0, 1, 2, 3), four);
+        a = __builtin_convertvector(__builtin_shufflevector(p[0], p[1], 0, 1, 2, 3), FN(quads));
+        b = __builtin_convertvector(__builtin_shufflevector(p[2], p[3], 0, 1, 2, 3), FN(quads));
+        c = __builtin_convertvector(__builtin_shufflevector(p[4], p[5], 0, 1, 2, 3), FN(quads));
+        d = __builtin_convertvector(__builtin_shufflevector(p[6], p[7], 0, 1, 2, 3), FN(quads));
     } else {
         int64_t i = n / 16;
-        a = (four){x[0], x[i], x[2 * i], x[3 * i]};
-        b = (four){x[4 * i], x[5 * i], x[6 * i], x[7 * i]};
-        c = (four){x[8 * i], x[9 * i], x[10 * i], x[11 * i]};
-        d = (four){x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
+        a = (FN(quads)){x[0], x[i], x[2 * i], x[3 * i]};
+        b = (FN(quads)){x[4 * i], x[5 * i], x[6 * i], x[7 * i]};
+        c = (FN(quads)){x[8 * i], x[9 * i], x[10 * i], x[11 * i]};
+        d = (FN(quads)){x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
     }
-    four sum = (a + b) + (c + d);
-    four far = (ABS_OF(a - x[0]) + ABS_OF(b - x[0])) + (ABS_OF(c - x[0]) + ABS_OF(d - x[0]));
-    return FN(rounded_shift)(((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16,
-                             ((far[0] + far[2]) + (far[1] + far[3])) / 16);
+    *sum = (a + b) + (c + d);
+    *far = (ABS_OF(a - x[0]) + ABS_OF(b - x[0])) + (ABS_OF(c - x[0]) + ABS_OF(d - x[0]));
+}
+
+/* A mean of values of the row. */
+static inline REAL FN(row_shift)(const float *x, int64_t n)
+{
+    if (n < 16)
+        return x[0];
+    FN(quads) sum, far;
+    FN(sample_row)(x, n, n < SHORT, &sum, &far);
+    REAL mean = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
+    return ROUNDED_SHIFT(mean, ((far[0] + far[2]) + (far[1] + far[3])) / 16);
 }
 
 /* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
@@ -204,7 +210,7 @@ INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t de
         f += (double)distances[i] + fabs(from_first);
     }
     double inverse = 1.0 / (double)depth;
-    return FN(rounded_shift)((REAL)(first + s * inverse), (REAL)(f * inverse));
+    return ROUNDED_SHIFT((REAL)(first + s * inverse), (REAL)(f * inverse));
 }
 
 /* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */

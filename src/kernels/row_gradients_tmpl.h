@@ -176,26 +176,32 @@ INLINE void sums_long(const float *dy, const float *x, int64_t length, float mea
     }
 }
 
+/* The means of `count` rows from `first` on, of groups of `depth` rows. */
+INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t count, float *mean)
+{
+    int64_t g = first / depth, left = (g + 1) * depth - first;
+    for (int64_t r = 0; r < count; left = depth, g++)
+        for (int64_t end = r + left < count ? r + left : count; r < end; r++)
+            mean[r] = means[g];
+}
+
 static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
                       double *dy_sums, double *dyx_sums)
 {
-    int64_t n = rows->length, channels = rows->channels, g = 0, left = depth;
+    enum { ROWS = 64 };
+    float mean[ROWS];
+    int64_t n = rows->length, channels = rows->channels;
     const float *dy = rows->dy, *x = rows->x;
     for (int64_t c = 0; c < channels; c += 4, dy += 4 * n, x += 4 * n) {
-        int64_t count = channels - c < 4 ? channels - c : 4;
-        float mean[4];
-        for (int64_t r = 0; r < count; r++) {
-            mean[r] = means[g];
-            if (--left == 0) {
-                left = depth;
-                g++;
-            }
-        }
+        int64_t left = channels - c, count = left < 4 ? left : 4;
+        const float *of = mean + c % ROWS;
+        if (c % ROWS == 0)
+            row_means(means, depth, c, left < ROWS ? left : ROWS, mean);
         if (n < SHORT)
-            sums_short(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+            sums_short(dy, x, n, count, of, rows->far, dy_sums + c, dyx_sums + c);
         else
             for (int64_t r = 0; r < count; r++)
-                sums_long(dy + r * n, x + r * n, n, mean[r], dy_sums + c + r, dyx_sums + c + r);
+                sums_long(dy + r * n, x + r * n, n, of[r], dy_sums + c + r, dyx_sums + c + r);
     }
     if (n < SHORT && !all_gradients_hold(channels, dy_sums, dyx_sums))
         mend_rows(rows, depth, means, dy_sums, dyx_sums);

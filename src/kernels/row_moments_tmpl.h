@@ -45,6 +45,33 @@ INLINE int64_t span_length(int64_t length, int64_t start)
     return length - start < SPAN ? length - start : SPAN;
 }
 
+/* The sum of each of four quads of float. */
+INLINE quads_f32 sum_quads_f32(const quads_f32 *t)
+{
+    quads_f32 ab = __builtin_shufflevector(t[0], t[1], 0, 1, 4, 5) +
+                   __builtin_shufflevector(t[0], t[1], 2, 3, 6, 7);
+    quads_f32 cd = __builtin_shufflevector(t[2], t[3], 0, 1, 4, 5) +
+                   __builtin_shufflevector(t[2], t[3], 2, 3, 6, 7);
+    return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) +
+           __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+}
+
+/* row_shift of rows of SMALL to SHORT values, four at a time. */
+APART void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
+{
+    int64_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+        quads_f32 sum[4], far[4];
+        UNROLL
+        for (int r = 0; r < 4; r++)
+            sample_row_f32(x + (row + r) * n, n, true, &sum[r], &far[r]);
+        quads_f32 mean = sum_quads_f32(sum) / 16;
+        *(mem_four *)(k + row) = ROUNDED_SHIFT(mean, sum_quads_f32(far) / 16);
+    }
+    for (; row < rows; row++)
+        k[row] = row_shift_f32(x + row * n, n);
+}
+
 /* The shifts of the spans from one of a group on, of this and the groups after it. */
 INLINE void find_shifts(const float *x, int64_t length, int64_t groups, int64_t start, int count,
                         float *k)
@@ -111,11 +138,11 @@ static void moments_rows(const float *x, int64_t length, int64_t groups, double 
     if (length < SMALL)
         return;
     if (length < SHORT) {
-        for (int64_t g = 0; g < groups; g += 4) {
+        for (int64_t g = 0; g < groups; g += 4, x += 4 * length) {
+            int64_t left = groups - g;
             if (g % AHEAD == 0)
-                find_shifts(x + g * length, length, groups - g, 0, AHEAD, k);
-            moments_short(x + g * length, length, groups - g < 4 ? groups - g : 4, inverse,
-                          k + g % AHEAD, floor,
+                shifts_short(x, length, left < AHEAD ? left : AHEAD, k);
+            moments_short(x, length, left < 4 ? left : 4, inverse, k + g % AHEAD, floor,
                           (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
         }
         return;
