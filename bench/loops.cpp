@@ -29,7 +29,7 @@ static constexpr int WIDTH = VEC_BYTES / 4, LINE = 16;
 
 typedef float Vec __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
-static constexpr int64_t LEAST_BLOCK = 32768; // elements, as src/partition.c has them
+static constexpr int64_t LEAST_BLOCK = 32768; // elements, the BATCH of src/partition.c
 static constexpr int64_t PIECE = 16384;
 
 namespace
@@ -149,7 +149,7 @@ static int64_t block_elements(const Case &wanted)
     return unit * std::max<int64_t>(1, LEAST_BLOCK / unit);
 }
 
-void run_loops(const Case &wanted, const Tensors &tensors, bool streamed)
+void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool streamed)
 {
     static std::atomic<float> sink;
     const bool backward = wanted.direction == Direction::backward;
@@ -157,11 +157,11 @@ void run_loops(const Case &wanted, const Tensors &tensors, bool streamed)
                       wanted.shape.elements()};
     const int64_t size = block_elements(wanted);
     const int64_t blocks = (all.elements + size - 1) / size;
-    const int64_t alone = blocks - blocks % wanted.threads;
+    const int64_t alone = blocks - blocks % threads;
     const auto block = [&](int64_t b) {
         return all.from(b * size, std::min(size, all.elements - b * size));
     };
-#pragma omp parallel num_threads(wanted.threads)
+#pragma omp parallel num_threads(threads)
     {
         float sum = 0;
 #pragma omp for schedule(static) nowait

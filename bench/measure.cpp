@@ -36,8 +36,8 @@ bool any_failed()
 namespace
 {
 
-// A way of copying, and what each burst of it took, in seconds a copy.
-struct Copy {
+// A way of copying, or of running the loops, and what each burst of it took, in seconds a run.
+struct Way {
     int threads;
     bool streamed;
     std::vector<double> times;
@@ -56,15 +56,15 @@ class Workload
         wanted.direction == Direction::forward ? forward() : backward();
     }
 
-    void copy(const Copy &way)
+    void copy(const Way &way)
     {
         gn_bench_copy(tensors.out.data(), tensors.x.data(), wanted.shape.elements(), way.threads,
                       way.streamed);
     }
 
-    void loops(bool streamed)
+    void loops(const Way &way)
     {
-        run_loops(wanted, tensors, streamed);
+        run_loops(wanted, tensors, way.threads, way.streamed);
     }
 
   private:
@@ -117,9 +117,9 @@ static double median(std::vector<double> &times)
     return (*middle + *std::max_element(times.begin(), middle)) / 2;
 }
 
-static std::vector<Copy> ways_to_copy(const Case &wanted)
+static std::vector<Way> ways_to_move(const Case &wanted)
 {
-    std::vector<Copy> ways = {{wanted.threads, false, {}}};
+    std::vector<Way> ways = {{wanted.threads, false, {}}};
     if (gn_bench_copy_streams())
         ways.push_back({wanted.threads, true, {}});
     if (wanted.threads > 1 && wanted.shape.bytes() <= ONE_THREAD_BYTES)
@@ -128,7 +128,7 @@ static std::vector<Copy> ways_to_copy(const Case &wanted)
 }
 
 // How many calls make a burst: of the faster of the library and the plain copy.
-static int calls_in_burst(Workload &work, const Copy &plain)
+static int calls_in_burst(Workload &work, const Way &plain)
 {
     double shortest = BURST_SECONDS;
     for (int i = 0; i < 3; i++)
@@ -136,6 +136,14 @@ static int calls_in_burst(Workload &work, const Copy &plain)
             {shortest, burst(1, 1, [&] { work.call(); }), burst(1, 1, [&] { work.copy(plain); })});
     return std::clamp(static_cast<int>(std::ceil(BURST_SECONDS / std::max(shortest, 1e-9))), 1,
                       MOST_CALLS);
+}
+
+static double fastest(std::vector<Way> &ways)
+{
+    double least = median(ways[0].times);
+    for (Way &way : ways)
+        least = std::min(least, median(way.times));
+    return least;
 }
 
 static double floor_of(const Case &wanted, double copy)
@@ -156,20 +164,19 @@ static void report(benchmark::State &state, const Case &wanted, double time, dou
 static void run(benchmark::State &state, const Case &wanted, bool with_loops)
 {
     Workload work(wanted);
-    std::vector<Copy> copies = ways_to_copy(wanted);
+    std::vector<Way> copies = ways_to_move(wanted), loops = copies;
     const int calls = calls_in_burst(work, copies[0]);
     const int settling = wanted.shape.bytes() <= LARGE_BYTES ? 4 : 1;
-    std::vector<double> times, loops, streamed_loops;
+    std::vector<double> times;
     int64_t allocated = 0;
 
     while (state.KeepRunningBatch(calls)) {
         state.PauseTiming();
-        for (Copy &way : copies)
+        for (Way &way : copies)
             way.times.push_back(burst(calls, settling, [&] { work.copy(way); }));
-        if (with_loops) {
-            loops.push_back(burst(calls, settling, [&] { work.loops(false); }));
-            streamed_loops.push_back(burst(calls, settling, [&] { work.loops(true); }));
-        }
+        if (with_loops)
+            for (Way &way : loops)
+                way.times.push_back(burst(calls, settling, [&] { work.loops(way); }));
         state.ResumeTiming();
         const int64_t before = allocations();
         const double time = burst(calls, settling, [&] { work.call(); });
@@ -178,14 +185,12 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
         state.SetIterationTime(time * calls);
     }
 
-    double copy = median(copies[0].times);
-    for (Copy &way : copies)
-        copy = std::min(copy, median(way.times));
+    const double copy = fastest(copies);
     report(state, wanted, median(times), copy);
     if (with_loops) {
-        const double bound = std::min(median(loops), median(streamed_loops));
-        state.counters["loops_us"] = bound * 1e6;
-        state.counters["loops_efficiency"] = floor_of(wanted, copy) / bound;
+        const double moving = fastest(loops);
+        state.counters["loops_us"] = moving * 1e6;
+        state.counters["loops_efficiency"] = floor_of(wanted, copy) / moving;
     }
     if (allocations_counted()) {
         const double made = static_cast<double>(times.size()) * (calls + settling);

@@ -14,7 +14,7 @@ enum {
     BATCH = 32768,            /* elements: with the output, inside an L2 cache */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64,
-    BLOCK = 8192,    /* elements of a block of samples, at least: each leaves sums to collect */
+    BLOCK = 8192,    /* elements of a block of samples, about: what each leaves is collected */
     ROW_ITEMS = 512, /* blocks of groups: enough for any number of threads */
     TINY_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
 };
@@ -137,8 +137,8 @@ void gn_divide(struct gn_plan *plan)
         p->whole = p->columns ? column_tile(plan, 0) : row_tile(plan, 0);
     int64_t blocks = p->columns ? MAX_SAMPLE_BLOCKS : max(1, ROW_ITEMS / plan->G);
     blocks = min(blocks, MAX_SAMPLE_BLOCKS);
-    int64_t least = min(plan->N, BLOCK / (plan->C * max(1, plan->S)));
-    p->block_samples = max(max(1, least), ceil_div(plan->N, blocks));
+    blocks = min(blocks, ceil_div(plan->N, max(1, BLOCK / (plan->C * max(1, plan->S)))));
+    p->block_samples = max(1, ceil_div(plan->N, max(1, blocks)));
     p->blocks = ceil_div(plan->N, p->block_samples);
 }
 

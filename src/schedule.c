@@ -46,7 +46,14 @@ static int64_t items_alone(const struct gn_job *job, int64_t threads)
 }
 
 /* A thread takes its part in so many portions at least: what it has not got to, others can take. */
-enum { TAKES = 4 };
+enum { PORTIONS = 4 };
+
+/* The items that a thread takes at a time. */
+static int64_t portion(const struct gn_job *job, int64_t items, int64_t threads)
+{
+    int64_t share = threads == 1 ? items : items / (threads * PORTIONS);
+    return share < 1 ? 1 : share < job->most ? share : job->most;
+}
 
 /* How many of the items in a thread's part have been taken, by itself or by others. */
 union queue {
@@ -132,8 +139,7 @@ static void work_items(const struct gn_job *job, const struct seat *seat, int64_
  */
 static void work_parts(const struct gn_job *job, const struct seat *seat, int64_t items)
 {
-    int64_t most = items / (seat->threads * TAKES);
-    most = most < 1 ? 1 : most < job->most ? most : job->most;
+    int64_t most = portion(job, items, seat->threads);
     for (int64_t i = 0; i < seat->threads; i++) {
         int64_t owner = (seat->thread + i) % seat->threads;
         int64_t first = part(owner, seat->threads, items);

@@ -22,7 +22,7 @@ struct gn_batch {
 
 struct gn_job {
     int64_t items;
-    int64_t most;     /* items that a thread takes at a time */
+    int64_t most;     /* items that a thread takes at a time, at most */
     int64_t tiles;    /* of a step */
     int64_t units;    /* in which finishing can be shared out */
     int64_t collects; /* in which collecting can be shared out; 0: nothing to collect */

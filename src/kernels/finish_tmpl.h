@@ -68,12 +68,15 @@ static bool rounding_matters(int64_t groups, const float *mean, const float *rst
 
 static bool stored(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of)
 {
+    mask_f64 matters = splat_f64(0) != splat_f64(0);
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        put_f64(of.mean + g, some_floats(mean + g, groups - g));
+        vec_f64 m = some_floats(mean + g, groups - g), r = some_floats(rstd + g, groups - g);
+        put_f64(of.mean + g, m);
         put_f64(of.low + g, splat_f64(0));
-        put_f64(of.rstd + g, some_floats(rstd + g, groups - g));
+        put_f64(of.rstd + g, r);
+        matters |= which_matter(m, r);
     }
-    return rounding_matters(groups, mean, rstd);
+    return !all_f64(~matters);
 }
 
 /* A stored mean that is not that of x is taken as it is. */

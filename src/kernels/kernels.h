@@ -48,7 +48,7 @@ struct gn_rows {
     float *out; /* y or dx */
     int64_t channels, length;
     bool stream; /* whether to write past the caches */
-    bool far;    /* whether what is read comes from beyond them */
+    bool far;    /* whether what is read comes from beyond them: for sums_rows */
 };
 
 /* Channels last: `pixels` rows of `channels` elements, `stride` elements from each to the next. */
@@ -58,7 +58,7 @@ struct gn_columns {
     float *out; /* y or dx */
     int64_t pixels, channels, stride;
     bool stream; /* whether to write past the caches */
-    bool far;    /* whether what is read comes from beyond them */
+    bool far;    /* whether what is read comes from beyond them: for the sums */
 };
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */

@@ -33,7 +33,8 @@ INLINE void FN(put_number)(REAL *p, int64_t c, int64_t channels, vec_f64 v)
 /*
  * How many groups make up a vector of channels together. Where none do, a vector begins with a
  * group, and its lanes beyond that get what is wrong for them, and then what is right: the next
- * group comes after.
+ * group comes after. That they may seem not to fit costs but time: the caller then asks for each
+ * group alone, with nothing beyond it.
  */
 INLINE int64_t FN(together)(int64_t depth)
 {

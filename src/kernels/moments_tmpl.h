@@ -56,7 +56,8 @@ static inline REAL FN(row_shift)(const float *x, int64_t n)
     FN(quads) sum, far;
     FN(sample_row)(x, n, n < SHORT, &sum, &far);
     REAL mean = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
-    return ROUNDED_SHIFT(mean, ((far[0] + far[2]) + (far[1] + far[3])) / 16);
+    REAL distance = ((far[0] + far[2]) + (far[1] + far[3])) / 16;
+    return ROUNDED_SHIFT(mean, distance);
 }
 
 /* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
@@ -137,7 +138,7 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
         UNROLL
         for (int v = 0; v < vecs; v++) {
             if (far && STARTS_LINE(v))
-                FETCH(x + PIXELS_AHEAD * stride + v * WIDTH);
+                FETCH(x + v * WIDTH, PIXELS_AHEAD * stride);
             VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), k[v]);
             s[v] += d;
             q[v] += d * d;
@@ -210,7 +211,8 @@ INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t de
         f += (double)distances[i] + fabs(from_first);
     }
     double inverse = 1.0 / (double)depth;
-    return ROUNDED_SHIFT((REAL)(first + s * inverse), (REAL)(f * inverse));
+    REAL mean = (REAL)(first + s * inverse), distance = (REAL)(f * inverse);
+    return ROUNDED_SHIFT(mean, distance);
 }
 
 /* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */

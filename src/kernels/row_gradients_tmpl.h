@@ -69,9 +69,9 @@ INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const floa
         UNROLL
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
-            if (far) {
-                FETCH(dy + at + ROWS_AHEAD);
-                FETCH(x + at + ROWS_AHEAD);
+            if (far && STARTS_LINE(j % ROW_VECS)) {
+                FETCH(dy + at, ROWS_AHEAD);
+                FETCH(x + at, ROWS_AHEAD);
             }
             vec_f32 g = load_f32(dy + at);
             a[j] += g;

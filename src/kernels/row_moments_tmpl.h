@@ -65,8 +65,8 @@ APART void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
         UNROLL
         for (int r = 0; r < 4; r++)
             sample_row_f32(x + (row + r) * n, n, true, &sum[r], &far[r]);
-        quads_f32 mean = sum_quads_f32(sum) / 16;
-        *(mem_four *)(k + row) = ROUNDED_SHIFT(mean, sum_quads_f32(far) / 16);
+        quads_f32 mean = sum_quads_f32(sum) / 16, distance = sum_quads_f32(far) / 16;
+        *(mem_four *)(k + row) = ROUNDED_SHIFT(mean, distance);
     }
     for (; row < rows; row++)
         k[row] = row_shift_f32(x + row * n, n);

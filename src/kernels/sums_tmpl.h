@@ -78,8 +78,8 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
         UNROLL
         for (int v = 0; v < vecs; v++) {
             if (far && STARTS_LINE(v)) {
-                FETCH(dy + PIXELS_AHEAD * stride + v * WIDTH);
-                FETCH(x + PIXELS_AHEAD * stride + v * WIDTH);
+                FETCH(dy + v * WIDTH, PIXELS_AHEAD * stride);
+                FETCH(x + v * WIDTH, PIXELS_AHEAD * stride);
             }
             VEC g = part ? LOAD_PART(dy, part, 0) : LOAD(dy + v * WIDTH);
             VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), m[v]);

@@ -83,8 +83,12 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 
 /* Whether vector v of an array is the first in its line of the cache, if the array starts one. */
 #define STARTS_LINE(v) ((v)*VEC_BYTES % 64 == 0)
-/* Into the L2 cache: from memory it takes longer than what lies between. */
-#define FETCH(p) __builtin_prefetch(p, 0, 2)
+/*
+ * What lies so many floats on, into the L2 cache: from memory it takes longer than the work before.
+ * It may be beyond the tensor, where no pointer may point, but a prefetch does no harm.
+ */
+#define FETCH(p, floats)                                                                           \
+    __builtin_prefetch((void *)((uintptr_t)(p) + 4 * (uintptr_t)(floats)), 0, 2)
 
 #define INLINE static inline __attribute__((always_inline))
 #define APART static __attribute__((noinline))
