@@ -169,7 +169,10 @@ GN_API gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon);
  */
 GN_API gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param);
 
-/* The shape of gamma, beta, dgamma and dbeta. GN_UNSUPPORTED: GN_AFFINE_SAMPLE. */
+/*
+ * The shape of gamma, beta, dgamma and dbeta: [C], or [N, C] where each sample has its own, as in
+ * adaptive normalization and FiLM (Perez et al. 2018, https://arxiv.org/abs/1709.07871).
+ */
 GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
 
 /* The function applied to y. GN_UNSUPPORTED: anything but GN_IDENTITY. */
@@ -215,13 +218,15 @@ GN_API void gn_plan_destroy(gn_plan *plan);
  * buf[0..size-1] as snprintf does: at most size - 1 characters and a terminating zero. Returns the
  * length of the whole line without the zero, or -1 where plan is NULL, or buf is NULL and size is
  * not 0. These keys stay, others may come and go: "version" (text), "dims" (array), "groups"
- * (number), "layout" ("channels_first", "channels_last"), "isa" (a name as in GN_ISA).
+ * (number), "layout" ("channels_first", "channels_last"), "affine" ("channel", "sample"), "isa" (a
+ * name as in GN_ISA).
  */
 GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
 
 /*
  * Pointers, for gn_forward and gn_backward. x, y, dy and dx are tensors of the descriptor's shape
- * and layout, dense; gamma, beta, dgamma and dbeta have shape [C]; mean and rstd have shape [N, G].
+ * and layout, dense; gamma, beta, dgamma and dbeta have shape [C], or [N, C] with GN_AFFINE_SAMPLE,
+ * where nothing is summed over samples; mean and rstd have shape [N, G].
  * Each needs the alignment of its element type only. A tensor that has no elements may be NULL.
  *
  * y may be x itself, and dx may be dy or x itself; no output may overlap anything else.
@@ -243,8 +248,8 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  * y = gamma * xhat + beta.
  *
  *   x      in   tensor
- *   gamma  in   [C]; NULL: ones
- *   beta   in   [C]; NULL: zeros
+ *   gamma  in   [C] or [N, C]; NULL: ones
+ *   beta   in   [C] or [N, C]; NULL: zeros
  *   y      out  tensor; may be x
  *   mean   out  [N, G]; NULL: not stored
  *   rstd   out  [N, G]; NULL: not stored. Infinite where var + eps is too small for 1/sqrt of it
@@ -262,11 +267,11 @@ GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamm
  *                that of x than an ulp is taken as it is
  *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found again
  *                from x
- *   gamma   in   [C]; NULL: ones
- *   beta    in   [C]; not read where there is no activation; may be NULL
+ *   gamma   in   [C] or [N, C]; NULL: ones
+ *   beta    in   [C] or [N, C]; not read where there is no activation; may be NULL
  *   dx      out  tensor; may be dy or x; NULL: not computed
- *   dgamma  out  [C]; overwritten, not added to; NULL: not computed
- *   dbeta   out  [C]; overwritten, not added to; NULL: not computed
+ *   dgamma  out  [C] or [N, C]; overwritten, not added to; NULL: not computed
+ *   dbeta   out  [C] or [N, C]; overwritten, not added to; NULL: not computed
  */
 GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
                              const void *rstd, const void *gamma, const void *beta, void *dx,

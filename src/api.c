@@ -50,8 +50,8 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     int64_t tensor = plan->elements, groups = plan->N * plan->G;
     const struct gn_argument arguments[] = {
         {"x", x, tensor, GN_TENSOR},
-        {"gamma", gamma, plan->C, GN_OPTIONAL},
-        {"beta", beta, plan->C, GN_OPTIONAL},
+        {"gamma", gamma, plan->parameters, GN_OPTIONAL},
+        {"beta", beta, plan->parameters, GN_OPTIONAL},
         {"y", y, tensor, GN_OUTPUT | GN_TENSOR},
         {"mean", mean, groups, GN_OUTPUT | GN_OPTIONAL},
         {"rstd", rstd, groups, GN_OUTPUT | GN_OPTIONAL},
@@ -68,7 +68,8 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         .mean = mean,
         .rstd = rstd,
         .stream = plan->stream_forward && y != x,
-        .points_fit = plan->parts.points && plan->kernels->points_fit(gamma, beta, plan->C)};
+        .points_fit =
+            plan->parts.points && plan->kernels->points_fit(gamma, beta, plan->parameters)};
     return gn_forward_run(&call);
 }
 
@@ -84,11 +85,11 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
         {"x", x, tensor, GN_TENSOR},
         {"mean", mean, groups, 0},
         {"rstd", rstd, groups, 0},
-        {"gamma", gamma, plan->C, GN_OPTIONAL},
-        {"beta", beta, plan->C, GN_OPTIONAL},
+        {"gamma", gamma, plan->parameters, GN_OPTIONAL},
+        {"beta", beta, plan->parameters, GN_OPTIONAL},
         {"dx", dx, tensor, GN_OUTPUT | GN_OPTIONAL | GN_TENSOR},
-        {"dgamma", dgamma, plan->C, GN_OUTPUT | GN_OPTIONAL},
-        {"dbeta", dbeta, plan->C, GN_OUTPUT | GN_OPTIONAL},
+        {"dgamma", dgamma, plan->parameters, GN_OUTPUT | GN_OPTIONAL},
+        {"dbeta", dbeta, plan->parameters, GN_OUTPUT | GN_OPTIONAL},
     };
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
@@ -104,6 +105,7 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
         .dgamma = dgamma,
         .dbeta = dbeta,
         .stream = plan->stream_backward && dx != dy && dx != x,
-        .points_fit = plan->parts.points && plan->kernels->points_fit(gamma, NULL, plan->C)};
+        .points_fit =
+            plan->parts.points && plan->kernels->points_fit(gamma, NULL, plan->parameters)};
     return gn_backward_run(&call);
 }

@@ -55,14 +55,45 @@ struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *bat
 
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                                   const struct gn_backward_slot *slot, int64_t group,
-                                  int64_t channel, int64_t channels)
+                                  int64_t parameter, int64_t channels)
 {
     return (struct gn_groups){.groups = 1,
                               .depth = channels,
                               .of = gn_statistics_from(slot->of, group),
                               .slope = slot->slope + group,
                               .offset = slot->offset + group,
-                              .gamma = call->gamma ? call->gamma + channel : NULL};
+                              .gamma = call->gamma ? call->gamma + parameter : NULL};
+}
+
+double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)
+{
+    const struct gn_backward_call *call = job->call;
+    return job->left ? (double *)job->left + block * 2 * call->plan->C + c : NULL;
+}
+
+void gn_clear_parameters(const struct gn_job *job, int64_t block, int64_t c, int64_t channels)
+{
+    const struct gn_backward_call *call = job->call;
+    double *sums = gn_parameter_sums(job, block, c);
+    if (!sums)
+        return;
+    memset(sums, 0, (size_t)channels * sizeof *sums);
+    memset(sums + call->plan->C, 0, (size_t)channels * sizeof *sums);
+}
+
+void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int64_t c,
+                         int64_t channels)
+{
+    const struct gn_backward_call *call = job->call;
+    const double *dgamma = gn_parameter_sums(job, block, c);
+    if (!dgamma)
+        return;
+    const double *dbeta = dgamma + call->plan->C;
+    int64_t to = gn_parameter(call->plan, n, c);
+    for (int64_t i = 0; call->dgamma && i < channels; i++)
+        call->dgamma[to + i] = (float)dgamma[i];
+    for (int64_t i = 0; call->dbeta && i < channels; i++)
+        call->dbeta[to + i] = (float)dbeta[i];
 }
 
 static void collect_parameters(const struct gn_job *job, int64_t first, int64_t last)
@@ -77,10 +108,7 @@ static void collect_parameters(const struct gn_job *job, int64_t first, int64_t 
             sums[plan->C + c] += more[plan->C + c];
         }
     }
-    for (int64_t c = first; call->dgamma && c < last; c++)
-        call->dgamma[c] = (float)sums[c];
-    for (int64_t c = first; call->dbeta && c < last; c++)
-        call->dbeta[c] = (float)sums[plan->C + c];
+    gn_store_parameters(job, 0, 0, first, last - first);
 }
 
 static int64_t block_steps(const struct gn_job *job, int64_t item)
@@ -114,7 +142,7 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .most = plan->parts.batch,
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
-                           .collects = plan->C,
+                           .collects = plan->by_sample ? 0 : plan->C,
                            .open = open_slot,
                            .batch = batch_of_equals,
                            .steps = block_steps,
@@ -142,9 +170,9 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
         if (call->dgamma)
-            memset(call->dgamma, 0, (size_t)plan->C * sizeof *call->dgamma);
+            memset(call->dgamma, 0, (size_t)plan->parameters * sizeof *call->dgamma);
         if (call->dbeta)
-            memset(call->dbeta, 0, (size_t)plan->C * sizeof *call->dbeta);
+            memset(call->dbeta, 0, (size_t)plan->parameters * sizeof *call->dbeta);
         return GN_OK;
     }
     struct gn_job job = backward_job(plan);

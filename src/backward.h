@@ -47,14 +47,23 @@ struct gn_run {
 struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
                                  int64_t end);
 
-/* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
+/*
+ * What kernels need to know of `channels` channels of a group of the slot; `parameter` is
+ * gn_parameter of the first.
+ */
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                                   const struct gn_backward_slot *slot, int64_t group,
-                                  int64_t channel, int64_t channels);
+                                  int64_t parameter, int64_t channels);
 
-/* The sums of dgamma, which those of dbeta follow, of the channels of a block of samples from
- * channel c on; NULL: not wanted. */
+/*
+ * The sums of dgamma, which those of dbeta follow C doubles on, of the channels of a block of
+ * samples from channel c on; NULL: not wanted. They are 0 at the first step of a block, or at each
+ * where samples have parameters of their own, to which then they go.
+ */
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c);
+void gn_clear_parameters(const struct gn_job *job, int64_t block, int64_t c, int64_t channels);
+void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int64_t c,
+                         int64_t channels);
 
 /* From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. */
 void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
@@ -76,10 +85,10 @@ void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *
                                const void *memory);
 int64_t gn_backward_columns_work(const gn_plan *plan);
 
-/* In double, channels of one group. */
+/* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
                                     const struct gn_backward_slot *slot, int64_t group,
-                                    int64_t channel, struct gn_columns columns);
+                                    int64_t parameter, struct gn_columns columns);
 
 /* For points, which are columns else. */
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

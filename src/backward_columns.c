@@ -58,14 +58,15 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
 
 void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
                                     const struct gn_backward_slot *slot, int64_t group,
-                                    int64_t channel, struct gn_columns columns)
+                                    int64_t parameter, struct gn_columns columns)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = columns.channels;
     double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
     for (int64_t c = 0; c < channels; c += GN_WIDE) {
         columns.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
-        struct gn_groups part = gn_backward_part(call, slot, group, channel + c, columns.channels);
+        struct gn_groups part =
+            gn_backward_part(call, slot, group, parameter + c, columns.channels);
         kernels->planes_wide(&part, mean, scale, slope, offset);
         kernels->apply_columns_wide(&columns, mean, scale, slope, offset);
         columns.x += columns.channels;
@@ -96,7 +97,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
             plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
                                          slot->slopes + channel, slot->offsets + channel);
         else
-            gn_apply_wide_backward_columns(call, slot, g, c, columns);
+            gn_apply_wide_backward_columns(call, slot, g, gn_parameter(plan, sample, c), columns);
     }
 }
 

@@ -49,13 +49,14 @@ static void make_planes(const struct gn_backward_call *call, const struct gn_bac
 {
     const gn_plan *plan = call->plan;
     int64_t D = plan->D, c = run->first * D;
-    struct gn_groups all = gn_backward_part(call, slot, run->first, run->g * D, D);
+    int64_t parameter = gn_parameter(plan, run->n, run->g * D);
+    struct gn_groups all = gn_backward_part(call, slot, run->first, parameter, D);
     all.groups = run->groups;
     bool narrow = plan->kernels->planes(&all, slot->mean + c, slot->scale + c, slot->slopes + c,
                                         slot->offsets + c);
     memset(slot->narrow + run->first, narrow, (size_t)run->groups);
     for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = gn_backward_part(call, slot, run->first + i, (run->g + i) * D, D);
+        struct gn_groups one = gn_backward_part(call, slot, run->first + i, parameter + i * D, D);
         slot->narrow[run->first + i] = plan->kernels->planes(&one, slot->mean + c, slot->scale + c,
                                                              slot->slopes + c, slot->offsets + c);
     }
@@ -91,22 +92,16 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
     plan->kernels->spread_points(run->groups, D, offset, slot->offsets + c);
 }
 
-double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)
-{
-    const struct gn_backward_call *call = job->call;
-    return job->left ? (double *)job->left + block * 2 * call->plan->C + c : NULL;
-}
-
 void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
                             const struct gn_run *run)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t c = run->g * plan->D;
+    int64_t c = run->g * plan->D, parameter = gn_parameter(plan, run->n, c);
     struct gn_gradient gradient = {.groups = run->groups,
                                    .depth = plan->D,
                                    .count = (double)(plan->D * plan->S),
-                                   .gamma = call->gamma ? call->gamma + c : NULL,
+                                   .gamma = call->gamma ? call->gamma + parameter : NULL,
                                    .dy = slot->dy + run->first * plan->D,
                                    .dyx = slot->dyx + run->first * plan->D};
     start_groups(call, slot, run);
@@ -138,13 +133,12 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         add_sums(plan, slot, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
         struct gn_run run = gn_backward_run_at(plan, batch, i, end);
-        double *sums = gn_parameter_sums(job, run.block, run.g * plan->D);
-        size_t bytes = (size_t)(run.groups * plan->D) * sizeof *sums;
-        if (sums && batch->step == 0) {
-            memset(sums, 0, bytes);
-            memset(sums + plan->C, 0, bytes);
-        }
+        int64_t c = run.g * plan->D, channels = run.groups * plan->D;
+        if (batch->step == 0 || plan->by_sample)
+            gn_clear_parameters(job, run.block, c, channels);
         gn_finish_backward_run(job, slot, &run);
+        if (plan->by_sample)
+            gn_store_parameters(job, run.block, run.n, c, channels);
         i += run.groups;
     }
 }

@@ -31,6 +31,7 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
 {
     const gn_plan *plan = call->plan;
     int64_t c = g * plan->D, start = sample * plan->C + c;
+    int64_t parameter = gn_parameter(plan, sample, c);
     if (!slot->narrow[group]) {
         struct gn_columns columns = {.x = call->x + start,
                                      .dy = call->dy + start,
@@ -38,7 +39,7 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
                                      .pixels = 1,
                                      .channels = plan->D,
                                      .stride = plan->C};
-        gn_apply_wide_backward_columns(call, slot, group, c, columns);
+        gn_apply_wide_backward_columns(call, slot, group, parameter, columns);
         return;
     }
     struct gn_points points = {.x = call->x + start,
@@ -46,7 +47,7 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
                                .out = call->dx + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = call->gamma ? call->gamma + c : NULL};
+                               .gamma = call->gamma ? call->gamma + parameter : NULL};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -90,6 +91,7 @@ static void mend_group(const struct gn_job *job, const struct gn_backward_slot *
         apply_groups(call, slot, run.n, i, run.g, 1);
 }
 
+/* Samples from n on, which have the same parameters. */
 static void backward_samples(const struct gn_job *job, const struct gn_backward_slot *slot,
                              int64_t n, int64_t samples, int64_t block)
 {
@@ -104,7 +106,7 @@ static void backward_samples(const struct gn_job *job, const struct gn_backward_
                            .samples = samples,
                            .groups = G,
                            .depth = plan->D,
-                           .gamma = call->gamma,
+                           .gamma = call->gamma ? call->gamma + gn_parameter(plan, n, 0) : NULL,
                            .dgamma = sums,
                            .dbeta = sums ? sums + C : NULL};
     if (plan->kernels->gradient_tiny(&tiny, call->mean + n * G, call->rstd + n * G, done))
@@ -120,15 +122,19 @@ void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, in
     (void)tile;
     (void)work;
     const struct gn_backward_call *call = job->call;
-    const struct gn_partition *parts = &call->plan->parts;
+    const gn_plan *plan = call->plan;
+    const struct gn_partition *parts = &plan->parts;
+    int64_t most = plan->by_sample ? 1 : parts->tiny;
     for (int64_t block = batch->item; block < batch->item + batch->items; block++) {
         int64_t n = block * parts->block_samples, end = n + parts->block_samples;
-        if (end > call->plan->N)
-            end = call->plan->N;
-        double *sums = gn_parameter_sums(job, block, 0);
-        if (sums)
-            memset(sums, 0, 2 * (size_t)call->plan->C * sizeof *sums);
-        for (; n < end; n += parts->tiny)
-            backward_samples(job, memory, n, end - n < parts->tiny ? end - n : parts->tiny, block);
+        if (end > plan->N)
+            end = plan->N;
+        for (int64_t i = n; i < end; i += most) {
+            if (i == n || plan->by_sample)
+                gn_clear_parameters(job, block, 0, plan->C);
+            backward_samples(job, memory, i, end - i < most ? end - i : most, block);
+            if (plan->by_sample)
+                gn_store_parameters(job, block, i, 0, plan->C);
+        }
     }
 }

@@ -27,14 +27,14 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
 }
 
 static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                       int64_t group, int64_t channel, struct gn_rows rows)
+                       int64_t group, int64_t parameter, struct gn_rows rows)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = rows.channels;
     double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
     for (int64_t c = 0; c < channels; c += GN_WIDE) {
         rows.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
-        struct gn_groups part = gn_backward_part(call, slot, group, channel + c, rows.channels);
+        struct gn_groups part = gn_backward_part(call, slot, group, parameter + c, rows.channels);
         kernels->planes_wide(&part, mean, scale, slope, offset);
         kernels->apply_rows_wide(&rows, mean, scale, slope, offset);
         rows.x += rows.channels * rows.length;
@@ -65,6 +65,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
             plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,
                                       slot->slopes + channel, slot->offsets + channel);
         else
-            apply_wide(call, slot, i, (run.g + i) * plan->D + t.channel, rows);
+            apply_wide(call, slot, i, gn_parameter(plan, run.n, (run.g + i) * plan->D + t.channel),
+                       rows);
     }
 }

@@ -119,9 +119,8 @@ gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine)
     if (!desc)
         return null_desc();
     gn_status status = check_enum("affine", (int)affine, GN_AFFINE_SAMPLE);
-    if (status == GN_OK && affine != GN_AFFINE_CHANNEL)
-        status = gn_fail(GN_UNSUPPORTED, "affine = %d: only GN_AFFINE_CHANNEL is supported",
-                         (int)affine);
+    if (status == GN_OK)
+        desc->affine = affine;
     return status;
 }
 

@@ -13,6 +13,7 @@ struct gn_desc {
     int64_t groups;
     gn_layout layout;
     double epsilon;
+    gn_affine affine;
     int threads;
     gn_isa isa;
 };

@@ -56,6 +56,7 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     append(&text, "],\"groups\":%" PRId64 ",\"layout\":\"%s\"", plan->G,
            desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
     append_double(&text, "epsilon", desc->epsilon);
+    append(&text, ",\"affine\":\"%s\"", plan->by_sample ? "sample" : "channel");
     append(&text, ",\"types\":{\"x\":\"f32\",\"y\":\"f32\",\"param\":\"f32\"}");
     append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
            plan->parts.points    ? "points"

@@ -36,29 +36,31 @@ static int64_t slot_bytes(const gn_plan *plan)
 }
 
 struct gn_groups gn_forward_part(const struct gn_forward_call *call,
-                                 const struct gn_forward_slot *slot, int64_t group, int64_t channel,
-                                 int64_t channels)
+                                 const struct gn_forward_slot *slot, int64_t group,
+                                 int64_t parameter, int64_t channels)
 {
     return (struct gn_groups){.groups = 1,
                               .depth = channels,
                               .of = gn_statistics_from(slot->of, group),
-                              .gamma = call->gamma ? call->gamma + channel : NULL,
-                              .beta = call->beta ? call->beta + channel : NULL};
+                              .gamma = call->gamma ? call->gamma + parameter : NULL,
+                              .beta = call->beta ? call->beta + parameter : NULL};
 }
 
-/* Consecutive groups of one sample: their numbers for the last pass. */
+/* Consecutive groups of one sample, of which `index` is the first: their numbers for the last
+ * pass. */
 static void make_lines(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                       int64_t group, int64_t groups, int64_t g)
+                       int64_t group, int64_t groups, int64_t index)
 {
     const gn_plan *plan = call->plan;
     int64_t D = plan->D, c = group * D;
-    struct gn_groups all = gn_forward_part(call, slot, group, g * D, D);
+    int64_t parameter = gn_parameter(plan, index / plan->G, index % plan->G * D);
+    struct gn_groups all = gn_forward_part(call, slot, group, parameter, D);
     all.groups = groups;
     float *mean = slot->mean + c, *scale = slot->scale + c, *shift = slot->shift + c;
     bool narrow = plan->kernels->lines(&all, mean, scale, shift);
     memset(slot->narrow + group, narrow, (size_t)groups);
     for (int64_t i = 0; !narrow && i < groups; i++, c += D) {
-        struct gn_groups one = gn_forward_part(call, slot, group + i, (g + i) * D, D);
+        struct gn_groups one = gn_forward_part(call, slot, group + i, parameter + i * D, D);
         slot->narrow[group + i] =
             plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
     }
@@ -127,7 +129,7 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
     for (int64_t i = first, n; i < end; i += n) {
         int64_t g = (index + i) % plan->G;
         n = plan->G - g < end - i ? plan->G - g : end - i;
-        make_lines(call, slot, i, n, g);
+        make_lines(call, slot, i, n, index + i);
     }
 }
 

@@ -31,10 +31,13 @@ struct gn_forward_slot {
     int64_t set;
 };
 
-/* What kernels need to know of `channels` channels of a group of the slot, from `channel` on. */
+/*
+ * What kernels need to know of `channels` channels of a group of the slot; `parameter` is
+ * gn_parameter of the first.
+ */
 struct gn_groups gn_forward_part(const struct gn_forward_call *call,
-                                 const struct gn_forward_slot *slot, int64_t group, int64_t channel,
-                                 int64_t channels);
+                                 const struct gn_forward_slot *slot, int64_t group,
+                                 int64_t parameter, int64_t channels);
 
 /* For the layouts. An item is a group (rows) or a sample (columns). */
 void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -46,10 +49,10 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
 void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               const void *slot);
 
-/* In double, channels of one group. */
+/* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
                                    const struct gn_forward_slot *slot, int64_t group,
-                                   int64_t channel, struct gn_columns columns);
+                                   int64_t parameter, struct gn_columns columns);
 
 /* For points, which are columns else. */
 void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

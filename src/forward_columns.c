@@ -23,14 +23,14 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
 
 void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
                                    const struct gn_forward_slot *slot, int64_t group,
-                                   int64_t channel, struct gn_columns columns)
+                                   int64_t parameter, struct gn_columns columns)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = columns.channels;
     double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM];
     for (int64_t c = 0; c < channels; c += GN_WIDE) {
         columns.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
-        struct gn_groups part = gn_forward_part(call, slot, group, channel + c, columns.channels);
+        struct gn_groups part = gn_forward_part(call, slot, group, parameter + c, columns.channels);
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->normalize_columns_wide(&columns, mean, scale, shift);
         columns.x += columns.channels;
@@ -59,7 +59,7 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
             plan->kernels->normalize_columns(&columns, slot->mean + channel, slot->scale + channel,
                                              slot->shift + channel);
         else
-            gn_apply_wide_forward_columns(call, slot, g, c, columns);
+            gn_apply_wide_forward_columns(call, slot, g, gn_parameter(plan, sample, c), columns);
     }
 }
 

@@ -21,21 +21,22 @@ static void apply_groups(const struct gn_forward_call *call, const struct gn_for
 {
     const gn_plan *plan = call->plan;
     int64_t c = g * plan->D, start = sample * plan->C + c;
+    int64_t parameter = gn_parameter(plan, sample, c);
     if (!slot->narrow[group]) {
         struct gn_columns columns = {.x = call->x + start,
                                      .out = call->y + start,
                                      .pixels = 1,
                                      .channels = plan->D,
                                      .stride = plan->C};
-        gn_apply_wide_forward_columns(call, slot, group, c, columns);
+        gn_apply_wide_forward_columns(call, slot, group, parameter, columns);
         return;
     }
     struct gn_points points = {.x = call->x + start,
                                .out = call->y + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = call->gamma ? call->gamma + c : NULL,
-                               .beta = call->beta ? call->beta + c : NULL};
+                               .gamma = call->gamma ? call->gamma + parameter : NULL,
+                               .beta = call->beta ? call->beta + parameter : NULL};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -59,33 +60,41 @@ void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *ba
     }
 }
 
+/* Samples from n on, which have the same parameters. */
+static void forward_samples(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
+                            int64_t n, int64_t samples)
+{
+    const gn_plan *plan = call->plan;
+    int64_t G = plan->G, index = n * G, parameter = gn_parameter(plan, n, 0);
+    bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
+    struct gn_tiny tiny = {.x = call->x + index * plan->D,
+                           .out = call->y + index * plan->D,
+                           .samples = samples,
+                           .groups = G,
+                           .depth = plan->D,
+                           .gamma = call->gamma ? call->gamma + parameter : NULL,
+                           .beta = call->beta ? call->beta + parameter : NULL};
+    if (plan->kernels->normalize_tiny(&tiny, plan->desc.epsilon, plan->floor,
+                                      call->mean ? call->mean + index : NULL,
+                                      call->rstd ? call->rstd + index : NULL, done))
+        return;
+    for (int64_t i = 0; i < samples * G; i++) {
+        if (done[i])
+            continue;
+        plan->kernels->moments_rows(tiny.x + i * plan->D, plan->D, 1, plan->floor,
+                                    gn_moments_from(slot->moments, i));
+        gn_finish_forward_points(call, slot, index, i, i + 1);
+        apply_groups(call, slot, n + i / G, i, i % G, 1);
+    }
+}
+
 void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                      void *memory, void *work)
 {
     (void)tile;
     (void)work;
     const struct gn_forward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_forward_slot *slot = memory;
-    int64_t G = plan->G, index = batch->item * G;
-    bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
-    struct gn_tiny tiny = {.x = call->x + index * plan->D,
-                           .out = call->y + index * plan->D,
-                           .samples = batch->items,
-                           .groups = G,
-                           .depth = plan->D,
-                           .gamma = call->gamma,
-                           .beta = call->beta};
-    if (plan->kernels->normalize_tiny(&tiny, plan->desc.epsilon, plan->floor,
-                                      call->mean ? call->mean + index : NULL,
-                                      call->rstd ? call->rstd + index : NULL, done))
-        return;
-    for (int64_t i = 0; i < batch->items * G; i++) {
-        if (done[i])
-            continue;
-        plan->kernels->moments_rows(tiny.x + i * plan->D, plan->D, 1, plan->floor,
-                                    gn_moments_from(slot->moments, i));
-        gn_finish_forward_points(call, slot, index, i, i + 1);
-        apply_groups(call, slot, batch->item + i / G, i, i % G, 1);
-    }
+    int64_t most = call->plan->by_sample ? 1 : batch->items;
+    for (int64_t i = 0; i < batch->items; i += most)
+        forward_samples(call, memory, batch->item + i, most);
 }

@@ -22,6 +22,8 @@ static void set_shape(gn_plan *plan)
     plan->G = desc->groups;
     plan->D = plan->C / plan->G;
     plan->elements = plan->N * plan->C * plan->S;
+    plan->by_sample = desc->affine == GN_AFFINE_SAMPLE;
+    plan->parameters = plan->by_sample ? plan->N * plan->C : plan->C;
     /* Squares that underflow do not matter beside an epsilon that is much larger. */
     plan->floor = desc->epsilon >= 0x1p-60 ? 0 : 0x1p-100;
 }

@@ -13,7 +13,9 @@ struct gn_plan {
     const struct gn_kernels *kernels;
 
     int64_t N, C, S, G, D;
-    int64_t elements; /* of a tensor */
+    int64_t elements;   /* of a tensor */
+    bool by_sample;     /* gamma, beta and their gradients are [N, C], not [C] */
+    int64_t parameters; /* of each of these */
     struct gn_partition parts;
 
     /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */
@@ -28,6 +30,12 @@ struct gn_plan {
 
     gn_scratch_keeper scratch;
 };
+
+/* Where the parameters of channel c of sample n are in gamma, beta, dgamma and dbeta. */
+static inline int64_t gn_parameter(const gn_plan *plan, int64_t n, int64_t c)
+{
+    return plan->by_sample ? n * plan->C + c : c;
+}
 
 /* A plan without scratch yet; *plan is NULL on failure. */
 gn_status gn_plan_make(gn_plan **plan, const gn_desc *desc);

@@ -16,6 +16,7 @@ struct oracle_problem problem_of(const struct shape *shape, float *const tensors
                                    .s = shape_spatial(shape),
                                    .g = shape->groups,
                                    .channels_last = shape->layout == GN_CHANNELS_LAST,
+                                   .per_sample = shape->affine == GN_AFFINE_SAMPLE,
                                    .eps = shape->eps,
                                    .x = tensors[X],
                                    .gamma = absent & 1u << GAMMA ? NULL : tensors[GAMMA],

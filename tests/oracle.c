@@ -21,7 +21,7 @@ struct channel {
 struct oracle {
     struct oracle_problem in;
     struct group *groups;     /* [N, G] */
-    struct channel *channels; /* [C] */
+    struct channel *channels; /* as gamma */
 };
 
 /* Where the elements of one channel of one sample lie. */
@@ -41,14 +41,25 @@ static struct group *group_of(const struct oracle *o, int64_t n, int64_t c)
     return &o->groups[n * o->in.g + c / (o->in.c / o->in.g)];
 }
 
-static long double gamma_of(const struct oracle_problem *in, int64_t c)
+/* Where the parameters of a channel lie, and how many of each there are. */
+static int64_t parameter_of(const struct oracle_problem *in, int64_t n, int64_t c)
 {
-    return in->gamma ? in->gamma[c] : 1.0L;
+    return in->per_sample ? n * in->c + c : c;
 }
 
-static long double beta_of(const struct oracle_problem *in, int64_t c)
+static int64_t parameters(const struct oracle_problem *in)
 {
-    return in->beta ? in->beta[c] : 0.0L;
+    return in->per_sample ? in->n * in->c : in->c;
+}
+
+static long double gamma_of(const struct oracle_problem *in, int64_t n, int64_t c)
+{
+    return in->gamma ? in->gamma[parameter_of(in, n, c)] : 1.0L;
+}
+
+static long double beta_of(const struct oracle_problem *in, int64_t n, int64_t c)
+{
+    return in->beta ? in->beta[parameter_of(in, n, c)] : 0.0L;
 }
 
 /* The first pass finds a mean; the second finds the deviation from it, and with that the little by
@@ -89,8 +100,8 @@ static void add_gradients(const struct oracle *o, int64_t n, int64_t c)
     const struct oracle_problem *in = &o->in;
     const struct run run = run_of(in, n, c);
     struct group *group = group_of(o, n, c);
-    struct channel *channel = &o->channels[c];
-    const long double gamma = gamma_of(in, c);
+    struct channel *channel = &o->channels[parameter_of(in, n, c)];
+    const long double gamma = gamma_of(in, n, c);
     long double sum = 0, size = 0, sum_xhat = 0, size_xhat = 0;
 
     for (int64_t s = 0; s < in->s; s++) {
@@ -122,7 +133,7 @@ struct oracle *oracle_create(const struct oracle_problem *problem)
         return NULL;
     o->in = *problem;
     o->groups = calloc((size_t)(problem->n * problem->g), sizeof(*o->groups));
-    o->channels = calloc((size_t)problem->c, sizeof(*o->channels));
+    o->channels = calloc((size_t)parameters(problem), sizeof(*o->channels));
     if (!o->groups || !o->channels) {
         oracle_destroy(o);
         return NULL;
@@ -155,7 +166,7 @@ int64_t oracle_count(const struct oracle *oracle, enum oracle_output output)
         return in->n * in->g;
     case ORACLE_DGAMMA:
     case ORACLE_DBETA:
-        return in->c;
+        return parameters(in);
     default:
         return in->n * in->c * in->s;
     }
@@ -167,10 +178,10 @@ struct exact {
     long double size[2];
 };
 
-static struct exact exact_y(const struct oracle_problem *in, const struct group *group, int64_t c,
-                            float x)
+static struct exact exact_y(const struct oracle *o, int64_t n, int64_t c, float x)
 {
-    const long double gamma = gamma_of(in, c), beta = beta_of(in, c);
+    const struct group *group = group_of(o, n, c);
+    const long double gamma = gamma_of(&o->in, n, c), beta = beta_of(&o->in, n, c);
     const long double product = gamma * ((x - group->mean) * group->rstd);
 
     return (struct exact){product + beta,
@@ -178,11 +189,11 @@ static struct exact exact_y(const struct oracle_problem *in, const struct group 
                            5 * fabsl(product) + 2 * fabsl(gamma) + 2 * fabsl(beta)}};
 }
 
-static struct exact exact_dx(const struct oracle_problem *in, const struct group *group, int64_t c,
-                             float x, float dy)
+static struct exact exact_dx(const struct oracle *o, int64_t n, int64_t c, float x, float dy)
 {
+    const struct group *group = group_of(o, n, c);
     const long double xhat = (x - group->mean) * group->rstd;
-    const long double product = gamma_of(in, c) * dy;
+    const long double product = gamma_of(&o->in, n, c) * dy;
     const long double size =
         group->rstd * (fabsl(product) + group->p + (1 + fabsl(xhat)) * group->r);
 
@@ -212,9 +223,9 @@ static struct exact exact_at(const struct oracle *o, enum oracle_output output, 
         return (struct exact){channel->dbeta, {12 * channel->dbeta_size, 2 * channel->dbeta_size}};
     }
     case ORACLE_DX:
-        return exact_dx(&o->in, group_of(o, n, c), c, o->in.x[i], o->in.dy[i]);
+        return exact_dx(o, n, c, o->in.x[i], o->in.dy[i]);
     default:
-        return exact_y(&o->in, group_of(o, n, c), c, o->in.x[i]);
+        return exact_y(o, n, c, o->in.x[i]);
     }
 }
 

@@ -13,6 +13,7 @@
 struct oracle_problem {
     int64_t n, c, s, g; /* each 1 or more, g divides c; s is the product of the spatial dims */
     bool channels_last;
+    bool per_sample; /* gamma, beta and their gradients are [N, C], not [C] */
     double eps;
     const float *x;
     const float *gamma; /* NULL: ones */

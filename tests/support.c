@@ -53,9 +53,9 @@ const char *shape_text(const struct shape *shape, char text[160])
     for (int i = 0; i < shape->rank; i++)
         used += snprintf(text + used, 160 - (size_t)used, i ? ", %lld" : "%lld",
                          (long long)shape->dims[i]);
-    snprintf(text + used, 160 - (size_t)used, "] G=%lld channels %s eps=%g",
+    snprintf(text + used, 160 - (size_t)used, "] G=%lld channels %s eps=%g%s",
              (long long)shape->groups, shape->layout == GN_CHANNELS_LAST ? "last" : "first",
-             shape->eps);
+             shape->eps, shape->affine == GN_AFFINE_SAMPLE ? " affine by sample" : "");
     return text;
 }
 
@@ -71,7 +71,7 @@ int64_t tensor_count(const struct shape *shape, enum tensor tensor)
     case RSTD:
         return shape->dims[0] * shape->groups;
     default:
-        return shape->dims[1];
+        return shape->affine == GN_AFFINE_SAMPLE ? shape->dims[0] * shape->dims[1] : shape->dims[1];
     }
 }
 
@@ -112,7 +112,8 @@ gn_desc *make_desc(const struct shape *shape)
     if (gn_desc_create(&desc, shape->rank, shape->dims) != GN_OK ||
         gn_desc_set_groups(desc, shape->groups) != GN_OK ||
         gn_desc_set_layout(desc, shape->layout) != GN_OK ||
-        gn_desc_set_epsilon(desc, shape->eps) != GN_OK)
+        gn_desc_set_epsilon(desc, shape->eps) != GN_OK ||
+        gn_desc_set_affine(desc, shape->affine) != GN_OK)
         fail_msg("descriptor: %s", gn_last_error());
     return desc;
 }
@@ -164,7 +165,7 @@ void tensors_fill(const struct shape *shape, uint64_t seed, float *tensors[TENSO
     const int64_t elements = shape_elements(shape);
     uint64_t state = seed * 2654435761u + 1;
 
-    for (int64_t c = 0; c < shape->dims[1]; c++) {
+    for (int64_t c = 0; c < tensor_count(shape, GAMMA); c++) {
         tensors[GAMMA][c] = 1.0f + 0.5f * random_uniform(&state);
         tensors[BETA][c] = random_uniform(&state);
     }

@@ -33,9 +33,12 @@ struct shape {
     int64_t groups;
     gn_layout layout;
     double eps;
+    gn_affine affine;
 };
 
 #define DEFAULT_EPS 1e-5
+/* For an initializer: epsilon and all fields after it. */
+#define DEFAULTS DEFAULT_EPS, GN_AFFINE_CHANNEL
 
 int64_t shape_spatial(const struct shape *shape);
 int64_t shape_elements(const struct shape *shape);

@@ -14,8 +14,8 @@ static float block[TENSORS * SPACING], copy[TENSORS * SPACING];
 static float *home[TENSORS];
 
 static const struct shape shapes[] = {
-    {3, {2, 12, 11}, 4, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {2, 12, 11}, 4, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {2, 12, 11}, 4, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 12, 11}, 4, GN_CHANNELS_LAST, DEFAULTS},
 };
 static gn_plan *plans[2];
 

@@ -13,18 +13,18 @@
 
 /* Shapes whose work is divided in every way: over samples, groups, rows, and within one group. */
 static const struct shape shapes[] = {
-    {4, {2, 48, 63, 65}, 6, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {4, {2, 48, 63, 65}, 6, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 1, 300007}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {1, 3, 100003}, 3, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 7, 40961}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {1, 7, 40961}, 1, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {2, {700, 128}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {2, {700, 128}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {5, 320, 65}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {5, 320, 65}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {2, 1, 2049}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {3, 6, 16}, 3, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {4, {2, 48, 63, 65}, 6, GN_CHANNELS_FIRST, DEFAULTS},
+    {4, {2, 48, 63, 65}, 6, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 1, 300007}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {1, 3, 100003}, 3, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 7, 40961}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {1, 7, 40961}, 1, GN_CHANNELS_LAST, DEFAULTS},
+    {2, {700, 128}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {700, 128}, 32, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {5, 320, 65}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {5, 320, 65}, 32, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {2, 1, 2049}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {3, 6, 16}, 3, GN_CHANNELS_LAST, DEFAULTS},
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 

@@ -53,7 +53,7 @@ static void test_empty(void **state)
 
     for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
         struct shape shape = {
-            cases[i / 2].rank, {0}, cases[i / 2].groups, (gn_layout)(i % 2), DEFAULT_EPS};
+            cases[i / 2].rank, {0}, cases[i / 2].groups, (gn_layout)(i % 2), DEFAULTS};
 
         memcpy(shape.dims, cases[i / 2].dims, sizeof(shape.dims));
         check_empty(&shape);
@@ -77,7 +77,7 @@ static void test_single_elements(void **state)
 
     for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
         struct shape shape = {
-            cases[i / 2].rank, {0}, cases[i / 2].groups, (gn_layout)(i % 2), DEFAULT_EPS};
+            cases[i / 2].rank, {0}, cases[i / 2].groups, (gn_layout)(i % 2), DEFAULTS};
         float *tensors[TENSORS];
 
         if (quick() && i >= 8)
@@ -119,6 +119,7 @@ static void check_description(const struct shape *shape, const char *text)
     assert_int_equal(strtoll(value_of(text, "groups"), NULL, 10), shape->groups);
     assert_int_equal(*value_of(text, "layout"), '"');
     assert_int_equal(*value_of(text, "isa"), '"');
+    assert_int_equal(value_of(text, "affine")[1], shape->affine == GN_AFFINE_SAMPLE ? 's' : 'c');
     at = (char *)(uintptr_t)value_of(text, "dims");
     assert_int_equal(*at, '[');
     for (int i = 0; i < shape->rank; i++) {
@@ -131,10 +132,10 @@ static void check_description(const struct shape *shape, const char *text)
 static void test_describe(void **state)
 {
     static const struct shape shapes[] = {
-        {4, {2, 48, 63, 65}, 6, GN_CHANNELS_LAST, DEFAULT_EPS},
-        {4, {1, 128, 16128, 1200}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS},
-        {8, {1, 32, 1, 2, 3, 4, 5, INT64_C(1) << 36}, 32, GN_CHANNELS_FIRST, 0},
-        {3, {0, 32, INT64_C(1) << 50}, 1, GN_CHANNELS_LAST, 1e300},
+        {4, {2, 48, 63, 65}, 6, GN_CHANNELS_LAST, DEFAULTS},
+        {4, {1, 128, 16128, 1200}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+        {8, {1, 32, 1, 2, 3, 4, 5, INT64_C(1) << 36}, 32, GN_CHANNELS_FIRST, 0, GN_AFFINE_CHANNEL},
+        {3, {0, 32, INT64_C(1) << 50}, 1, GN_CHANNELS_LAST, 1e300, GN_AFFINE_SAMPLE},
     };
     (void)state;
 

@@ -165,7 +165,6 @@ static void test_enumerations(void **state)
         expect_failure(gn_desc_set_types(desc, GN_F32, GN_F32, (gn_type)type), GN_UNSUPPORTED,
                        "f32");
     }
-    expect_failure(gn_desc_set_affine(desc, GN_AFFINE_SAMPLE), GN_UNSUPPORTED, "channel");
     expect_failure(gn_desc_set_activation(desc, GN_RELU), GN_UNSUPPORTED, "identity");
     expect_failure(gn_desc_set_activation(desc, GN_SILU), GN_UNSUPPORTED, "identity");
 

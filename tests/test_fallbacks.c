@@ -30,7 +30,8 @@ struct counted {
 
 static void counted_create(struct counted *c, int64_t length, const char *pattern)
 {
-    const struct shape shape = {3, {1, GROUPS * DEPTH, length}, GROUPS, GN_CHANNELS_FIRST, 1e-5};
+    const struct shape shape = {
+        3, {1, GROUPS * DEPTH, length}, GROUPS, GN_CHANNELS_FIRST, DEFAULTS};
 
     c->length = length;
     c->elements = shape_elements(&shape);

@@ -11,7 +11,7 @@ static int check_layouts(int rank, const int64_t *dims, int64_t groups, const ch
 
     for (int layout = GN_CHANNELS_FIRST; layout <= GN_CHANNELS_LAST; layout++) {
         struct shape shape = {
-            .rank = rank, .groups = groups, .layout = (gn_layout)layout, .eps = DEFAULT_EPS};
+            .rank = rank, .groups = groups, .layout = (gn_layout)layout, .eps = DEFAULTS};
         float *tensors[TENSORS];
 
         for (int i = 0; i < rank; i++)
@@ -155,12 +155,12 @@ static void test_networks(void **state)
 static void test_optional(void **state)
 {
     static const struct shape shapes[] = {
-        {3, {3, 6, 35}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS},
-        {3, {2, 64, 9}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
-        {2, {9, 64}, 16, GN_CHANNELS_FIRST, DEFAULT_EPS},
-        {3, {1, 5, 4099}, 1, GN_CHANNELS_LAST, DEFAULT_EPS},
-        {3, {1, 2, 9000}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS},
-        {3, {2, 3, 8200}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
+        {3, {3, 6, 35}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+        {3, {2, 64, 9}, 32, GN_CHANNELS_LAST, DEFAULTS},
+        {2, {9, 64}, 16, GN_CHANNELS_FIRST, DEFAULTS},
+        {3, {1, 5, 4099}, 1, GN_CHANNELS_LAST, DEFAULTS},
+        {3, {1, 2, 9000}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+        {3, {2, 3, 8200}, 1, GN_CHANNELS_FIRST, DEFAULTS},
     };
     enum {
         AFFINE = 1 << GAMMA | 1 << BETA,

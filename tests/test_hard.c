@@ -78,11 +78,11 @@ enum { EXTENTS = sizeof(extents) / sizeof(extents[0]) };
 
 static struct shape shape_at(int extent, int layout, double eps)
 {
-    return (struct shape){3,
-                          {extents[extent].n, extents[extent].c, extents[extent].s},
-                          extents[extent].groups,
-                          (gn_layout)layout,
-                          eps};
+    return (struct shape){.rank = 3,
+                          .dims = {extents[extent].n, extents[extent].c, extents[extent].s},
+                          .groups = extents[extent].groups,
+                          .layout = (gn_layout)layout,
+                          .eps = eps};
 }
 
 /* Every pattern in every shape; gamma, beta and dy take turns. */
@@ -128,7 +128,7 @@ static void test_large_epsilon(void **state)
 /* The shape in which E[x^2] - E[x]^2 is known to give errors as large as the values. */
 static void test_known_failure(void **state)
 {
-    struct shape shape = {4, {1, 32, 64, 64}, 8, GN_CHANNELS_FIRST, DEFAULT_EPS};
+    struct shape shape = {4, {1, 32, 64, 64}, 8, GN_CHANNELS_FIRST, DEFAULTS};
     int wrong = 0;
     (void)state;
 
@@ -142,7 +142,8 @@ static void test_known_failure(void **state)
 /* Deviations so far below the mean that a double cannot hold both. */
 static int check_large_group(const char *pattern, int layout, int64_t s)
 {
-    const struct shape shape = {3, {1, 3, s}, 1, (gn_layout)layout, 0};
+    const struct shape shape = {
+        .rank = 3, .dims = {1, 3, s}, .groups = 1, .layout = (gn_layout)layout};
 
     return check_pattern(&shape, pattern_named(pattern), &affines[0], 1);
 }
@@ -252,7 +253,7 @@ static void test_constants(void **state)
 
     for (int64_t s = 1; s <= 2051; s += s < 70 ? 1 : 283) {
         for (int layout = 0; layout < 2; layout++) {
-            const struct shape shape = {3, {1, 6, s}, 2, (gn_layout)layout, DEFAULT_EPS};
+            const struct shape shape = {3, {1, 6, s}, 2, (gn_layout)layout, DEFAULTS};
             float *tensors[TENSORS];
 
             if (quick() && s % 7 != 1)

@@ -15,17 +15,17 @@ static const char *path;
 static bool writing;
 
 static const struct shape shapes[] = {
-    {2, {9, 128}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {2, {9, 128}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {4, {2, 48, 15, 17}, 6, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {4, {2, 48, 15, 17}, 6, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 3, 8209}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {1, 3, 8209}, 1, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {2, 2, 4111}, 2, GN_CHANNELS_FIRST, 1e-3},
-    {3, {2, 2, 4111}, 2, GN_CHANNELS_LAST, 1e-3},
-    {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 1, 100003}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
+    {2, {9, 128}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {9, 128}, 32, GN_CHANNELS_LAST, DEFAULTS},
+    {4, {2, 48, 15, 17}, 6, GN_CHANNELS_FIRST, DEFAULTS},
+    {4, {2, 48, 15, 17}, 6, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 3, 8209}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {1, 3, 8209}, 1, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {2, 2, 4111}, 2, GN_CHANNELS_FIRST, 1e-3, GN_AFFINE_CHANNEL},
+    {3, {2, 2, 4111}, 2, GN_CHANNELS_LAST, 1e-3, GN_AFFINE_CHANNEL},
+    {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_FIRST, DEFAULTS},
+    {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 1, 100003}, 1, GN_CHANNELS_FIRST, DEFAULTS},
 };
 
 static const char *const names[] = {"normal",

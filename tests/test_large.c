@@ -85,8 +85,7 @@ static int check_statistics(const struct oracle *oracle, gn_layout layout, enum 
 
 static void check_layout(gn_layout layout)
 {
-    const struct shape shape = {
-        4, {dims[0], dims[1], dims[2], dims[3]}, GROUPS, layout, DEFAULT_EPS};
+    const struct shape shape = {4, {dims[0], dims[1], dims[2], dims[3]}, GROUPS, layout, DEFAULTS};
     struct repeated x = repeat(), dy = repeat(), out = repeat();
     float mean[GROUPS], rstd[GROUPS];
     uint64_t random = 12;

@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 static const struct shape shapes[] = {
-    {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {2, 32, 4097}, 8, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 1, 100001}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 1, 100001}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULTS},
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 

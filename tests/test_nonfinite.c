@@ -7,12 +7,12 @@
 #include <string.h>
 
 static const struct shape shapes[] = {
-    {3, {3, 12, 37}, 4, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {3, 12, 37}, 4, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {2, {3, 64}, 16, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {2, 2, 8209}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {2, 4, 4099}, 2, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {2, 3, 5}, 3, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {3, 12, 37}, 4, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {3, 12, 37}, 4, GN_CHANNELS_LAST, DEFAULTS},
+    {2, {3, 64}, 16, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 2, 8209}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 4, 4099}, 2, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {2, 3, 5}, 3, GN_CHANNELS_LAST, DEFAULTS},
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 

@@ -69,15 +69,16 @@ static void test_gradients(void **state)
                                         {4, 3, 4, 3}, {1, 16, 1, 4}, {5, 2, 3, 1}};
     (void)state;
 
-    for (size_t k = 0; k < 2 * sizeof(shapes) / sizeof(shapes[0]); k++) {
+    for (size_t k = 0; k < 4 * sizeof(shapes) / sizeof(shapes[0]); k++) {
         static struct data data;
-        const int64_t *shape = shapes[k / 2];
+        const int64_t *shape = shapes[k / 4];
         const struct oracle_problem problem = {
             .n = shape[0],
             .c = shape[1],
             .s = shape[2],
             .g = shape[3],
             .channels_last = k % 2,
+            .per_sample = k / 2 % 2,
             .eps = 0.5, /* well away from the curve that a group of two elements has at 0 */
             .x = data.x,
             .gamma = data.gamma,
@@ -90,7 +91,7 @@ static void test_gradients(void **state)
             data.x[i] = random_normal(&random);
             data.dy[i] = random_normal(&random);
         }
-        for (int64_t c = 0; c < shape[1]; c++) {
+        for (int64_t c = 0; c < shape[0] * shape[1]; c++) {
             data.gamma[c] = 1 + random_uniform(&random);
             data.beta[c] = random_uniform(&random);
         }

@@ -21,7 +21,12 @@ static struct shape shape_number(int i)
     const int64_t d = depths[i % DEPTHS], n = samples[i / DEPTHS % SAMPLES],
                   g = groups[i / DEPTHS / SAMPLES];
 
-    return (struct shape){2, {n, g * d}, g, (gn_layout)(i % 2), i % 5 == 3 ? 1e-30 : DEFAULT_EPS};
+    return (struct shape){.rank = 2,
+                          .dims = {n, g * d},
+                          .groups = g,
+                          .layout = (gn_layout)(i % 2),
+                          .eps = i % 5 == 3 ? 1e-30 : DEFAULT_EPS,
+                          .affine = i % 7 == 6 ? GN_AFFINE_SAMPLE : GN_AFFINE_CHANNEL};
 }
 enum { SHAPES = DEPTHS * SAMPLES * GROUPS };
 
@@ -71,7 +76,7 @@ static void test_many(void **state)
     (void)state;
 
     for (int64_t d = 2; d <= (quick() ? 2 : 16); d *= 2) {
-        const struct shape shape = {2, {1500, 32 * d}, 32, GN_CHANNELS_FIRST, DEFAULT_EPS};
+        const struct shape shape = {2, {1500, 32 * d}, 32, GN_CHANNELS_FIRST, DEFAULTS};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);
@@ -117,7 +122,7 @@ static void test_small_gradients(void **state)
 
     for (int i = 0; i < DEPTHS * 4; i++) {
         const struct shape shape = {
-            2, {quick() ? 40 : 1000, 2 * depths[i / 4]}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS};
+            2, {quick() ? 40 : 1000, 2 * depths[i / 4]}, 2, GN_CHANNELS_FIRST, DEFAULTS};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);
@@ -137,7 +142,8 @@ static void test_smallest_gradients(void **state)
     (void)state;
 
     for (int i = 0; i < (quick() ? 20 : 1000); i++) {
-        struct shape shape = {2, {7, 3 * depths[i % DEPTHS]}, 3, GN_CHANNELS_FIRST, 1e-12};
+        const struct shape shape = {
+            .rank = 2, .dims = {7, 3 * depths[i % DEPTHS]}, .groups = 3, .eps = 1e-12};
         uint64_t random = (uint64_t)i;
         float *tensors[TENSORS];
 

@@ -20,7 +20,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 /* Mostly small, at times long in one direction. */
 static struct shape random_shape(uint64_t *random)
 {
-    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
+    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULTS};
     const int64_t d = random_range(random, 1, 24);
     int64_t room = random_range(random, 0, 9) == 0 ? 200000 : 12000;
 
@@ -30,6 +30,7 @@ static struct shape random_shape(uint64_t *random)
     shape.dims[0] = random_range(random, 1, 5);
     shape.dims[1] = shape.groups * d;
     shape.layout = (gn_layout)random_range(random, 0, 1);
+    shape.affine = (gn_affine)(random_range(random, 0, 3) == 0);
     room /= shape.dims[0] * shape.dims[1];
     for (int i = 2; i < shape.rank; i++) {
         const int64_t most = i + 1 < shape.rank && room > 12 ? 12 : room;

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 static const struct shape shapes[] = {
-    {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {3, {2, 32, 4097}, 8, GN_CHANNELS_LAST, DEFAULT_EPS},
-    {3, {1, 1, 400001}, 1, GN_CHANNELS_FIRST, DEFAULT_EPS},
-    {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULT_EPS},
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 32, 4097}, 8, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 1, 400001}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULTS},
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), CALLERS = 8 };
 
@@ -221,7 +221,7 @@ static void test_hard_neighbours(void **state)
                                     {1, channels[i / 2], 1 + 131072 / channels[i / 2]},
                                     32 - i / 2 % 2 * 8,
                                     GN_CHANNELS_LAST,
-                                    DEFAULT_EPS};
+                                    DEFAULTS};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);

@@ -36,6 +36,7 @@ import weakref
 import numpy as np
 
 __all__ = [
+    "Affine",
     "GroupNormError",
     "InvalidArgumentError",
     "Isa",
@@ -64,6 +65,13 @@ class Layout(enum.IntEnum):
 
     CHANNELS_FIRST = 0
     CHANNELS_LAST = 1
+
+
+class Affine(enum.IntEnum):
+    """gn_affine: whether samples share gamma and beta, of shape (C,), or have their own, (N, C)."""
+
+    CHANNEL = 0
+    SAMPLE = 1
 
 
 class Isa(enum.IntEnum):
@@ -142,6 +150,7 @@ _PROTOTYPES = {
     "gn_desc_set_affine": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_activation": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_threads": (_Status, [_DescPointer, ctypes.c_int]),
+    "gn_desc_set_affine": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_isa": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_plan_create": (_Status, [ctypes.POINTER(_PlanPointer), _DescPointer]),
     "gn_plan_destroy": (None, [_PlanPointer]),
@@ -291,6 +300,7 @@ class Plan:
         *,
         layout=Layout.CHANNELS_FIRST,
         eps=1e-5,
+        affine=Affine.CHANNEL,
         threads=0,
         isa=Isa.AUTO,
     ):
@@ -301,6 +311,7 @@ class Plan:
         groups   the number of groups, a divisor of C
         layout   the order of the arrays in memory
         eps      finite, 0 or more
+        affine   whether each sample has its own gamma and beta
         threads  the most threads that one call may use; 0: what OpenMP gives at the call
         isa      the instruction set of the kernels
 
@@ -313,6 +324,7 @@ class Plan:
         groups = _integer("groups", groups, 64)
         threads = _integer("threads", threads, 32)
         layout = _member("layout", Layout, layout)
+        affine = _member("affine", Affine, affine)
         isa = _member("isa", Isa, isa)
         eps = float(eps)
 
@@ -323,6 +335,7 @@ class Plan:
             _library.gn_desc_set_groups(desc, groups)
             _library.gn_desc_set_layout(desc, layout)
             _library.gn_desc_set_epsilon(desc, eps)
+            _library.gn_desc_set_affine(desc, affine)
             _library.gn_desc_set_threads(desc, threads)
             _library.gn_desc_set_isa(desc, isa)
             _library.gn_plan_create(plan, desc)
@@ -334,11 +347,13 @@ class Plan:
         self._groups = groups
         self._layout = layout
         self._eps = eps
+        self._affine = affine
 
     shape = property(lambda self: self._shape, doc="The logical shape (N, C, spatial...).")
     groups = property(lambda self: self._groups, doc="The number of groups, G.")
     layout = property(lambda self: self._layout, doc="The Layout of the arrays.")
     eps = property(lambda self: self._eps, doc="What is added to the variance.")
+    affine = property(lambda self: self._affine, doc="Whose gamma and beta are: an Affine.")
     closed = property(lambda self: self._handle is None, doc="Whether close() was called.")
 
     @property
@@ -351,8 +366,8 @@ class Plan:
 
     @property
     def param_shape(self):
-        """The shape of gamma, beta, dgamma and dbeta: (C,)."""
-        return self._shape[1:2]
+        """The shape of gamma, beta, dgamma and dbeta: (C,), or (N, C) with Affine.SAMPLE."""
+        return self._shape[:2] if self._affine is Affine.SAMPLE else self._shape[1:2]
 
     @property
     def stats_shape(self):
@@ -362,7 +377,7 @@ class Plan:
     def __repr__(self):
         return (
             f"Plan({self._shape}, groups={self._groups}, layout=Layout.{self._layout.name}, "
-            f"eps={self._eps}{', closed' if self.closed else ''})"
+            f"eps={self._eps}, affine=Affine.{self._affine.name}{', closed' if self.closed else ''})"
         )
 
     def __enter__(self):
@@ -395,8 +410,8 @@ class Plan:
         """y = gamma * xhat + beta, where xhat is x with each group normalized.
 
         x      float32, array_shape
-        gamma  float32, (C,); None: ones
-        beta   float32, (C,); None: zeros
+        gamma  float32, param_shape; None: ones
+        beta   float32, param_shape; None: zeros
         out    float32, array_shape, to write y to; may be x; None: a new array
         stats  whether to return mean and rstd as well, which backward asks for
 
@@ -428,11 +443,11 @@ class Plan:
         dy          float32, array_shape
         x           float32, array_shape, as given to forward
         mean, rstd  float32, (N, G), as forward returned them
-        gamma       float32, (C,), as given to forward; None: ones
+        gamma       float32, param_shape, as given to forward; None: ones
         dx          True: returned in a new array; False: not computed; or a float32 array of
                     array_shape to write to, which may be dy or x
-        dgamma      the same, of shape (C,)
-        dbeta       the same, of shape (C,)
+        dgamma      the same, of param_shape
+        dbeta       the same, of param_shape
 
         Returns (dx, dgamma, dbeta), None for each that is not computed.
 

@@ -26,12 +26,12 @@ SMALLEST = 2.0**-149
 def exact(x, dy, groups, gamma, beta, eps):
     """The results in float64 for x and dy of logical shape, and the header's bound on each error.
 
-    gamma and beta are arrays of shape (C,). Returns two dicts by name.
+    gamma and beta are arrays of shape (C,) or (N, C). Returns two dicts by name.
     """
     batch, channels = x.shape[:2]
     grouped = (batch, groups, -1)
-    over_tensor = (1, channels) + (1,) * (x.ndim - 2)
-    sum_axes = (0, *range(2, x.ndim))
+    over_tensor = (-1, channels) + (1,) * (x.ndim - 2)
+    sum_axes = (*range(2 - gamma.ndim), *range(2, x.ndim))
     x, dy, gamma, beta = (a.astype(np.float64) for a in (x, dy, gamma, beta))
     gamma_over, beta_over = gamma.reshape(over_tensor), beta.reshape(over_tensor)
 
@@ -88,14 +88,15 @@ def same_bits(a, b):
 class Data:
     """Random x, dy, gamma and beta for a logical shape; x and dy as they lie in memory."""
 
-    def __init__(self, shape, layout=Layout.CHANNELS_FIRST, seed=0, mean=0.5, deviation=2.0):
+    def __init__(self, shape, layout=Layout.CHANNELS_FIRST, seed=0, mean=0.5, deviation=2.0,
+                 param_shape=None):
         rng = np.random.default_rng(seed)
         self.x_logical = (mean + deviation * rng.standard_normal(shape)).astype(np.float32)
         self.dy_logical = rng.standard_normal(shape).astype(np.float32)
         self.x = to_memory(self.x_logical, layout)
         self.dy = to_memory(self.dy_logical, layout)
-        self.gamma = rng.standard_normal(shape[1]).astype(np.float32)
-        self.beta = rng.standard_normal(shape[1]).astype(np.float32)
+        self.gamma = rng.standard_normal(param_shape or shape[1]).astype(np.float32)
+        self.beta = rng.standard_normal(param_shape or shape[1]).astype(np.float32)
 
 
 def run(plan, data):

@@ -15,7 +15,7 @@ import unittest.mock
 import numpy as np
 
 import groupnorm
-from groupnorm import Isa, Layout, Plan
+from groupnorm import Affine, Isa, Layout, Plan
 from reference import CASES, Data, run, same_bits
 
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "include" / "groupnorm.h"
@@ -120,8 +120,13 @@ class PlanTest(unittest.TestCase):
         self.assertEqual(plan.eps, 1e-3)
         self.assertIs(plan.layout, Layout.CHANNELS_LAST)
         self.assertEqual(
-            repr(plan), "Plan((2, 4, 3, 5), groups=2, layout=Layout.CHANNELS_LAST, eps=0.001)"
+            repr(plan),
+            "Plan((2, 4, 3, 5), groups=2, layout=Layout.CHANNELS_LAST, eps=0.001, "
+            "affine=Affine.CHANNEL)",
         )
+        by_sample = Plan((2, 4, 3), 2, affine=Affine.SAMPLE)
+        self.assertIs(by_sample.affine, Affine.SAMPLE)
+        self.assertEqual(by_sample.param_shape, (2, 4))
         self.assertEqual(Plan((2, 64)).groups, 32)
         self.assertEqual(Plan(np.array([2, 64]), np.int16(4)).shape, (2, 64))
 

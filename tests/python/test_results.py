@@ -8,21 +8,22 @@ import unittest
 import numpy as np
 
 import groupnorm
-from groupnorm import Isa, Layout, Plan
+from groupnorm import Affine, Isa, Layout, Plan
 from reference import CASES, Data, exact, run, same_bits, to_logical
 
 
 class AccuracyTest(unittest.TestCase):
     def check(self, shape, groups, layout, data, eps=1e-5, gamma=True, beta=True):
         """Compares all results with the exact ones, within the bounds of the header."""
-        ones, zeros = np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)
+        ones, zeros = np.ones_like(data.gamma), np.zeros_like(data.beta)
         results, bounds = exact(
             data.x_logical, data.dy_logical, groups,
             data.gamma if gamma else ones, data.beta if beta else zeros, eps,
         )
         gamma = data.gamma if gamma else None
         beta = data.beta if beta else None
-        with Plan(shape, groups, layout=layout, eps=eps) as plan:
+        affine = Affine.SAMPLE if data.gamma.ndim == 2 else Affine.CHANNEL
+        with Plan(shape, groups, layout=layout, eps=eps, affine=affine) as plan:
             y, mean, rstd = plan.forward(data.x, gamma, beta, stats=True)
             dx, dgamma, dbeta = plan.backward(data.dy, data.x, mean, rstd, gamma)
         actual = {
@@ -49,6 +50,14 @@ class AccuracyTest(unittest.TestCase):
                     with self.subTest(layout=layout, gamma=gamma, beta=beta):
                         data = Data(shape, layout)
                         self.check(shape, groups, layout, data, gamma=gamma, beta=beta)
+
+    def test_affine_by_sample(self):
+        for shape, groups in CASES:
+            for layout in Layout:
+                with self.subTest(shape=shape, groups=groups, layout=layout):
+                    data = Data(shape, layout, param_shape=shape[:2])
+                    self.check(shape, groups, layout, data)
+                    self.check(shape, groups, layout, data, gamma=False)
 
     def test_epsilon(self):
         shape, groups = (2, 12, 5, 4), 3
