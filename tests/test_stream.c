@@ -85,7 +85,7 @@ static void test_columns(void **state)
 {
     (void)state;
     /* More than the panels of any instruction set, so that the next pixels are fetched ahead. */
-    assert_int_equal(check_layout(GN_CHANNELS_LAST, 96, 0), 0);
+    assert_int_equal(check_layout(GN_CHANNELS_LAST, 136, 0), 0);
 }
 
 int main(void)

@@ -113,12 +113,12 @@ INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, do
 }
 
 /*
- * Whether to fetch columns ahead. The processor does it by itself only where a panel is all of the
+ * Whether to fetch columns ahead. The processor does it by itself where a panel is most of the
  * channels, so that it reads on and on.
  */
 INLINE bool FN(fetches)(const struct gn_columns *in)
 {
-    return IN_FLOAT && in->far && in->channels > 4 * WIDTH;
+    return IN_FLOAT && in->far && in->channels >= 8 * WIDTH;
 }
 
 /*
