@@ -224,9 +224,9 @@ GN_API void gn_plan_destroy(gn_plan *plan);
 GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
 
 /*
- * Pointers, for gn_forward and gn_backward. x, y, dy and dx are tensors of the descriptor's shape
- * and layout, dense; gamma, beta, dgamma and dbeta have shape [C], or [N, C] with GN_AFFINE_SAMPLE,
- * where nothing is summed over samples; mean and rstd have shape [N, G].
+ * Pointers, for gn_forward, gn_normalize and gn_backward. x, y, dy and dx are tensors of the
+ * descriptor's shape and layout, dense; gamma, beta, dgamma and dbeta have shape [C], or [N, C]
+ * with GN_AFFINE_SAMPLE, where nothing is summed over samples; mean and rstd have shape [N, G].
  * Each needs the alignment of its element type only. A tensor that has no elements may be NULL.
  *
  * y may be x itself, and dx may be dy or x itself; no output may overlap anything else.
@@ -238,7 +238,7 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  * NaN; one in dy makes that group's dx NaN or infinite; no other group's y, mean, rstd or dx
  * changes. dgamma and dbeta are changed for the channels of that group.
  *
- * Both return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
+ * All return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
  * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch
  * memory is needed and cannot be had, which does not happen in a call that overlaps no other on the
  * same plan and uses no more threads than OpenMP gave at gn_plan_create.
@@ -256,6 +256,22 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  */
 GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
                             void *y, void *mean, void *rstd);
+
+/*
+ * y = gamma * (x - mean) * rstd + beta for a mean and rstd that the caller has from elsewhere: of
+ * another tensor, or of one of which x is a part. Whatever they are, the error of y is at most
+ * u (5|gamma xhat| + 2|gamma| + 2|beta|), where xhat = (x - mean) * rstd; with the rounded
+ * statistics that gn_forward stored, y is not quite gn_forward's.
+ *
+ *   x      in   tensor
+ *   mean   in   [N, G]; not NULL
+ *   rstd   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y NaN
+ *   gamma  in   [C] or [N, C]; NULL: ones
+ *   beta   in   [C] or [N, C]; NULL: zeros
+ *   y      out  tensor; may be x
+ */
+GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean,
+                              const void *rstd, const void *gamma, const void *beta, void *y);
 
 /*
  * The gradients of y = gamma * xhat + beta, given dy, the gradient with respect to y.

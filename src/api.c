@@ -73,6 +73,34 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     return gn_forward_run(&call);
 }
 
+gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, const void *rstd,
+                       const void *gamma, const void *beta, void *y)
+{
+    if (!plan)
+        return gn_fail(GN_INVALID_ARGUMENT, "plan is NULL");
+    int64_t tensor = plan->elements, groups = plan->N * plan->G;
+    const struct gn_argument arguments[] = {
+        {"x", x, tensor, GN_TENSOR},
+        {"mean", mean, groups, 0},
+        {"rstd", rstd, groups, 0},
+        {"gamma", gamma, plan->parameters, GN_OPTIONAL},
+        {"beta", beta, plan->parameters, GN_OPTIONAL},
+        {"y", y, tensor, GN_OUTPUT | GN_TENSOR},
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    const struct gn_forward_call call = {.plan = plan,
+                                         .x = x,
+                                         .gamma = gamma,
+                                         .beta = beta,
+                                         .given_mean = mean,
+                                         .given_rstd = rstd,
+                                         .y = y,
+                                         .stream = plan->stream_forward && y != x};
+    return gn_forward_run(&call);
+}
+
 gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
                       const void *rstd, const void *gamma, const void *beta, void *dx, void *dgamma,
                       void *dbeta)

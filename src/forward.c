@@ -95,9 +95,25 @@ static void limit_groups(const struct gn_forward_call *call, const struct gn_for
 static void find_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
                             int64_t index, int64_t first, int64_t end)
 {
+    if (call->given_mean) {
+        call->plan->kernels->stored(end - first, call->given_mean + index + first,
+                                    call->given_rstd + index + first,
+                                    gn_statistics_from(slot->of, first));
+        return;
+    }
     gn_finish_moments(call->plan, gn_moments_from(slot->moments, first), slot->set, end - first,
                       gn_statistics_from(slot->of, first));
     store_statistics(call, slot, index, first, end);
+}
+
+/*
+ * Floats do not do for given means that are so large that x - mean can overflow: those found are
+ * never that far from x.
+ */
+static void limit_given(const struct gn_forward_slot *slot, int64_t first, int64_t end)
+{
+    for (int64_t i = first; i < end; i++)
+        slot->narrow[i] &= fabs(slot->of.mean[i]) <= 0x1p102;
 }
 
 void gn_finish_forward_points(const struct gn_forward_call *call,
@@ -121,7 +137,7 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         end = groups;
     if (first >= end)
         return;
-    if (plan->parts.points) {
+    if (plan->parts.points && !call->given_mean) {
         gn_finish_forward_points(call, slot, index, first, end);
         return;
     }
@@ -131,6 +147,8 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         n = plan->G - g < end - i ? plan->G - g : end - i;
         make_lines(call, slot, i, n, index + i);
     }
+    if (call->given_mean)
+        limit_given(slot, first, end);
 }
 
 static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limit)
@@ -181,7 +199,11 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    if (plan->parts.tiny && call->points_fit) {
+    if (call->given_mean) {
+        job.reduce = NULL;
+        if (plan->parts.points)
+            job.apply = gn_apply_forward_columns; /* those for points count on small xhat */
+    } else if (plan->parts.tiny && call->points_fit) {
         job.reduce = gn_forward_tiny;
         job.finish = NULL;
         job.apply = NULL;

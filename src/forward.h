@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forward pass: moments of every group, then y. forward.c is what the layouts share; the
- * others are the layouts.
+ * The forward pass: moments of every group, unless its statistics are given, then y. forward.c is
+ * what the layouts share; the others are the layouts.
  */
 #ifndef GN_FORWARD_H
 #define GN_FORWARD_H
@@ -11,9 +11,11 @@
 struct gn_forward_call {
     const gn_plan *plan;
     const float *x, *gamma, *beta; /* gamma, beta may be NULL */
-    float *y, *mean, *rstd;        /* mean, rstd may be NULL */
-    bool stream;                   /* y is written past the caches */
-    bool points_fit; /* gamma and beta are within the limits of kernels.h for points */
+    const float *given_mean;       /* and given_rstd: both NULL where they are to be found */
+    const float *given_rstd;
+    float *y, *mean, *rstd; /* mean, rstd may be NULL */
+    bool stream;            /* y is written past the caches */
+    bool points_fit;        /* gamma and beta are within the limits of kernels.h for points */
 };
 
 /* The bytes of scratch that a call needs. */

@@ -91,7 +91,7 @@ static void work_alone(const struct gn_job *job, const struct seat *seat, struct
 {
     int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
     for (; batch.step < steps; batch.step++) {
-        for (int64_t tile = 0; tile < job->tiles; tile++)
+        for (int64_t tile = 0; job->reduce && tile < job->tiles; tile++)
             job->reduce(job, &batch, tile, seat->slot, seat->work);
         if (job->finish)
             job->finish(job, &batch, seat->slot, 0, job->units);
@@ -112,7 +112,7 @@ static void work_together(const struct gn_job *job, const struct seat *seat, str
     int64_t last = part(seat->thread + 1, seat->threads, job->tiles);
     int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
     for (; batch.step < steps; batch.step++) {
-        for (int64_t tile = first; tile < last; tile++)
+        for (int64_t tile = first; job->reduce && tile < last; tile++)
             job->reduce(job, &batch, tile, seat->shared, seat->work);
 #pragma omp barrier
         if (job->finish)

@@ -33,13 +33,15 @@ struct gn_job {
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
     /* The steps of an item; those of a batch have the same. NULL: one. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
-    /* Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
+    /*
+     * Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
+     * NULL, as for finish and apply: there is nothing to do.
      */
     void (*reduce)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile, void *slot,
                    void *work);
     /*
      * Turns what all tiles left in the slot into what apply needs, for units first..last - 1; a
-     * batch of several items is one unit. NULL, as for apply: there is nothing to do.
+     * batch of several items is one unit.
      */
     void (*finish)(const struct gn_job *job, const struct gn_batch *batch, void *slot,
                    int64_t first, int64_t last);

@@ -156,6 +156,7 @@ _PROTOTYPES = {
     "gn_plan_destroy": (None, [_PlanPointer]),
     "gn_plan_describe": (ctypes.c_int, [_PlanPointer, ctypes.c_char_p, ctypes.c_size_t]),
     "gn_forward": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 6),
+    "gn_normalize": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 6),
     "gn_backward": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 9),
 }
 
@@ -423,19 +424,37 @@ class Plan:
         (MemoryError). `out` is unchanged after an error.
         """
         handle = self._open()
+        out = self._check_forward(x, gamma, beta, out)
+        mean = np.empty(self.stats_shape, np.float32) if stats else None
+        rstd = np.empty(self.stats_shape, np.float32) if stats else None
+        _library.gn_forward(handle.pointer, *map(_address, (x, gamma, beta, out, mean, rstd)))
+        return (out, mean, rstd) if stats else out
+
+    def normalize(self, x, mean, rstd, gamma=None, beta=None, *, out=None):
+        """y = gamma * (x - mean) * rstd + beta for a mean and rstd from elsewhere.
+
+        mean, rstd  float32, (N, G)
+
+        The other arguments, and the errors, are those of forward. Returns y.
+        """
+        handle = self._open()
+        _check_array("mean", mean, self.stats_shape)
+        _check_array("rstd", rstd, self.stats_shape)
+        out = self._check_forward(x, gamma, beta, out)
+        _library.gn_normalize(handle.pointer, *map(_address, (x, mean, rstd, gamma, beta, out)))
+        return out
+
+    def _check_forward(self, x, gamma, beta, out):
+        """Checks the arrays; returns where y goes."""
         _check_array("x", x, self.array_shape)
         if gamma is not None:
             _check_array("gamma", gamma, self.param_shape)
         if beta is not None:
             _check_array("beta", beta, self.param_shape)
         if out is None:
-            out = np.empty(self.array_shape, np.float32)
-        else:
-            _check_array("out", out, self.array_shape, writable=True)
-        mean = np.empty(self.stats_shape, np.float32) if stats else None
-        rstd = np.empty(self.stats_shape, np.float32) if stats else None
-        _library.gn_forward(handle.pointer, *map(_address, (x, gamma, beta, out, mean, rstd)))
-        return (out, mean, rstd) if stats else out
+            return np.empty(self.array_shape, np.float32)
+        _check_array("out", out, self.array_shape, writable=True)
+        return out
 
     def backward(self, dy, x, mean, rstd, gamma=None, *, dx=True, dgamma=True, dbeta=True):
         """The gradients of y = gamma * xhat + beta, given dy, the gradient with respect to y.

@@ -59,6 +59,20 @@ class AccuracyTest(unittest.TestCase):
                     self.check(shape, groups, layout, data)
                     self.check(shape, groups, layout, data, gamma=False)
 
+    def test_given_statistics(self):
+        for shape, groups in CASES:
+            for layout in Layout:
+                with self.subTest(shape=shape, groups=groups, layout=layout):
+                    data = Data(shape, layout)
+                    with Plan(shape, groups, layout=layout) as plan:
+                        y, mean, rstd = plan.forward(data.x, data.gamma, data.beta, stats=True)
+                        again = plan.normalize(data.x, mean, rstd, data.gamma, data.beta)
+                        twice = plan.normalize(data.x, mean, 2 * rstd, data.gamma)
+                        once = plan.normalize(data.x, mean, rstd, data.gamma, out=data.x)
+                    self.assertIs(once, data.x)
+                    self.assertTrue(np.array_equal(twice, 2 * once))
+                    np.testing.assert_allclose(again, y, rtol=1e-5, atol=1e-5)
+
     def test_epsilon(self):
         shape, groups = (2, 12, 5, 4), 3
         for eps in (0.0, 1e-12, 1.0):
