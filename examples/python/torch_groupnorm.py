@@ -38,9 +38,11 @@ MAX_THREADS = 1024
 
 
 @functools.lru_cache(maxsize=MAX_PLANS, typed=True)
-def _plan(shape, groups, layout, eps, threads):
+def _plan(shape, groups, layout, eps, affine, threads):
     """The plan for these arguments; one that falls out of the cache lives as long as it is used."""
-    return groupnorm.Plan(shape, groups, layout=layout, eps=eps, threads=threads)
+    return groupnorm.Plan(
+        shape, groups, layout=layout, eps=eps, affine=affine, threads=threads
+    )
 
 
 def _layout(x):
@@ -75,16 +77,22 @@ def _param(tensor):
     return None if tensor is None else tensor.detach().contiguous().numpy()
 
 
+def _affine(*params):
+    """Whether each sample has its own weight and bias, by the dims of those that are given."""
+    by_sample = any(param is not None and param.dim() == 2 for param in params)
+    return groupnorm.Affine.SAMPLE if by_sample else groupnorm.Affine.CHANNEL
+
+
 class _GroupNorm(torch.autograd.Function):
     """y = weight * xhat + bias and its gradients."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps):
-        """x [N, C, ...], weight [C] or None, bias [C] or None, all float32; returns y as x is."""
+        """x [N, C, ...], weight and bias [C], [N, C] or None, all float32; returns y as x is."""
         x = _dense(x)
         layout = _layout(x)
         threads = min(torch.get_num_threads(), MAX_THREADS)
-        plan = _plan(tuple(x.shape), groups, layout, eps, threads)
+        plan = _plan(tuple(x.shape), groups, layout, eps, _affine(weight, bias), threads)
         y = torch.empty_like(x)  # with the strides of x
         _, mean, rstd = plan.forward(
             _in_order(x, layout).numpy(),
@@ -125,8 +133,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
     input       float32 [N, C, spatial...] on the CPU, 2 to 8 dims
     num_groups  a divisor of C
-    weight      float32 [C] on the CPU; None: ones
-    bias        float32 [C] on the CPU; None: zeros
+    weight      float32 [C] on the CPU, or [N, C], each sample its own; None: ones
+    bias        float32 of weight's shape on the CPU; None: zeros
     eps         what is added to the variance
 
     Returns a tensor of input's shape and memory format. Gradients flow to input, weight and bias,

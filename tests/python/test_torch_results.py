@@ -143,6 +143,24 @@ class ResultTest(TorchTest):
             )
             self.assertClose(group_norm(x, 3, eps=0.1, **arguments), exact)
 
+    def test_affine_by_sample(self):
+        for order in (contiguous, channels_last):
+            with self.subTest(order=order):
+                x = order(torch.randn(3, 6, 5, 4)).requires_grad_()
+                weight, bias = (torch.randn(3, 6, requires_grad=True) for _ in range(2))
+                exact = [tensor.detach().double().requires_grad_() for tensor in (x, weight, bias)]
+                dy = torch.randn(3, 6, 5, 4)
+                y = group_norm(x, 3, weight, bias)
+                y_exact = torch.nn.functional.group_norm(exact[0], 3)
+                y_exact = y_exact * exact[1][..., None, None] + exact[2][..., None, None]
+                self.assertClose(y, y_exact)
+                y.backward(dy)
+                y_exact.backward(dy.double())
+                for ours, theirs in zip((x, weight, bias), exact):
+                    self.assertClose(ours.grad, theirs.grad)
+        with self.assertRaises(ValueError):
+            group_norm(x, 3, weight, bias[0])
+
     def test_a_group_of_one_value_gives_the_bias(self):
         norm, _ = make_pair(6, 6)
         self.assertTrue(torch.equal(norm(torch.randn(1, 6)), norm.bias.detach()[None]))
