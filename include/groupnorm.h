@@ -9,16 +9,16 @@
  *
  *     mean = (1/m) sum x        var  = (1/m) sum (x - mean)^2
  *     rstd = 1/sqrt(var + eps)  xhat = (x - mean) * rstd
- *     y    = gamma[c] * xhat + beta[c]
+ *     y    = gamma[c] * xhat + beta[c]           (gamma[n,c], beta[n,c]: GN_AFFINE_SAMPLE)
  *
- *     dbeta[c]  = sum_{n,s} dy
- *     dgamma[c] = sum_{n,s} dy * xhat
+ *     dbeta[c]  = sum_{n,s} dy                   (dbeta[n,c]  = sum_s dy)
+ *     dgamma[c] = sum_{n,s} dy * xhat            (dgamma[n,c] = sum_s dy * xhat)
  *     dx = rstd * (gamma*dy - mean_group(gamma*dy) - xhat * mean_group(gamma*dy*xhat))
  *
  * G = 1 is layer normalization over (C, spatial), G = C is instance normalization.
  *
  * How to call it: a gn_desc says what is wanted, gn_plan_create turns it into a gn_plan, and
- * gn_forward and gn_backward execute the plan any number of times.
+ * gn_forward, gn_backward and gn_normalize execute the plan any number of times.
  *
  * Errors. Every function that can fail returns a gn_status. A failed call changes none of its
  * outputs, leaves no handle behind, prints nothing and never aborts; gn_last_error() has a sentence
@@ -30,7 +30,8 @@
  *
  * The same bits. A result depends on the values of its sample, the plan's shape, layout and types:
  * not on the number of threads, the other samples, N, the run, the machine or the instruction set.
- * dgamma and dbeta are sums over N, in an order that follows from the shape and the values alone.
+ * dgamma and dbeta are sums over N, unless each sample has its own, in an order that follows from
+ * the shape and the values alone.
  * Two things are not specified: the sign and payload of a NaN, and results under another
  * floating-point environment than the default one (round to nearest, subnormals kept).
  *
@@ -232,11 +233,12 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  * y may be x itself, and dx may be dy or x itself; no output may overlap anything else.
  *
  * Empty tensors. N = 0: nothing to write but zeros in dgamma and dbeta. A spatial extent of 0:
- * the same, and mean and rstd are NaN.
+ * the same, and gn_forward makes mean and rstd NaN.
  *
  * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
- * NaN; one in dy makes that group's dx NaN or infinite; no other group's y, mean, rstd or dx
- * changes. dgamma and dbeta are changed for the channels of that group.
+ * NaN, but in gn_normalize its own element of y alone; one in dy makes that group's dx NaN or
+ * infinite; no other group's y, mean, rstd or dx changes. dgamma and dbeta are changed for the
+ * channels of that group.
  *
  * All return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
  * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch
@@ -258,13 +260,16 @@ GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamm
                             void *y, void *mean, void *rstd);
 
 /*
- * y = gamma * (x - mean) * rstd + beta for a mean and rstd that the caller has from elsewhere: of
- * another tensor, or of one of which x is a part. Whatever they are, the error of y is at most
- * u (5|gamma xhat| + 2|gamma| + 2|beta|), where xhat = (x - mean) * rstd; with the rounded
- * statistics that gn_forward stored, y is not quite gn_forward's.
+ * y = gamma * xhat + beta, where xhat = (x - mean) * rstd, for a mean and rstd that the caller has
+ * from elsewhere: of another tensor, or of one of which x is a part. Whatever finite numbers they
+ * are, the error of y is at most u (5|gamma xhat| + 2|gamma| + 2|beta|), below the normal numbers
+ * one unit of the smallest subnormal more, and y overflows only where the exact value, give or take
+ * that, does. With the rounded statistics that gn_forward stored, y is not quite gn_forward's.
+ *
+ * The mean and rstd being constants, its gradient is not gn_backward's but gamma * rstd * dy.
  *
  *   x      in   tensor
- *   mean   in   [N, G]; not NULL
+ *   mean   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y so
  *   rstd   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y NaN
  *   gamma  in   [C] or [N, C]; NULL: ones
  *   beta   in   [C] or [N, C]; NULL: zeros

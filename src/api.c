@@ -59,17 +59,17 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    const struct gn_forward_call call = {
-        .plan = plan,
-        .x = x,
-        .gamma = gamma,
-        .beta = beta,
-        .y = y,
-        .mean = mean,
-        .rstd = rstd,
-        .stream = plan->stream_forward && y != x,
-        .points_fit =
-            plan->parts.points && plan->kernels->points_fit(gamma, beta, plan->parameters)};
+    bool fit =
+        plan->parts.points && !plan->by_sample && plan->kernels->points_fit(gamma, beta, plan->C);
+    const struct gn_forward_call call = {.plan = plan,
+                                         .x = x,
+                                         .gamma = gamma,
+                                         .beta = beta,
+                                         .y = y,
+                                         .mean = mean,
+                                         .rstd = rstd,
+                                         .stream = plan->stream_forward && y != x,
+                                         .points_fit = fit};
     return gn_forward_run(&call);
 }
 
@@ -122,18 +122,18 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    const struct gn_backward_call call = {
-        .plan = plan,
-        .dy = dy,
-        .x = x,
-        .mean = mean,
-        .rstd = rstd,
-        .gamma = gamma,
-        .dx = dx,
-        .dgamma = dgamma,
-        .dbeta = dbeta,
-        .stream = plan->stream_backward && dx != dy && dx != x,
-        .points_fit =
-            plan->parts.points && plan->kernels->points_fit(gamma, NULL, plan->parameters)};
+    bool fit =
+        plan->parts.points && !plan->by_sample && plan->kernels->points_fit(gamma, NULL, plan->C);
+    const struct gn_backward_call call = {.plan = plan,
+                                          .dy = dy,
+                                          .x = x,
+                                          .mean = mean,
+                                          .rstd = rstd,
+                                          .gamma = gamma,
+                                          .dx = dx,
+                                          .dgamma = dgamma,
+                                          .dbeta = dbeta,
+                                          .stream = plan->stream_backward && dx != dy && dx != x,
+                                          .points_fit = fit};
     return gn_backward_run(&call);
 }

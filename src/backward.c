@@ -179,7 +179,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     job.call = call;
     if (!call->dx)
         job.apply = NULL;
-    if (plan->parts.tiny && call->points_fit) {
+    if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
         job.steps = NULL;
         job.reduce = gn_backward_tiny;
         job.finish = NULL;

@@ -13,7 +13,7 @@ struct gn_backward_call {
     const float *dy, *x, *mean, *rstd, *gamma; /* gamma may be NULL */
     float *dx, *dgamma, *dbeta;                /* each may be NULL */
     bool stream;                               /* dx is written past the caches */
-    bool points_fit; /* gamma and beta are within the limits of kernels.h for points */
+    bool points_fit;                           /* for gn_points_fit, of gamma alone */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -57,17 +57,21 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
 
 /*
  * The sums of dgamma, which those of dbeta follow C doubles on, of the channels of a block of
- * samples from channel c on; NULL: not wanted. They are 0 at the first step of a block, or at each
- * where samples have parameters of their own, to which then they go.
+ * samples from channel c on; NULL: not wanted.
  */
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c);
+/* Makes them 0: before a block's first sample, or each sample where each has parameters. */
 void gn_clear_parameters(const struct gn_job *job, int64_t block, int64_t c, int64_t channels);
+/* Writes them to dgamma and dbeta of sample n, or of all. */
 void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int64_t c,
                          int64_t channels);
 
-/* From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. */
+/*
+ * From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. `fit` is
+ * what gn_points_fit says of the sample, and only counts for points.
+ */
 void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                            const struct gn_run *run);
+                            const struct gn_run *run, bool fit);
 void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                         int64_t first_unit, int64_t last_unit);
 
@@ -96,7 +100,7 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
 void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               const void *memory);
 
-/* For tiny groups of points where points_fit: all at once, in one step. */
+/* For tiny groups of points: all at once, in one step, where gn_points_fit. */
 void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                       void *memory, void *work);
 

@@ -64,7 +64,7 @@ static void make_planes(const struct gn_backward_call *call, const struct gn_bac
 
 /* The same for points, whose sums are not taken before. */
 static void finish_points(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                          const struct gn_run *run, const struct gn_gradient *gradient)
+                          const struct gn_run *run, const struct gn_gradient *gradient, bool fit)
 {
     const gn_plan *plan = call->plan;
     int64_t start = run->n * plan->C + run->g * plan->D;
@@ -79,7 +79,7 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
     double *slope = slot->slope + run->first, *offset = slot->offset + run->first;
     bool *narrow = slot->narrow + run->first;
     plan->kernels->gradient_points(&points, of, slope, offset);
-    if (call->points_fit)
+    if (fit)
         plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
     else
         memset(narrow, false, (size_t)run->groups);
@@ -93,7 +93,7 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
 }
 
 void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                            const struct gn_run *run)
+                            const struct gn_run *run, bool fit)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
@@ -108,7 +108,7 @@ void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_s
     gradient.dgamma = gn_parameter_sums(job, run->block, c);
     gradient.dbeta = gradient.dgamma ? gradient.dgamma + plan->C : NULL;
     if (plan->parts.points) {
-        finish_points(call, slot, run, &gradient);
+        finish_points(call, slot, run, &gradient, fit);
         return;
     }
     plan->kernels->finish_gradient(&gradient, gn_statistics_from(slot->of, run->first),
@@ -136,7 +136,9 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         int64_t c = run.g * plan->D, channels = run.groups * plan->D;
         if (batch->step == 0 || plan->by_sample)
             gn_clear_parameters(job, run.block, c, channels);
-        gn_finish_backward_run(job, slot, &run);
+        bool fit =
+            plan->parts.points && gn_points_fit(plan, call->points_fit, call->gamma, NULL, run.n);
+        gn_finish_backward_run(job, slot, &run, fit);
         if (plan->by_sample)
             gn_store_parameters(job, run.block, run.n, c, channels);
         i += run.groups;

@@ -5,7 +5,17 @@
 
 #include <string.h>
 
-/* The moments, where rounding took something from a group's statistics. */
+/* The moments of a sample's groups, where rounding took something from their statistics. */
+static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const struct gn_run *run)
+{
+    const gn_plan *plan = call->plan;
+    int64_t index = run->n * plan->G;
+    if (plan->kernels->rounding_matters(plan->G, call->mean + index, call->rstd + index))
+        plan->kernels->moments_rows(call->x + run->n * plan->C, plan->D, plan->G, plan->floor,
+                                    gn_moments_from(slot->moments, run->first));
+}
+
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                void *memory, void *work)
 {
@@ -16,12 +26,7 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
     const struct gn_backward_slot *slot = memory;
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        int64_t index = run.n * plan->G;
-        bool matters = plan->kernels->stored(plan->G, call->mean + index, call->rstd + index,
-                                             gn_statistics_from(slot->of, run.first));
-        if (matters)
-            plan->kernels->moments_rows(call->x + run.n * plan->C, plan->D, plan->G, plan->floor,
-                                        gn_moments_from(slot->moments, run.first));
+        find_moments(call, slot, &run);
     }
 }
 
@@ -86,12 +91,24 @@ static void mend_group(const struct gn_job *job, const struct gn_backward_slot *
     if (plan->kernels->rounding_matters(1, call->mean + group, call->rstd + group))
         plan->kernels->moments_rows(call->x + group * plan->D, plan->D, 1, plan->floor,
                                     gn_moments_from(slot->moments, i));
-    gn_finish_backward_run(job, slot, &run);
+    gn_finish_backward_run(job, slot, &run, true);
     if (call->dx)
         apply_groups(call, slot, run.n, i, run.g, 1);
 }
 
-/* Samples from n on, which have the same parameters. */
+/* A sample whose parameters do not fit. */
+static void backward_sample(const struct gn_job *job, const struct gn_backward_slot *slot,
+                            int64_t n, int64_t block)
+{
+    const struct gn_backward_call *call = job->call;
+    struct gn_run run = {.groups = call->plan->G, .n = n, .block = block};
+    find_moments(call, slot, &run);
+    gn_finish_backward_run(job, slot, &run, false);
+    for (int64_t g = 0; call->dx && g < run.groups; g++)
+        apply_groups(call, slot, n, g, g, 1);
+}
+
+/* Samples from n on, which have the same parameters, and these fit. */
 static void backward_samples(const struct gn_job *job, const struct gn_backward_slot *slot,
                              int64_t n, int64_t samples, int64_t block)
 {
@@ -132,7 +149,10 @@ void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, in
         for (int64_t i = n; i < end; i += most) {
             if (i == n || plan->by_sample)
                 gn_clear_parameters(job, block, 0, plan->C);
-            backward_samples(job, memory, i, end - i < most ? end - i : most, block);
+            if (gn_points_fit(plan, call->points_fit, call->gamma, NULL, i))
+                backward_samples(job, memory, i, end - i < most ? end - i : most, block);
+            else
+                backward_sample(job, memory, i, block);
             if (plan->by_sample)
                 gn_store_parameters(job, block, i, 0, plan->C);
         }

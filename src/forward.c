@@ -76,11 +76,11 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
 }
 
 static void limit_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                         int64_t first, int64_t end)
+                         int64_t first, int64_t end, bool fit)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     bool *narrow = slot->narrow + first;
-    if (call->points_fit)
+    if (fit)
         kernels->limit_points(end - first, gn_statistics_from(slot->of, first), NULL, NULL, narrow);
     else
         memset(narrow, false, (size_t)(end - first));
@@ -108,7 +108,8 @@ static void find_statistics(const struct gn_forward_call *call, const struct gn_
 
 /*
  * Floats do not do for given means that are so large that x - mean can overflow: those found are
- * never that far from x.
+ * never that far from x. 2^102 is less than half of the distance of the largest float to the next
+ * power of two: it is rounded away.
  */
 static void limit_given(const struct gn_forward_slot *slot, int64_t first, int64_t end)
 {
@@ -118,10 +119,10 @@ static void limit_given(const struct gn_forward_slot *slot, int64_t first, int64
 
 void gn_finish_forward_points(const struct gn_forward_call *call,
                               const struct gn_forward_slot *slot, int64_t index, int64_t first,
-                              int64_t end)
+                              int64_t end, bool fit)
 {
     find_statistics(call, slot, index, first, end);
-    limit_groups(call, slot, first, end);
+    limit_groups(call, slot, first, end, fit);
 }
 
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
@@ -138,7 +139,11 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
     if (first >= end)
         return;
     if (plan->parts.points && !call->given_mean) {
-        gn_finish_forward_points(call, slot, index, first, end);
+        int64_t most = plan->by_sample ? plan->G : end;
+        for (int64_t i = first; i < end; i += most)
+            gn_finish_forward_points(call, slot, index, i, i + most < end ? i + most : end,
+                                     gn_points_fit(plan, call->points_fit, call->gamma, call->beta,
+                                                   (index + i) / plan->G));
         return;
     }
     find_statistics(call, slot, index, first, end);
@@ -203,7 +208,7 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
         job.reduce = NULL;
         if (plan->parts.points)
             job.apply = gn_apply_forward_columns; /* those for points count on small xhat */
-    } else if (plan->parts.tiny && call->points_fit) {
+    } else if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
         job.reduce = gn_forward_tiny;
         job.finish = NULL;
         job.apply = NULL;

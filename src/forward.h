@@ -15,7 +15,7 @@ struct gn_forward_call {
     const float *given_rstd;
     float *y, *mean, *rstd; /* mean, rstd may be NULL */
     bool stream;            /* y is written past the caches */
-    bool points_fit;        /* gamma and beta are within the limits of kernels.h for points */
+    bool points_fit;        /* for gn_points_fit */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -62,14 +62,16 @@ void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *b
 void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                              const void *memory);
 
-/* For tiny groups of points where points_fit: all at once. */
+/* For tiny groups of points: all at once, where gn_points_fit. */
 void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                      void *memory, void *work);
 
-/* The statistics of groups first..end - 1 of the slot, and which of them floats do for; `index` is
- * the slot's first group. */
+/*
+ * The statistics of groups first..end - 1 of the slot, and which of them floats do for; `index` is
+ * the slot's first group, `fit` what gn_points_fit says of their samples.
+ */
 void gn_finish_forward_points(const struct gn_forward_call *call,
                               const struct gn_forward_slot *slot, int64_t index, int64_t first,
-                              int64_t end);
+                              int64_t end, bool fit);
 
 #endif

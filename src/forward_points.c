@@ -60,7 +60,7 @@ void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *ba
     }
 }
 
-/* Samples from n on, which have the same parameters. */
+/* Samples from n on, which have the same parameters, and these fit. */
 static void forward_samples(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
                             int64_t n, int64_t samples)
 {
@@ -83,7 +83,7 @@ static void forward_samples(const struct gn_forward_call *call, const struct gn_
             continue;
         plan->kernels->moments_rows(tiny.x + i * plan->D, plan->D, 1, plan->floor,
                                     gn_moments_from(slot->moments, i));
-        gn_finish_forward_points(call, slot, index, i, i + 1);
+        gn_finish_forward_points(call, slot, index, i, i + 1, true);
         apply_groups(call, slot, n + i / G, i, i % G, 1);
     }
 }
@@ -91,10 +91,17 @@ static void forward_samples(const struct gn_forward_call *call, const struct gn_
 void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                      void *memory, void *work)
 {
-    (void)tile;
-    (void)work;
     const struct gn_forward_call *call = job->call;
-    int64_t most = call->plan->by_sample ? 1 : batch->items;
-    for (int64_t i = 0; i < batch->items; i += most)
-        forward_samples(call, memory, batch->item + i, most);
+    const gn_plan *plan = call->plan;
+    int64_t end = batch->item + batch->items, most = plan->by_sample ? 1 : batch->items;
+    for (int64_t n = batch->item; n < end; n += most) {
+        if (gn_points_fit(plan, call->points_fit, call->gamma, call->beta, n)) {
+            forward_samples(call, memory, n, most);
+            continue;
+        }
+        struct gn_batch one = {n, 1, 0};
+        gn_reduce_forward_points(job, &one, tile, memory, work);
+        gn_finish_forward_points(call, memory, n * plan->G, 0, plan->G, false);
+        gn_apply_forward_points(job, &one, tile, memory);
+    }
 }

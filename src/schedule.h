@@ -33,9 +33,8 @@ struct gn_job {
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
     /* The steps of an item; those of a batch have the same. NULL: one. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
-    /*
-     * Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
-     * NULL, as for finish and apply: there is nothing to do.
+    /* Each of the next three may be NULL: then there is nothing to do. */
+    /* Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
      */
     void (*reduce)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile, void *slot,
                    void *work);

@@ -20,7 +20,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 /* Mostly small, at times long in one direction. */
 static struct shape random_shape(uint64_t *random)
 {
-    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULTS};
+    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
     const int64_t d = random_range(random, 1, 24);
     int64_t room = random_range(random, 0, 9) == 0 ? 200000 : 12000;
 

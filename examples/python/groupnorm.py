@@ -147,7 +147,6 @@ _PROTOTYPES = {
     "gn_desc_set_layout": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_epsilon": (_Status, [_DescPointer, ctypes.c_double]),
     "gn_desc_set_types": (_Status, [_DescPointer, ctypes.c_int, ctypes.c_int, ctypes.c_int]),
-    "gn_desc_set_affine": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_activation": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_threads": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_affine": (_Status, [_DescPointer, ctypes.c_int]),

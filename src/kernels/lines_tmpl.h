@@ -5,7 +5,9 @@
  *
  * Float does where every factor is 0 or a normal float, and where nothing overflows unless the
  * result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
- * that an overflow could cancel against reaches 2^128.
+ * that an overflow could cancel against reaches 2^128. For statistics that are given the driver
+ * sees to it that x - mean does not overflow; then the product does only where y does, as the
+ * shift is below 2^100.
  *
  * The mean is a float, and what is left of it goes into the shift. x holds floats, none of which is
  * nearer to the mean than the mean's rounding, so that this is at most one standard deviation.
