@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compiled for the machine that it is built on: its widest vectors are the bound, whatever
-// instruction set the library is asked for.
+// Compiled for the machine that it is built on, with its widest vectors, whatever instruction set
+// the library is asked for.
 #include "loops.h"
 
 #include <omp.h>

@@ -31,9 +31,9 @@
  * The same bits. A result depends on the values of its sample, the plan's shape, layout and types:
  * not on the number of threads, the other samples, N, the run, the machine or the instruction set.
  * dgamma and dbeta are sums over N, unless each sample has its own, in an order that follows from
- * the shape and the values alone.
- * Two things are not specified: the sign and payload of a NaN, and results under another
- * floating-point environment than the default one (round to nearest, subnormals kept).
+ * the shape and the values alone. Two things are not specified: the sign and payload of a NaN, and
+ * results under another floating-point environment than the default one (round to nearest,
+ * subnormals kept).
  *
  * Accuracy. With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
  * P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds

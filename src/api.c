@@ -59,8 +59,6 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    bool fit =
-        plan->parts.points && !plan->by_sample && plan->kernels->points_fit(gamma, beta, plan->C);
     const struct gn_forward_call call = {.plan = plan,
                                          .x = x,
                                          .gamma = gamma,
@@ -69,7 +67,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
                                          .mean = mean,
                                          .rstd = rstd,
                                          .stream = plan->stream_forward && y != x,
-                                         .points_fit = fit};
+                                         .points_fit = gn_shared_points_fit(plan, gamma, beta)};
     return gn_forward_run(&call);
 }
 
@@ -122,8 +120,6 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    bool fit =
-        plan->parts.points && !plan->by_sample && plan->kernels->points_fit(gamma, NULL, plan->C);
     const struct gn_backward_call call = {.plan = plan,
                                           .dy = dy,
                                           .x = x,
@@ -134,6 +130,6 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
                                           .dgamma = dgamma,
                                           .dbeta = dbeta,
                                           .stream = plan->stream_backward && dx != dy && dx != x,
-                                          .points_fit = fit};
+                                          .points_fit = gn_shared_points_fit(plan, gamma, NULL)};
     return gn_backward_run(&call);
 }

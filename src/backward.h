@@ -13,7 +13,7 @@ struct gn_backward_call {
     const float *dy, *x, *mean, *rstd, *gamma; /* gamma may be NULL */
     float *dx, *dgamma, *dbeta;                /* each may be NULL */
     bool stream;                               /* dx is written past the caches */
-    bool points_fit;                           /* for gn_points_fit, of gamma alone */
+    bool points_fit;                           /* gn_shared_points_fit, of gamma alone */
 };
 
 /* The bytes of scratch that a call needs. */

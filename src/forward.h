@@ -15,7 +15,7 @@ struct gn_forward_call {
     const float *given_rstd;
     float *y, *mean, *rstd; /* mean, rstd may be NULL */
     bool stream;            /* y is written past the caches */
-    bool points_fit;        /* for gn_points_fit */
+    bool points_fit;        /* gn_shared_points_fit */
 };
 
 /* The bytes of scratch that a call needs. */

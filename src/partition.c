@@ -14,7 +14,7 @@ enum {
     BATCH = 32768,            /* elements: with the output, inside an L2 cache */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64,
-    BLOCK = 8192,    /* elements of a block of samples, about: what each leaves is collected */
+    BLOCK = 8192,    /* elements of a block of samples, about: each has sums to collect */
     ROW_ITEMS = 512, /* blocks of groups: enough for any number of threads */
     TINY_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
 };

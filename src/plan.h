@@ -37,17 +37,23 @@ static inline int64_t gn_parameter(const gn_plan *plan, int64_t n, int64_t c)
     return plan->by_sample ? n * plan->C + c : c;
 }
 
+/* Whether gamma and beta that all samples share are within the limits of kernels.h for points. */
+static inline bool gn_shared_points_fit(const gn_plan *plan, const float *gamma, const float *beta)
+{
+    return plan->parts.points && !plan->by_sample &&
+           plan->kernels->points_fit(gamma, beta, plan->C);
+}
+
 /*
- * Whether gamma and beta of sample n are within the limits of kernels.h for points. `all` says it
- * of those that all samples share: another sample's own must not count.
+ * Whether those of sample n are; `shared` is the answer above. Another sample's own must not count.
  */
-static inline bool gn_points_fit(const gn_plan *plan, bool all, const float *gamma,
+static inline bool gn_points_fit(const gn_plan *plan, bool shared, const float *gamma,
                                  const float *beta, int64_t n)
 {
     int64_t at = n * plan->C;
     return plan->by_sample ? plan->kernels->points_fit(gamma ? gamma + at : NULL,
                                                        beta ? beta + at : NULL, plan->C)
-                           : all;
+                           : shared;
 }
 
 /* A plan without scratch yet; *plan is NULL on failure. */

@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Work divided in every way: by groups, samples and tiles, points, tiny groups, beyond the cache.
- */
+/* Work divided in every way: by groups, samples and tiles, points, tiny groups. */
 static const struct {
     int64_t dims[3];
     int64_t groups;
