@@ -9,11 +9,13 @@
  *
  *     mean = (1/m) sum x        var  = (1/m) sum (x - mean)^2
  *     rstd = 1/sqrt(var + eps)  xhat = (x - mean) * rstd
- *     y    = gamma[c] * xhat + beta[c]           (gamma[n,c], beta[n,c]: GN_AFFINE_SAMPLE)
+ *     z    = gamma[c] * xhat + beta[c]           (gamma[n,c], beta[n,c]: GN_AFFINE_SAMPLE)
+ *     y    = act(z)                              (z itself where there is no activation)
  *
- *     dbeta[c]  = sum_{n,s} dy                   (dbeta[n,c]  = sum_s dy)
- *     dgamma[c] = sum_{n,s} dy * xhat            (dgamma[n,c] = sum_s dy * xhat)
- *     dx = rstd * (gamma*dy - mean_group(gamma*dy) - xhat * mean_group(gamma*dy*xhat))
+ *     g    = dy * act'(z)
+ *     dbeta[c]  = sum_{n,s} g                    (dbeta[n,c]  = sum_s g)
+ *     dgamma[c] = sum_{n,s} g * xhat             (dgamma[n,c] = sum_s g * xhat)
+ *     dx = rstd * (gamma*g - mean_group(gamma*g) - xhat * mean_group(gamma*g*xhat))
  *
  * G = 1 is layer normalization over (C, spatial), G = C is instance normalization.
  *
@@ -28,8 +30,9 @@
  * may be used by one thread at a time, and no handle may be in use when it is destroyed. One
  * gn_plan may execute on many threads at once.
  *
- * The same bits. A result depends on the values of its sample, the plan's shape, layout and types:
- * not on the number of threads, the other samples, N, the run, the machine or the instruction set.
+ * The same bits. A result depends on the values of its sample, the plan's shape, layout, types and
+ * activation: not on strides, the number of threads, the other samples, N, the run, the machine or
+ * the instruction set.
  * dgamma and dbeta are sums over N, unless each sample has its own, in an order that follows from
  * the shape and the values alone. Two things are not specified: the sign and payload of a NaN, and
  * results under another floating-point environment than the default one (round to nearest,
@@ -50,6 +53,15 @@
  * subnormal is added. The first column is the worst that the order of the operations admits, the
  * second what real data meets. The y of a group of equal values is exactly beta, unless eps is 0:
  * then its rstd is infinite and its y NaN.
+ *
+ * With other types: u is 2^-53 where x is GN_F64, for deviations from the mean of 2^-500 to 2^500,
+ * and in the first column 32 u rstd is (32 + log2 m) u rstd. What is stored as bfloat16 or binary16
+ * is besides rounded to that type: v|exact| more, v = 2^-8 and 2^-11, and what exceeds the type,
+ * the bound added, is infinite.
+ *
+ * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
+ * with SiLU, and stays with ReLU. For the gradients, |dy| becomes |dy| (2 + |gamma xhat| + |gamma|
+ * + |beta|); with ReLU, where |z| <= e, the derivative may be either side's.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H
@@ -87,10 +99,10 @@ typedef enum gn_layout {
 } gn_layout;
 
 typedef enum gn_type {
-    GN_F32 = 0, /* IEEE 754 binary32 */
-    GN_F64 = 1, /* IEEE 754 binary64 */
-    GN_BF16 = 2,
-    GN_F16 = 3 /* IEEE 754 binary16 */
+    GN_F32 = 0,  /* IEEE 754 binary32 */
+    GN_F64 = 1,  /* IEEE 754 binary64 */
+    GN_BF16 = 2, /* bfloat16: the upper half of a binary32 */
+    GN_F16 = 3   /* IEEE 754 binary16 */
 } gn_type;
 
 typedef enum gn_affine {
@@ -98,7 +110,26 @@ typedef enum gn_affine {
     GN_AFFINE_SAMPLE = 1   /* gamma, beta of shape [N, C] */
 } gn_affine;
 
-typedef enum gn_activation { GN_IDENTITY = 0, GN_RELU = 1, GN_SILU = 2 } gn_activation;
+typedef enum gn_activation {
+    GN_IDENTITY = 0,
+    GN_RELU = 1, /* max(z, 0) */
+    GN_SILU = 2  /* z / (1 + exp(-z)), also called swish */
+} gn_activation;
+
+typedef enum gn_skip {
+    GN_SKIP_TENSOR = 0, /* skip of the shape of x */
+    GN_SKIP_CHANNEL = 1 /* skip of shape [N, C], for all of the spatial extent */
+} gn_skip;
+
+/* The tensors whose strides can be set. */
+typedef enum gn_tensor {
+    GN_X = 0,
+    GN_Y = 1,
+    GN_DY = 2,
+    GN_DX = 3,
+    GN_SKIP = 4, /* of GN_SKIP_TENSOR */
+    GN_SUM = 5   /* x + skip, in gn_forward_add and gn_backward_add */
+} gn_tensor;
 
 typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
@@ -135,7 +166,8 @@ typedef struct gn_desc gn_desc;
  * Makes a descriptor of tensors x, y, dx, dy of the logical shape dims[0..rank-1], always in the
  * order [N, C, spatial...] whatever the layout. rank is 2 to 8; N and the spatial dims are 0 or
  * more, C is 1 or more. It starts with 32 groups, channels first, epsilon 1e-5, GN_F32 for all
- * types, GN_AFFINE_CHANNEL, GN_IDENTITY, automatic threads and GN_ISA_AUTO. dims is copied.
+ * types, GN_AFFINE_CHANNEL, GN_IDENTITY, GN_SKIP_TENSOR, dense tensors, automatic threads and
+ * GN_ISA_AUTO. dims is copied.
  *
  * *desc is set to NULL on failure. Destroy the descriptor with gn_desc_destroy.
  *
@@ -158,15 +190,24 @@ GN_API void gn_desc_destroy(gn_desc *desc);
  */
 GN_API gn_status gn_desc_set_groups(gn_desc *desc, int64_t groups);
 
-/* The order of the dims in memory, for x, y, dy and dx alike. The tensors are dense. */
+/*
+ * The order of the dims in memory, for all tensors alike: dense, unless gn_desc_set_strides says
+ * otherwise. Where it does, the layout still says in which order sums are added up, and what is
+ * fast: one whose channels are nearest to each other in memory is channels last.
+ */
 GN_API gn_status gn_desc_set_layout(gn_desc *desc, gn_layout layout);
 
 /* eps: finite, 0 or more. */
 GN_API gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon);
 
 /*
- * The types of x and dx, of y and dy, and of gamma, beta, dgamma and dbeta. mean and rstd are
- * float. GN_UNSUPPORTED: anything but GN_F32.
+ * The types of x, dx, skip, dskip and sum; of y and dy; and of gamma, beta, dgamma and dbeta. mean
+ * and rstd are double where x is GN_F64, else float. Whatever the types, sums are as accurate as
+ * for GN_F32, and results are rounded to nearest even.
+ *
+ * GN_INVALID_ARGUMENT: the tensor's size in bytes exceeds INT64_MAX. GN_UNSUPPORTED: an x and a y
+ * that differ, unless one is GN_F32 and the other GN_BF16 or GN_F16; a param that is neither GN_F32
+ * nor of x's type.
  */
 GN_API gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param);
 
@@ -176,8 +217,29 @@ GN_API gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type 
  */
 GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
 
-/* The function applied to y. GN_UNSUPPORTED: anything but GN_IDENTITY. */
+/*
+ * Where the elements of a tensor lie: element (n, c, s...) is n * strides[0] + c * strides[1] + ...
+ * elements from the pointer. In the order of dims, whatever the layout; NULL: dense again. Strides
+ * of dims of size 1 are ignored. strides is copied.
+ *
+ * At full speed are: in channels first, samples anywhere, each of them dense; in channels last,
+ * dense channels, and pixels and samples at any one distance each. All else is copied to and from
+ * scratch memory on the way, a part at a time.
+ *
+ * GN_INVALID_ARGUMENT: a stride is negative; the last element is more than 2^56 elements on; an
+ * output's elements (y, dx, sum) share memory, as with a stride of 0.
+ */
+GN_API gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64_t *strides);
+
+/*
+ * The function that makes y of z. gn_backward finds its derivative from x, mean, rstd, gamma and
+ * beta: nothing is stored for it. At a z of 0 that of GN_RELU is 0. exp is the library's own,
+ * within 2 units in the last place, with the same bits everywhere.
+ */
 GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation);
+
+/* The shape of skip in gn_forward_add. */
+GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
 
 /*
  * The most threads that one call may use, 0 to 1024, 1 being the calling thread alone; 0, the
@@ -219,18 +281,22 @@ GN_API void gn_plan_destroy(gn_plan *plan);
  * buf[0..size-1] as snprintf does: at most size - 1 characters and a terminating zero. Returns the
  * length of the whole line without the zero, or -1 where plan is NULL, or buf is NULL and size is
  * not 0. These keys stay, others may come and go: "version" (text), "dims" (array), "groups"
- * (number), "layout" ("channels_first", "channels_last"), "affine" ("channel", "sample"), "isa" (a
- * name as in GN_ISA).
+ * (number), "layout" ("channels_first", "channels_last"), "types" (an object of "x", "y" and
+ * "param", each "f32", "f64", "bf16" or "f16"), "affine" ("channel", "sample"), "activation"
+ * ("identity", "relu", "silu"), "isa" (a name as in GN_ISA).
  */
 GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
 
 /*
- * Pointers, for gn_forward, gn_normalize and gn_backward. x, y, dy and dx are tensors of the
- * descriptor's shape and layout, dense; gamma, beta, dgamma and dbeta have shape [C], or [N, C]
- * with GN_AFFINE_SAMPLE, where nothing is summed over samples; mean and rstd have shape [N, G].
- * Each needs the alignment of its element type only. A tensor that has no elements may be NULL.
+ * Pointers, for all that execute a plan. x, y, dy, dx, sum and, with GN_SKIP_TENSOR, skip are
+ * tensors of the descriptor's shape, layout, types and strides; all else is dense: gamma, beta,
+ * dgamma and dbeta have shape [C], or [N, C] with GN_AFFINE_SAMPLE, where nothing is summed over
+ * samples; mean and rstd have shape [N, G]. Each needs the alignment of its element type only. A
+ * tensor that has no elements may be NULL.
  *
- * y may be x itself, and dx may be dy or x itself; no output may overlap anything else.
+ * An output may be an input itself, of the same type and strides: y may be x or a tensor skip, sum
+ * likewise, dx may be dy, x or, in gn_backward_add, sum. No output may share an element of memory
+ * with anything else; tensors that lie between each other's elements share none.
  *
  * Empty tensors. N = 0: nothing to write but zeros in dgamma and dbeta. A spatial extent of 0:
  * the same, and gn_forward makes mean and rstd NaN.
@@ -247,7 +313,7 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  */
 
 /*
- * y = gamma * xhat + beta.
+ * y = act(gamma * xhat + beta).
  *
  *   x      in   tensor
  *   gamma  in   [C] or [N, C]; NULL: ones
@@ -260,7 +326,27 @@ GN_API gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamm
                             void *y, void *mean, void *rstd);
 
 /*
- * y = gamma * xhat + beta, where xhat = (x - mean) * rstd, for a mean and rstd that the caller has
+ * gn_forward of sum = x + skip, rounded to the type of x, as in the residual connection of a
+ * network, or with GN_SKIP_CHANNEL the embedding of a time step (Ho et al. 2020,
+ * https://arxiv.org/abs/2006.11239): with the same bits as of the two steps.
+ *
+ *   x      in   tensor
+ *   skip   in   tensor, or [N, C] with GN_SKIP_CHANNEL; not NULL
+ *   gamma  in   [C] or [N, C]; NULL: ones
+ *   beta   in   [C] or [N, C]; NULL: zeros
+ *   sum    out  tensor; may be x, or a tensor skip; NULL: not stored
+ *   y      out  tensor; may be x, or a tensor skip
+ *   mean   out  [N, G]; NULL: not stored
+ *   rstd   out  [N, G]; NULL: not stored
+ *
+ * GN_UNSUPPORTED: sum is NULL and the type of y cannot hold it, as x is wider.
+ */
+GN_API gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip,
+                                const void *gamma, const void *beta, void *sum, void *y, void *mean,
+                                void *rstd);
+
+/*
+ * act(gamma * xhat + beta), where xhat = (x - mean) * rstd, for a mean and rstd that the caller has
  * from elsewhere: of another tensor, or of one of which x is a part. Whatever finite numbers they
  * are, the error of y is at most u (5|gamma xhat| + 2|gamma| + 2|beta|), below the normal numbers
  * one unit of the smallest subnormal more, and y overflows only where the exact value, give or take
@@ -279,7 +365,7 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
                               const void *rstd, const void *gamma, const void *beta, void *y);
 
 /*
- * The gradients of y = gamma * xhat + beta, given dy, the gradient with respect to y.
+ * The gradients of y = act(gamma * xhat + beta), given dy, the gradient with respect to y.
  *
  *   dy      in   tensor
  *   x       in   tensor, as given to gn_forward
@@ -289,7 +375,8 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
  *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found again
  *                from x
  *   gamma   in   [C] or [N, C]; NULL: ones
- *   beta    in   [C] or [N, C]; not read where there is no activation; may be NULL
+ *   beta    in   [C] or [N, C], as given to gn_forward; read where there is an activation alone;
+ *                NULL: zeros
  *   dx      out  tensor; may be dy or x; NULL: not computed
  *   dgamma  out  [C] or [N, C]; overwritten, not added to; NULL: not computed
  *   dbeta   out  [C] or [N, C]; overwritten, not added to; NULL: not computed
@@ -297,6 +384,22 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
 GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
                              const void *rstd, const void *gamma, const void *beta, void *dx,
                              void *dgamma, void *dbeta);
+
+/*
+ * The gradients of gn_forward_add: those of gn_backward at sum. dx is the gradient of x, and as
+ * well that of a tensor skip; that of a skip of [N, C] is its sum over space, whose error is no
+ * more than the sum of theirs.
+ *
+ *   sum     in   tensor, as gn_forward_add stored it
+ *   dskip   out  [N, C], dense, in the type of x, whichever skip the plan has: dx summed over
+ *                space; NULL: not computed
+ *
+ * and all else as in gn_backward, sum being its x.
+ */
+GN_API gn_status gn_backward_add(const gn_plan *plan, const void *dy, const void *sum,
+                                 const void *mean, const void *rstd, const void *gamma,
+                                 const void *beta, void *dx, void *dskip, void *dgamma,
+                                 void *dbeta);
 
 #ifdef __cplusplus
 }

@@ -16,11 +16,13 @@ static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_
     slot->narrow = gn_carve(memory, &at, groups, sizeof(bool));
     slot->mean = gn_carve(memory, &at, channels, sizeof(float));
     slot->scale = gn_carve(memory, &at, channels, sizeof(float));
+    slot->shift = gn_carve(memory, &at, channels, sizeof(float));
     slot->slopes = gn_carve(memory, &at, channels, sizeof(float));
     slot->offsets = gn_carve(memory, &at, channels, sizeof(float));
     int64_t one = at;
     slot->dy = gn_carve(memory, &at, channels, sizeof(double));
     slot->dyx = gn_carve(memory, &at, channels, sizeof(double));
+    slot->of_channels = gn_carve_moments(memory, &at, channels);
     slot->sums = (at - one) / (int64_t)sizeof(double);
     at = one = one + plan->parts.sums * (at - one);
     slot->moments = gn_carve_moments(memory, &at, groups);
@@ -62,7 +64,10 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                               .of = gn_statistics_from(slot->of, group),
                               .slope = slot->slope + group,
                               .offset = slot->offset + group,
-                              .gamma = call->gamma ? call->gamma + parameter : NULL};
+                              .gamma = gn_parameters_at(call->plan, call->gamma, parameter),
+                              .beta = gn_parameters_at(call->plan, call->beta, parameter),
+                              .param = call->plan->desc.param,
+                              .activation = call->plan->desc.activation};
 }
 
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)
@@ -90,10 +95,11 @@ void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int
         return;
     const double *dbeta = dgamma + call->plan->C;
     int64_t to = gn_parameter(call->plan, n, c);
+    gn_type type = call->plan->desc.param;
     for (int64_t i = 0; call->dgamma && i < channels; i++)
-        call->dgamma[to + i] = (float)dgamma[i];
+        gn_put_double(call->dgamma, type, to + i, dgamma[i]);
     for (int64_t i = 0; call->dbeta && i < channels; i++)
-        call->dbeta[to + i] = (float)dbeta[i];
+        gn_put_double(call->dbeta, type, to + i, dbeta[i]);
 }
 
 static void collect_parameters(const struct gn_job *job, int64_t first, int64_t last)
@@ -137,6 +143,7 @@ static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t l
 static struct gn_job backward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.columns, points = plan->parts.points;
+    bool prepares = plan->wide || plan->activates;
     int64_t sums = plan->parts.blocks * 2 * plan->C * (int64_t)sizeof(double);
     return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
                            .most = plan->parts.batch,
@@ -146,6 +153,10 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .open = open_slot,
                            .batch = batch_of_equals,
                            .steps = block_steps,
+                           .prepare = !prepares ? NULL
+                                      : columns ? gn_prepare_backward_columns
+                                                : gn_prepare_backward_rows,
+                           .prepared = prepares ? gn_prepared_backward : NULL,
                            .reduce = points    ? gn_reduce_backward_points
                                      : columns ? gn_reduce_backward_columns
                                                : gn_reduce_backward_rows,
@@ -155,7 +166,8 @@ static struct gn_job backward_job(const gn_plan *plan)
                                               : gn_apply_backward_rows,
                            .collect = collect_parameters,
                            .slot_bytes = slot_bytes(plan),
-                           .work_bytes = columns ? gn_backward_columns_work(plan) : 0,
+                           .work_bytes = gn_stage_bytes(plan) +
+                                         (columns ? gn_backward_columns_work(plan) : 0),
                            .left_bytes = gn_round_up(sums)};
 }
 
@@ -169,10 +181,13 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
 {
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
+        size_t bytes = (size_t)(plan->parameters * gn_size(plan->desc.param));
         if (call->dgamma)
-            memset(call->dgamma, 0, (size_t)plan->parameters * sizeof *call->dgamma);
+            memset(call->dgamma, 0, bytes);
         if (call->dbeta)
-            memset(call->dbeta, 0, (size_t)plan->parameters * sizeof *call->dbeta);
+            memset(call->dbeta, 0, bytes);
+        if (call->dskip)
+            memset(call->dskip, 0, (size_t)(plan->N * plan->C * gn_size(plan->desc.x)));
         return GN_OK;
     }
     struct gn_job job = backward_job(plan);

@@ -7,13 +7,15 @@
 #define GN_BACKWARD_H
 
 #include "run.h"
+#include "stage.h"
 
 struct gn_backward_call {
     const gn_plan *plan;
-    const float *dy, *x, *mean, *rstd, *gamma; /* gamma may be NULL */
-    float *dx, *dgamma, *dbeta;                /* each may be NULL */
-    bool stream;                               /* dx is written past the caches */
-    bool points_fit;                           /* gn_shared_points_fit, of gamma alone */
+    const void *dy, *x, *mean, *rstd, *gamma, *beta; /* gamma, beta may be NULL */
+    const struct gn_view *x_view, *dx_view;
+    void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL */
+    bool stream;                       /* dx is written past the caches */
+    bool points_fit;                   /* gn_shared_points_fit, of gamma alone */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -27,11 +29,13 @@ struct gn_backward_slot {
     /* A group: of.mean is the stored mean, of.low the true one less it. */
     struct gn_statistics of, found;
     double *slope, *offset;
-    bool *narrow;                           /* whether floats do for the last pass */
-    float *mean, *scale, *slopes, *offsets; /* a channel; see kernels.h, planes */
-    double *dy, *dyx;          /* sums a channel, of the first set of tiles; the others, */
-    int64_t sums;              /* so many doubles apart */
-    struct gn_moments moments; /* a group, likewise, where rounding_matters */
+    bool
+        *narrow; /* whether floats do: with an activation for its numbers, then for the last pass */
+    float *mean, *scale, *shift, *slopes, *offsets; /* a channel; see kernels.h, planes */
+    double *dy, *dyx;              /* sums a channel, of the first set of tiles; the others, */
+    int64_t sums;                  /* so many doubles apart */
+    struct gn_moments of_channels; /* likewise, for dskip alone */
+    struct gn_moments moments;     /* a group, likewise, where rounding_matters */
     int64_t set;
 };
 
@@ -40,7 +44,8 @@ struct gn_backward_slot {
 struct gn_run {
     int64_t first, groups;
     int64_t n, g;
-    int64_t block; /* of samples, for dgamma and dbeta */
+    int64_t block;       /* of samples, for dgamma and dbeta */
+    const float *x, *dy; /* of points alone: as floats */
 };
 
 /* The run from a group of the batch on, up to `end` at most. */
@@ -67,13 +72,24 @@ void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int
                          int64_t channels);
 
 /*
+ * Where sums need more than the stored mean, because of an activation or of doubles: first of all
+ * the moments of groups where rounding matters, and what comes of them.
+ */
+void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              void *memory, void *work);
+void gn_prepare_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
+                                 int64_t tile, void *memory, void *work);
+void gn_prepared_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
+                          int64_t first_unit, int64_t last_unit);
+
+/*
  * From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. `fit` is
  * what gn_points_fit says of the sample, and only counts for points.
  */
 void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
                             const struct gn_run *run, bool fit);
 void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
-                        int64_t first_unit, int64_t last_unit);
+                        int64_t first_unit, int64_t last_unit, void *work);
 
 /*
  * For the layouts. An item is a block of samples: of one group in channels first, of all in
@@ -84,21 +100,30 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
 void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
                                 int64_t tile, void *memory, void *work);
 void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                            const void *memory);
+                            const void *memory, void *work);
 void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                               const void *memory);
+                               const void *memory, void *work);
 int64_t gn_backward_columns_work(const gn_plan *plan);
+
+/* Whether rounding matters in one of the stored statistics from group `index` of all on. */
+static inline bool gn_rounding_matters(const struct gn_backward_call *call, int64_t index,
+                                       int64_t groups)
+{
+    gn_type type = call->plan->stored;
+    return call->plan->kernels->rounding_matters(groups, gn_at(call->mean, type, index),
+                                                 gn_at(call->rstd, type, index), type);
+}
 
 /* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
                                     const struct gn_backward_slot *slot, int64_t group,
-                                    int64_t parameter, struct gn_columns columns);
+                                    int64_t parameter, struct gn_columns strip);
 
 /* For points, which are columns else. */
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                void *memory, void *work);
 void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *memory);
+                              const void *memory, void *work);
 
 /* For tiny groups of points: all at once, in one step, where gn_points_fit. */
 void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backward pass in channels last: an item is a block of samples. A work area has the means a
- * channel, then the kernel's own.
+ * The backward pass in channels last: an item is a block of samples. The kernels' part of a work
+ * area has the means a channel, then the kernel's own.
  */
 #include "backward.h"
 #include "slot.h"
@@ -15,7 +15,67 @@ static int64_t means_bytes(const gn_plan *plan)
 
 int64_t gn_backward_columns_work(const gn_plan *plan)
 {
-    return means_bytes(plan) + gn_columns_work_bytes(plan->parts.tile_channels);
+    return gn_round_up(means_bytes(plan)) + gn_columns_work_bytes(plan->parts.tile_channels);
+}
+
+/* The tile of one sample, whose groups in the slot begin at `group`. */
+struct sample_tile {
+    struct gn_tile t;
+    struct gn_run run;
+    struct gn_part part;
+    struct gn_stage stage;
+    int64_t group;
+};
+
+static struct sample_tile open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t i,
+                                    int64_t tile, void *work)
+{
+    struct sample_tile s = {
+        .t = gn_tile_at(plan, tile), .stage = gn_stage_of(plan, work), .group = i * plan->G};
+    s.run = gn_backward_run_at(plan, batch, s.group, batch->items * plan->G);
+    s.part = gn_pixel_part(&s.t, s.run.n);
+    return s;
+}
+
+static struct gn_columns read_tile(const struct gn_backward_call *call, const struct sample_tile *s,
+                                   bool with_dy)
+{
+    const gn_plan *plan = call->plan;
+    const struct gn_view *dy_view = &plan->views[GN_DY];
+    struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &s->part, s->stage.x), dy = {0};
+    if (with_dy)
+        dy = gn_stage_in(plan, dy_view, call->dy, &s->part, s->stage.dy);
+    return (struct gn_columns){.x = x.data,
+                               .dy = dy.data,
+                               .x_type = call->x_view->type,
+                               .y_type = dy_view->type,
+                               .pixels = s->t.length,
+                               .channels = s->t.channels,
+                               .x_stride = x.stride,
+                               .dy_stride = dy.stride,
+                               .activation = plan->desc.activation,
+                               .far = plan->far_backward};
+}
+
+/* Channels from c of the sample on, up to end. */
+static struct gn_columns strip_of(const struct gn_columns *all, const struct sample_tile *s,
+                                  int64_t c, int64_t end)
+{
+    struct gn_columns strip = *all;
+    int64_t start = c - s->t.channel;
+    strip.x = gn_at(all->x, all->x_type, start);
+    strip.dy = gn_at(all->dy, all->y_type, start);
+    strip.out = gn_out_at(all->out, all->x_type, start);
+    strip.channels = end - c;
+    return strip;
+}
+
+/* The next channels of the same group. */
+static void move_on(struct gn_columns *strip)
+{
+    strip->x = gn_at(strip->x, strip->x_type, strip->channels);
+    strip->dy = gn_at(strip->dy, strip->y_type, strip->channels);
+    strip->out = gn_out_at(strip->out, strip->x_type, strip->channels);
 }
 
 /* Each of the groups' means for `depth` channels, of `channels` in all. */
@@ -27,89 +87,153 @@ static void expand_means(const float *mean, int64_t depth, int64_t channels, flo
     memset(means + channels, 0, (size_t)(gn_padded(channels) - channels) * sizeof *means);
 }
 
+static bool matters(const struct gn_backward_call *call, const struct sample_tile *s)
+{
+    int64_t g = s->t.channel / call->plan->D;
+    return gn_rounding_matters(call, s->run.n * call->plan->G + g, s->t.channels / s->t.depth);
+}
+
+static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const struct sample_tile *s, const struct gn_columns *columns,
+                         double *kernel_work)
+{
+    const gn_plan *plan = call->plan;
+    int64_t group = s->group + s->t.channel / plan->D;
+    plan->kernels->moments_columns(columns, s->t.depth, plan->floor,
+                                   gn_moments_from(slot->moments, s->t.moments * slot->set + group),
+                                   kernel_work);
+}
+
+void gn_prepare_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
+                                 int64_t tile, void *memory, void *work)
+{
+    const struct gn_backward_call *call = job->call;
+    for (int64_t i = 0; i < batch->items; i++) {
+        struct sample_tile s = open_tile(call->plan, batch, i, tile, work);
+        if (!matters(call, &s))
+            continue;
+        struct gn_columns columns = read_tile(call, &s, false);
+        find_moments(call, memory, &s, &columns, s.stage.kernel);
+    }
+}
+
+/* The sums of channels of a group in double; `sums` is where theirs begin. */
+static void sums_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                      int64_t group, int64_t parameter, struct gn_columns strip, int64_t sums,
+                      double *kernel_work)
+{
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = strip.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        strip.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_backward_part(call, slot, group, parameter + c, strip.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
+        kernels->sums_columns_wide(&strip, mean, scale, shift, slot->dy + sums + c,
+                                   slot->dyx + sums + c, kernel_work);
+        move_on(&strip);
+    }
+}
+
+/* The sums with all of the groups' numbers at hand: by runs of those for which floats do. */
+static void prepared_sums(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                          const struct sample_tile *s, const struct gn_columns *all,
+                          double *kernel_work)
+{
+    const gn_plan *plan = call->plan;
+    int64_t last = s->t.channel + s->t.channels;
+    for (int64_t c = s->t.channel, end; c < last; c = end) {
+        int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
+        int64_t sums = s->t.sums * slot->sums + channel;
+        end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
+        struct gn_columns strip = strip_of(all, s, c, end);
+        strip.scale = slot->scale + channel;
+        strip.shift = slot->shift + channel;
+        if (slot->narrow[g])
+            plan->kernels->sums_columns(&strip, slot->mean + channel, slot->dy + sums,
+                                        slot->dyx + sums, kernel_work);
+        else
+            sums_wide(call, slot, g, gn_parameter(plan, s->run.n, c), strip, sums, kernel_work);
+    }
+}
+
 void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
                                 int64_t tile, void *memory, void *work)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_tile t = gn_tile_at(plan, tile);
-    float *means = work;
-    double *kernel_work = (double *)(void *)((char *)work + means_bytes(plan));
-    struct gn_columns columns = {
-        .pixels = t.length, .channels = t.channels, .stride = plan->C, .far = plan->far_backward};
     for (int64_t i = 0; i < batch->items; i++) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        int64_t start = run.n * plan->S * plan->C + t.start;
-        int64_t sums = t.sums * slot->sums + i * plan->C + t.channel;
-        int64_t g = t.channel / plan->D, group = i * plan->G + g, index = run.n * plan->G + g;
-        columns.x = call->x + start;
-        columns.dy = call->dy + start;
-        expand_means(call->mean + index, t.depth, t.channels, means);
-        plan->kernels->sums_columns(&columns, means, slot->dy + sums, slot->dyx + sums,
-                                    kernel_work);
-        if (plan->kernels->rounding_matters(t.channels / t.depth, call->mean + index,
-                                            call->rstd + index))
-            plan->kernels->moments_columns(
-                &columns, t.depth, plan->floor,
-                gn_moments_from(slot->moments, t.moments * slot->set + group), kernel_work);
+        struct sample_tile s = open_tile(plan, batch, i, tile, work);
+        struct gn_columns columns = read_tile(call, &s, true);
+        float *means = s.stage.kernel;
+        double *kernel_work =
+            (double *)(void *)((char *)s.stage.kernel + gn_round_up(means_bytes(plan)));
+        int64_t sums = s.t.sums * slot->sums + i * plan->C + s.t.channel;
+        int64_t index = s.run.n * plan->G + s.t.channel / plan->D;
+        if (job->prepare) {
+            prepared_sums(call, slot, &s, &columns, kernel_work);
+        } else {
+            expand_means(gn_at(call->mean, GN_F32, index), s.t.depth, s.t.channels, means);
+            plan->kernels->sums_columns(&columns, means, slot->dy + sums, slot->dyx + sums,
+                                        kernel_work);
+            if (matters(call, &s))
+                find_moments(call, slot, &s, &columns, kernel_work);
+        }
+        if (call->dskip)
+            plan->kernels->moments_columns(&columns, 1, 0, gn_moments_from(slot->of_channels, sums),
+                                           kernel_work);
     }
 }
 
 void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
                                     const struct gn_backward_slot *slot, int64_t group,
-                                    int64_t parameter, struct gn_columns columns)
+                                    int64_t parameter, struct gn_columns strip)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
-    int64_t channels = columns.channels;
-    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
+    int64_t channels = strip.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM], slope[GN_WIDE_ROOM],
+        offset[GN_WIDE_ROOM];
     for (int64_t c = 0; c < channels; c += GN_WIDE) {
-        columns.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
-        struct gn_groups part =
-            gn_backward_part(call, slot, group, parameter + c, columns.channels);
+        strip.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_backward_part(call, slot, group, parameter + c, strip.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
         kernels->planes_wide(&part, mean, scale, slope, offset);
-        kernels->apply_columns_wide(&columns, mean, scale, slope, offset);
-        columns.x += columns.channels;
-        columns.dy += columns.channels;
-        columns.out += columns.channels;
+        kernels->apply_columns_wide(&strip, mean, scale, shift, slope, offset);
+        move_on(&strip);
     }
 }
 
-/* The tile of one sample, whose groups in the slot begin at `group`. */
 static void apply_sample(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         const struct gn_tile *t, int64_t sample, int64_t group)
+                         const struct sample_tile *s)
 {
     const gn_plan *plan = call->plan;
-    int64_t last = t->channel + t->channels;
-    for (int64_t c = t->channel, end; c < last; c = end) {
-        int64_t g = group + c / plan->D;
-        end = gn_strip_end(plan, t, slot->narrow + group, c);
-        int64_t start = sample * plan->S * plan->C + t->start + c - t->channel;
-        int64_t channel = group * plan->D + c;
-        struct gn_columns columns = {.x = call->x + start,
-                                     .dy = call->dy + start,
-                                     .out = call->dx + start,
-                                     .pixels = t->length,
-                                     .channels = end - c,
-                                     .stride = plan->C,
-                                     .stream = call->stream};
+    struct gn_columns all = read_tile(call, s, true);
+    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out);
+    all.out = dx.data;
+    all.out_stride = dx.stride;
+    all.stream = call->stream;
+    int64_t last = s->t.channel + s->t.channels;
+    for (int64_t c = s->t.channel, end; c < last; c = end) {
+        int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
+        end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
+        struct gn_columns strip = strip_of(&all, s, c, end);
         if (slot->narrow[g])
-            plan->kernels->apply_columns(&columns, slot->mean + channel, slot->scale + channel,
-                                         slot->slopes + channel, slot->offsets + channel);
+            plan->kernels->apply_columns(&strip, slot->mean + channel, slot->scale + channel,
+                                         slot->shift + channel, slot->slopes + channel,
+                                         slot->offsets + channel);
         else
-            gn_apply_wide_backward_columns(call, slot, g, gn_parameter(plan, sample, c), columns);
+            gn_apply_wide_backward_columns(call, slot, g, gn_parameter(plan, s->run.n, c), strip);
     }
+    gn_scatter(call->dx_view, call->dx, &s->part, true, dx);
 }
 
 void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                               const void *memory)
+                               const void *memory, void *work)
 {
     const struct gn_backward_call *call = job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_backward_slot *slot = memory;
-    struct gn_tile t = gn_tile_at(plan, tile);
     for (int64_t i = 0; i < batch->items; i++) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        apply_sample(call, slot, &t, run.n, i * plan->G);
+        struct sample_tile s = open_tile(call->plan, batch, i, tile, work);
+        apply_sample(call, memory, &s);
     }
 }

@@ -5,54 +5,79 @@
 
 #include <string.h>
 
-/* The moments of a sample's groups, where rounding took something from their statistics. */
-static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         const struct gn_run *run)
+/* Samples from n on as floats: where they lie, or copies, of which dx is then to be stored. */
+struct samples {
+    const float *x, *dy;
+    float *dx; /* NULL: not wanted */
+    int64_t n, samples;
+    struct gn_stage stage;
+};
+
+static struct samples open_samples(const struct gn_backward_call *call, int64_t n, int64_t samples,
+                                   void *work)
 {
     const gn_plan *plan = call->plan;
-    int64_t index = run->n * plan->G;
-    if (plan->kernels->rounding_matters(plan->G, call->mean + index, call->rstd + index))
-        plan->kernels->moments_rows(call->x + run->n * plan->C, plan->D, plan->G, plan->floor,
-                                    gn_moments_from(slot->moments, run->first));
+    struct samples s = {.n = n, .samples = samples, .stage = gn_stage_of(plan, work)};
+    s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
+    s.dy = gn_stage_points(plan, &plan->views[GN_DY], call->dy, n, samples, s.stage.dy, &s.stage);
+    s.dx = call->dx ? gn_stage_points_out(call->dx_view, call->dx, n, s.stage.out) : NULL;
+    return s;
+}
+
+static void close_samples(const struct gn_backward_call *call, const struct samples *s)
+{
+    if (call->dx)
+        gn_store_points(call->plan, call->dx_view, call->dx, s->n, s->samples, s->dx, &s->stage);
+}
+
+/* The moments of a sample's groups, where rounding took something from their statistics. */
+static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const float *x, int64_t n, int64_t first)
+{
+    const gn_plan *plan = call->plan;
+    if (gn_rounding_matters(call, n * plan->G, plan->G))
+        plan->kernels->moments_rows(x, GN_F32, plan->D, plan->G, plan->floor,
+                                    gn_moments_from(slot->moments, first));
 }
 
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                void *memory, void *work)
 {
     (void)tile;
-    (void)work;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    const struct gn_backward_slot *slot = memory;
+    struct gn_stage stage = gn_stage_of(plan, work);
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
-        find_moments(call, slot, &run);
+        find_moments(call, memory,
+                     gn_stage_points(plan, call->x_view, call->x, run.n, 1, stage.x, &stage), run.n,
+                     run.first);
     }
 }
 
-/* `groups` groups of a sample from g on, which are those from `group` on of the slot. */
+/* `groups` groups of sample i from g on, which are those from `group` on of the slot. */
 static void apply_groups(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         int64_t sample, int64_t group, int64_t g, int64_t groups)
+                         const struct samples *s, int64_t i, int64_t group, int64_t g,
+                         int64_t groups)
 {
     const gn_plan *plan = call->plan;
-    int64_t c = g * plan->D, start = sample * plan->C + c;
-    int64_t parameter = gn_parameter(plan, sample, c);
+    int64_t c = g * plan->D, start = i * plan->C + c;
+    int64_t parameter = gn_parameter(plan, s->n + i, c);
     if (!slot->narrow[group]) {
-        struct gn_columns columns = {.x = call->x + start,
-                                     .dy = call->dy + start,
-                                     .out = call->dx + start,
+        struct gn_columns columns = {.x = s->x + start,
+                                     .dy = s->dy + start,
+                                     .out = s->dx + start,
                                      .pixels = 1,
-                                     .channels = plan->D,
-                                     .stride = plan->C};
+                                     .channels = plan->D};
         gn_apply_wide_backward_columns(call, slot, group, parameter, columns);
         return;
     }
-    struct gn_points points = {.x = call->x + start,
-                               .dy = call->dy + start,
-                               .out = call->dx + start,
+    struct gn_points points = {.x = s->x + start,
+                               .dy = s->dy + start,
+                               .out = s->dx + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = call->gamma ? call->gamma + parameter : NULL};
+                               .gamma = gn_parameters_at(plan, call->gamma, parameter)};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -64,7 +89,7 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
 }
 
 void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *memory)
+                              const void *memory, void *work)
 {
     (void)tile;
     const struct gn_backward_call *call = job->call;
@@ -73,71 +98,81 @@ void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *b
     int64_t G = plan->G;
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run = gn_backward_run_at(plan, batch, i * G, batch->items * G);
+        struct samples s = open_samples(call, run.n, 1, work);
         for (int64_t g = 0, end; g < G; g = end) {
             end = slot->narrow[i * G + g] ? gn_run_of(slot->narrow + i * G, g, G) : g + 1;
-            apply_groups(call, slot, run.n, i * G + g, g, end - g);
+            apply_groups(call, slot, &s, 0, i * G + g, g, end - g);
         }
+        close_samples(call, &s);
     }
 }
 
-/* Group i of the slot, which is one of samples from n on. */
-static void mend_group(const struct gn_job *job, const struct gn_backward_slot *slot, int64_t i,
-                       int64_t n, int64_t block)
+/* Group i of the slot, which is one of the samples'. */
+static void mend_group(const struct gn_job *job, const struct gn_backward_slot *slot,
+                       const struct samples *s, int64_t i, int64_t block)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t G = plan->G, group = n * G + i;
-    struct gn_run run = {.first = i, .groups = 1, .n = n + i / G, .g = i % G, .block = block};
-    if (plan->kernels->rounding_matters(1, call->mean + group, call->rstd + group))
-        plan->kernels->moments_rows(call->x + group * plan->D, plan->D, 1, plan->floor,
+    int64_t G = plan->G;
+    struct gn_run run = {.first = i,
+                         .groups = 1,
+                         .n = s->n + i / G,
+                         .g = i % G,
+                         .block = block,
+                         .x = s->x + i * plan->D,
+                         .dy = s->dy + i * plan->D};
+    if (gn_rounding_matters(call, s->n * G + i, 1))
+        plan->kernels->moments_rows(run.x, GN_F32, plan->D, 1, plan->floor,
                                     gn_moments_from(slot->moments, i));
     gn_finish_backward_run(job, slot, &run, true);
     if (call->dx)
-        apply_groups(call, slot, run.n, i, run.g, 1);
+        apply_groups(call, slot, s, i / G, i, run.g, 1);
 }
 
 /* A sample whose parameters do not fit. */
 static void backward_sample(const struct gn_job *job, const struct gn_backward_slot *slot,
-                            int64_t n, int64_t block)
+                            const struct samples *s, int64_t block)
 {
     const struct gn_backward_call *call = job->call;
-    struct gn_run run = {.groups = call->plan->G, .n = n, .block = block};
-    find_moments(call, slot, &run);
+    struct gn_run run = {
+        .groups = call->plan->G, .n = s->n, .block = block, .x = s->x, .dy = s->dy};
+    find_moments(call, slot, s->x, s->n, 0);
     gn_finish_backward_run(job, slot, &run, false);
     for (int64_t g = 0; call->dx && g < run.groups; g++)
-        apply_groups(call, slot, n, g, g, 1);
+        apply_groups(call, slot, s, 0, g, g, 1);
 }
 
-/* Samples from n on, which have the same parameters, and these fit. */
+/* Samples that have the same parameters, and these fit. */
 static void backward_samples(const struct gn_job *job, const struct gn_backward_slot *slot,
-                             int64_t n, int64_t samples, int64_t block)
+                             const struct samples *s, int64_t block)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     int64_t C = plan->C, G = plan->G;
     double *sums = gn_parameter_sums(job, block, 0);
     bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
-    struct gn_tiny tiny = {.x = call->x + n * C,
-                           .dy = call->dy + n * C,
-                           .out = call->dx ? call->dx + n * C : NULL,
-                           .samples = samples,
+    struct gn_tiny tiny = {.x = s->x,
+                           .dy = s->dy,
+                           .out = s->dx,
+                           .samples = s->samples,
                            .groups = G,
                            .depth = plan->D,
-                           .gamma = call->gamma ? call->gamma + gn_parameter(plan, n, 0) : NULL,
+                           .gamma =
+                               gn_parameters_at(plan, call->gamma, gn_parameter(plan, s->n, 0)),
                            .dgamma = sums,
                            .dbeta = sums ? sums + C : NULL};
-    if (plan->kernels->gradient_tiny(&tiny, call->mean + n * G, call->rstd + n * G, done))
+    if (plan->kernels->gradient_tiny(&tiny, gn_at(call->mean, GN_F32, s->n * G),
+                                     gn_at(call->rstd, GN_F32, s->n * G), done))
         return;
-    for (int64_t i = 0; i < samples * G; i++)
+    for (int64_t i = 0; i < s->samples * G; i++)
         if (!done[i])
-            mend_group(job, slot, i, n, block);
+            mend_group(job, slot, s, i, block);
 }
 
 void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                       void *memory, void *work)
 {
     (void)tile;
-    (void)work;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_partition *parts = &plan->parts;
@@ -147,12 +182,16 @@ void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, in
         if (end > plan->N)
             end = plan->N;
         for (int64_t i = n; i < end; i += most) {
+            struct samples s = open_samples(call, i, end - i < most ? end - i : most, work);
             if (i == n || plan->by_sample)
                 gn_clear_parameters(job, block, 0, plan->C);
-            if (gn_points_fit(plan, call->points_fit, call->gamma, NULL, i))
-                backward_samples(job, memory, i, end - i < most ? end - i : most, block);
-            else
-                backward_sample(job, memory, i, block);
+            if (gn_points_fit(plan, call->points_fit, call->gamma, NULL, i)) {
+                backward_samples(job, memory, &s, block);
+            } else {
+                s.samples = 1;
+                backward_sample(job, memory, &s, block);
+            }
+            close_samples(call, &s);
             if (plan->by_sample)
                 gn_store_parameters(job, block, i, 0, plan->C);
         }

@@ -3,27 +3,124 @@
 #include "backward.h"
 #include "slot.h"
 
+/* A batch's tile: where its elements are, and the groups from `index` on that it is of. */
+struct rows_tile {
+    struct gn_tile t;
+    struct gn_run run;
+    struct gn_part part;
+    struct gn_stage stage;
+    int64_t index;
+};
+
+static struct rows_tile open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t tile,
+                                  void *work)
+{
+    struct rows_tile r = {.t = gn_tile_at(plan, tile),
+                          .run = gn_backward_run_at(plan, batch, 0, batch->items),
+                          .stage = gn_stage_of(plan, work)};
+    r.index = r.run.n * plan->G + r.run.g;
+    r.part = gn_row_part(plan, &r.t, r.index, batch->items * r.t.channels);
+    return r;
+}
+
+static struct gn_rows read_tile(const struct gn_backward_call *call, const struct rows_tile *r,
+                                bool with_dy)
+{
+    const gn_plan *plan = call->plan;
+    const struct gn_view *dy_view = &plan->views[GN_DY];
+    struct gn_rows rows = {.x_type = call->x_view->type,
+                           .y_type = dy_view->type,
+                           .channels = r->part.channels,
+                           .length = r->t.length,
+                           .activation = plan->desc.activation,
+                           .far = plan->far_backward};
+    rows.x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x).data;
+    if (with_dy)
+        rows.dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy).data;
+    return rows;
+}
+
+static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                         const struct rows_tile *r, const void *x)
+{
+    const gn_plan *plan = call->plan;
+    if (gn_rounding_matters(call, r->index, r->run.groups))
+        plan->kernels->moments_rows(x, call->x_view->type, r->t.channels * r->t.length,
+                                    r->run.groups, plan->floor,
+                                    gn_moments_from(slot->moments, r->t.moments * slot->set));
+}
+
+void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                              void *memory, void *work)
+{
+    const struct gn_backward_call *call = job->call;
+    struct rows_tile r = open_tile(call->plan, batch, tile, work);
+    if (gn_rounding_matters(call, r.index, r.run.groups))
+        find_moments(call, memory, &r, read_tile(call, &r, false).x);
+}
+
+/* The sums of channels of a group in double; `sums` is where theirs begin. */
+static void sums_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                      int64_t group, int64_t parameter, struct gn_rows rows, int64_t sums)
+{
+    const struct gn_kernels *kernels = call->plan->kernels;
+    int64_t channels = rows.channels;
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM];
+    for (int64_t c = 0; c < channels; c += GN_WIDE) {
+        rows.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
+        struct gn_groups part = gn_backward_part(call, slot, group, parameter + c, rows.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
+        kernels->sums_rows_wide(&rows, mean, scale, shift, slot->dy + sums + c,
+                                slot->dyx + sums + c);
+        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
+        rows.dy = gn_at(rows.dy, rows.y_type, rows.channels * rows.length);
+    }
+}
+
+/* The sums with all of the groups' numbers at hand: by runs of those for which floats do. */
+static void prepared_sums(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
+                          const struct rows_tile *r, const struct gn_rows *all)
+{
+    const gn_plan *plan = call->plan;
+    for (int64_t i = 0, end; i < r->run.groups; i = end) {
+        end = slot->narrow[i] ? gn_run_of(slot->narrow, i, r->run.groups) : i + 1;
+        int64_t start = i * r->t.channels * r->t.length, channel = i * plan->D + r->t.channel;
+        int64_t sums = r->t.sums * slot->sums + channel;
+        struct gn_rows rows = *all;
+        rows.x = gn_at(all->x, all->x_type, start);
+        rows.dy = gn_at(all->dy, all->y_type, start);
+        rows.channels = (end - i) * r->t.channels;
+        rows.scale = slot->scale + channel;
+        rows.shift = slot->shift + channel;
+        if (slot->narrow[i])
+            plan->kernels->sums_rows(&rows, 1, slot->mean + channel, slot->dy + sums,
+                                     slot->dyx + sums);
+        else
+            sums_wide(call, slot, i,
+                      gn_parameter(plan, r->run.n, (r->run.g + i) * plan->D + r->t.channel), rows,
+                      sums);
+    }
+}
+
 void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                              void *memory, void *work)
 {
-    (void)work;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
-    int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
-    int64_t start = index * size + t.start, sums = t.sums * slot->sums + t.channel;
-    struct gn_rows rows = {.x = call->x + start,
-                           .dy = call->dy + start,
-                           .channels = batch->items * t.channels,
-                           .length = t.length,
-                           .far = plan->far_backward};
-    plan->kernels->sums_rows(&rows, t.channels, call->mean + index, slot->dy + sums,
-                             slot->dyx + sums);
-    if (plan->kernels->rounding_matters(batch->items, call->mean + index, call->rstd + index))
-        plan->kernels->moments_rows(rows.x, t.channels * t.length, batch->items, plan->floor,
-                                    gn_moments_from(slot->moments, t.moments * slot->set));
+    struct rows_tile r = open_tile(plan, batch, tile, work);
+    struct gn_rows rows = read_tile(call, &r, true);
+    int64_t sums = r.t.sums * slot->sums + r.t.channel;
+    if (job->prepare) {
+        prepared_sums(call, slot, &r, &rows);
+    } else {
+        plan->kernels->sums_rows(&rows, r.t.channels, gn_at(call->mean, GN_F32, r.index),
+                                 slot->dy + sums, slot->dyx + sums);
+        find_moments(call, slot, &r, rows.x);
+    }
+    if (call->dskip)
+        plan->kernels->moments_rows(rows.x, rows.x_type, rows.length, rows.channels, 0,
+                                    gn_moments_from(slot->of_channels, sums));
 }
 
 static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
@@ -31,41 +128,45 @@ static void apply_wide(const struct gn_backward_call *call, const struct gn_back
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     int64_t channels = rows.channels;
-    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], slope[GN_WIDE_ROOM], offset[GN_WIDE_ROOM];
+    double mean[GN_WIDE_ROOM], scale[GN_WIDE_ROOM], shift[GN_WIDE_ROOM], slope[GN_WIDE_ROOM],
+        offset[GN_WIDE_ROOM];
     for (int64_t c = 0; c < channels; c += GN_WIDE) {
         rows.channels = channels - c < GN_WIDE ? channels - c : GN_WIDE;
         struct gn_groups part = gn_backward_part(call, slot, group, parameter + c, rows.channels);
+        kernels->lines_wide(&part, mean, scale, shift);
         kernels->planes_wide(&part, mean, scale, slope, offset);
-        kernels->apply_rows_wide(&rows, mean, scale, slope, offset);
-        rows.x += rows.channels * rows.length;
-        rows.dy += rows.channels * rows.length;
-        rows.out += rows.channels * rows.length;
+        kernels->apply_rows_wide(&rows, mean, scale, shift, slope, offset);
+        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
+        rows.dy = gn_at(rows.dy, rows.y_type, rows.channels * rows.length);
+        rows.out = gn_out_at(rows.out, rows.x_type, rows.channels * rows.length);
     }
 }
 
 void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                            const void *memory)
+                            const void *memory, void *work)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_run run = gn_backward_run_at(plan, batch, 0, batch->items);
-    int64_t index = run.n * plan->G + run.g, size = plan->D * plan->S;
+    struct rows_tile r = open_tile(plan, batch, tile, work);
+    struct gn_rows all = read_tile(call, &r, true);
+    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &r.part, false, r.stage.out);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t start = (index + i) * size + t.start, channel = i * plan->D + t.channel;
-        struct gn_rows rows = {.x = call->x + start,
-                               .dy = call->dy + start,
-                               .out = call->dx + start,
-                               .channels = (end - i) * t.channels,
-                               .length = t.length,
-                               .stream = call->stream};
+        int64_t start = i * r.t.channels * r.t.length, channel = i * plan->D + r.t.channel;
+        struct gn_rows rows = all;
+        rows.x = gn_at(all.x, all.x_type, start);
+        rows.dy = gn_at(all.dy, all.y_type, start);
+        rows.out = gn_out_at(dx.data, all.x_type, start);
+        rows.channels = (end - i) * r.t.channels;
+        rows.stream = call->stream;
         if (slot->narrow[i])
             plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,
-                                      slot->slopes + channel, slot->offsets + channel);
+                                      slot->shift + channel, slot->slopes + channel,
+                                      slot->offsets + channel);
         else
-            apply_wide(call, slot, i, gn_parameter(plan, run.n, (run.g + i) * plan->D + t.channel),
-                       rows);
+            apply_wide(call, slot, i,
+                       gn_parameter(plan, r.run.n, (r.run.g + i) * plan->D + r.t.channel), rows);
     }
+    gn_scatter(call->dx_view, call->dx, &r.part, false, dx);
 }

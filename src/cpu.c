@@ -39,7 +39,7 @@ static unsigned detect(void)
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX))
         return isas;
     unsigned saved = xcr0();
-    bool fma = has(ecx, bit_FMA);
+    bool fma = has(ecx, bit_FMA | bit_F16C);
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
         return isas;
     if (fma && has(saved, SAVES_AVX) && has(ebx, bit_AVX2))

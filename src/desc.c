@@ -8,6 +8,8 @@
 
 #include "error.h"
 #include "isa.h"
+#include "overlap.h"
+#include "types.h"
 
 static gn_status check_dims(int rank, const int64_t *dims)
 {
@@ -98,6 +100,16 @@ gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon)
     return GN_OK;
 }
 
+/* The tensor's bytes, counting zero dims as 1; false where they are too many. */
+static bool size_fits(const gn_desc *desc, gn_type type)
+{
+    int64_t bytes = gn_size(type);
+    for (int i = 0; i < desc->rank; i++)
+        if (__builtin_mul_overflow(bytes, desc->dims[i] ? desc->dims[i] : 1, &bytes))
+            return false;
+    return true;
+}
+
 gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param)
 {
     if (!desc)
@@ -107,11 +119,94 @@ gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param)
         status = check_enum("y type", (int)y, GN_F16);
     if (status == GN_OK)
         status = check_enum("param type", (int)param, GN_F16);
-    if (status == GN_OK && (x != GN_F32 || y != GN_F32 || param != GN_F32))
-        status = gn_fail(GN_UNSUPPORTED,
-                         "types x = %d, y = %d, param = %d: only GN_F32 for all is supported",
-                         (int)x, (int)y, (int)param);
-    return status;
+    if (status != GN_OK)
+        return status;
+    bool mixed = (x == GN_F32 && gn_is_short(y)) || (gn_is_short(x) && y == GN_F32);
+    if (x != y && !mixed)
+        return gn_fail(GN_UNSUPPORTED,
+                       "types x = %s, y = %s: supported are equal ones, and f32 with bf16 or f16",
+                       gn_type_name(x), gn_type_name(y));
+    if (param != GN_F32 && param != x)
+        return gn_fail(GN_UNSUPPORTED, "type param = %s: supported are f32 and x's type, here %s",
+                       gn_type_name(param), gn_type_name(x));
+    if (!size_fits(desc, x) || !size_fits(desc, y))
+        return gn_fail(GN_INVALID_ARGUMENT,
+                       "types x = %s, y = %s make the tensor larger than 2^63 - 1 bytes",
+                       gn_type_name(x), gn_type_name(y));
+    desc->x = x;
+    desc->y = y;
+    desc->param = param;
+    return GN_OK;
+}
+
+void gn_desc_dense_strides(const struct gn_desc *desc, int64_t *strides)
+{
+    bool last = desc->layout == GN_CHANNELS_LAST;
+    int64_t stride = 1;
+    if (last) {
+        strides[1] = stride;
+        stride *= desc->dims[1];
+    }
+    for (int i = desc->rank - 1; i >= 0; i--) {
+        if (i == 1 && last)
+            continue;
+        strides[i] = stride;
+        stride *= desc->dims[i];
+    }
+}
+
+static const char *tensor_name(gn_tensor which)
+{
+    static const char *const names[GN_TENSORS] = {"x", "y", "dy", "dx", "skip", "sum"};
+    return names[which];
+}
+
+/* No tensor in memory is longer. */
+#define MOST_ELEMENTS (INT64_C(1) << 56)
+
+static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64_t *strides)
+{
+    struct gn_extent extent = {.size = 1, .rank = desc->rank};
+    int64_t last = 0, step;
+    bool empty = false;
+    for (int i = 0; i < desc->rank; i++) {
+        extent.dims[i] = desc->dims[i];
+        extent.strides[i] = desc->dims[i] > 1 ? strides[i] : 0;
+        empty |= desc->dims[i] == 0;
+        if (desc->dims[i] <= 1)
+            continue;
+        if (strides[i] < 0)
+            return gn_fail(GN_INVALID_ARGUMENT,
+                           "strides of %s: strides[%d] = %" PRId64 " is negative",
+                           tensor_name(which), i, strides[i]);
+        if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &step) ||
+            __builtin_add_overflow(last, step, &last) || last > MOST_ELEMENTS)
+            return gn_fail(GN_INVALID_ARGUMENT,
+                           "strides of %s: strides[%d] = %" PRId64 " with dims[%d] = %" PRId64
+                           " overflows: the last element is more than 2^56 elements on",
+                           tensor_name(which), i, strides[i], i, desc->dims[i]);
+    }
+    bool output = which == GN_Y || which == GN_DX || which == GN_SUM;
+    if (output && !empty && gn_overlaps_itself(&extent))
+        return gn_fail(GN_INVALID_ARGUMENT,
+                       "strides of %s: elements of an output overlap (share memory)",
+                       tensor_name(which));
+    return GN_OK;
+}
+
+gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64_t *strides)
+{
+    if (!desc)
+        return null_desc();
+    gn_status status = check_enum("tensor", (int)which, GN_SUM);
+    if (status == GN_OK && strides)
+        status = check_strides(desc, which, strides);
+    if (status != GN_OK)
+        return status;
+    desc->strided[which] = strides;
+    if (strides)
+        memcpy(desc->strides[which], strides, (size_t)desc->rank * sizeof *strides);
+    return GN_OK;
 }
 
 gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine)
@@ -129,9 +224,18 @@ gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation)
     if (!desc)
         return null_desc();
     gn_status status = check_enum("activation", (int)activation, GN_SILU);
-    if (status == GN_OK && activation != GN_IDENTITY)
-        status = gn_fail(GN_UNSUPPORTED, "activation = %d: only GN_IDENTITY is supported",
-                         (int)activation);
+    if (status == GN_OK)
+        desc->activation = activation;
+    return status;
+}
+
+gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip)
+{
+    if (!desc)
+        return null_desc();
+    gn_status status = check_enum("skip", (int)skip, GN_SKIP_CHANNEL);
+    if (status == GN_OK)
+        desc->skip = skip;
     return status;
 }
 

@@ -49,6 +49,7 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     }
     const struct gn_desc *desc = &plan->desc;
     int threads = gn_schedule_threads(desc->threads, plan->elements);
+    static const char *const activations[] = {"identity", "relu", "silu"};
     struct text text = {buf, size, 0};
     append(&text, "{\"version\":\"%s\",\"dims\":[", gn_version_string());
     for (int i = 0; i < desc->rank; i++)
@@ -57,7 +58,9 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
            desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
     append_double(&text, "epsilon", desc->epsilon);
     append(&text, ",\"affine\":\"%s\"", plan->by_sample ? "sample" : "channel");
-    append(&text, ",\"types\":{\"x\":\"f32\",\"y\":\"f32\",\"param\":\"f32\"}");
+    append(&text, ",\"activation\":\"%s\"", activations[desc->activation]);
+    append(&text, ",\"types\":{\"x\":\"%s\",\"y\":\"%s\",\"param\":\"%s\"}", gn_type_name(desc->x),
+           gn_type_name(desc->y), gn_type_name(desc->param));
     append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
            plan->parts.points    ? "points"
            : plan->parts.columns ? "columns"

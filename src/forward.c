@@ -42,8 +42,9 @@ struct gn_groups gn_forward_part(const struct gn_forward_call *call,
     return (struct gn_groups){.groups = 1,
                               .depth = channels,
                               .of = gn_statistics_from(slot->of, group),
-                              .gamma = call->gamma ? call->gamma + parameter : NULL,
-                              .beta = call->beta ? call->beta + parameter : NULL};
+                              .gamma = gn_parameters_at(call->plan, call->gamma, parameter),
+                              .beta = gn_parameters_at(call->plan, call->beta, parameter),
+                              .param = call->plan->desc.param};
 }
 
 /* Consecutive groups of one sample, of which `index` is the first: their numbers for the last
@@ -69,10 +70,11 @@ static void make_lines(const struct gn_forward_call *call, const struct gn_forwa
 static void store_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
                              int64_t index, int64_t first, int64_t end)
 {
+    gn_type type = call->plan->stored;
     for (int64_t i = first; call->mean && i < end; i++)
-        call->mean[index + i] = (float)slot->of.mean[i];
+        gn_put_double(call->mean, type, index + i, slot->of.mean[i]);
     for (int64_t i = first; call->rstd && i < end; i++)
-        call->rstd[index + i] = (float)slot->of.rstd[i];
+        gn_put_double(call->rstd, type, index + i, slot->of.rstd[i]);
 }
 
 static void limit_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -96,8 +98,9 @@ static void find_statistics(const struct gn_forward_call *call, const struct gn_
                             int64_t index, int64_t first, int64_t end)
 {
     if (call->given_mean) {
-        call->plan->kernels->stored(end - first, call->given_mean + index + first,
-                                    call->given_rstd + index + first,
+        gn_type type = call->plan->stored;
+        call->plan->kernels->stored(end - first, gn_at(call->given_mean, type, index + first),
+                                    gn_at(call->given_rstd, type, index + first), type,
                                     gn_statistics_from(slot->of, first));
         return;
     }
@@ -126,8 +129,9 @@ void gn_finish_forward_points(const struct gn_forward_call *call,
 }
 
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
-                           int64_t first_unit, int64_t last_unit)
+                           int64_t first_unit, int64_t last_unit, void *work)
 {
+    (void)work;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
@@ -147,6 +151,10 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         return;
     }
     find_statistics(call, slot, index, first, end);
+    if (plan->wide) {
+        memset(slot->narrow + first, false, (size_t)(end - first));
+        return;
+    }
     for (int64_t i = first, n; i < end; i += n) {
         int64_t g = (index + i) % plan->G;
         n = plan->G - g < end - i ? plan->G - g : end - i;
@@ -156,11 +164,14 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         limit_given(slot, first, end);
 }
 
+/* Groups of several samples, but where the samples do not follow on each other. */
 static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limit)
 {
     const struct gn_forward_call *call = job->call;
-    (void)item;
-    return limit < call->plan->parts.batch ? limit : call->plan->parts.batch;
+    const gn_plan *plan = call->plan;
+    int64_t items = limit < plan->parts.batch ? limit : plan->parts.batch;
+    int64_t left = plan->G - item % plan->G;
+    return plan->parts.columns || plan->dense || items < left ? items : left;
 }
 
 static struct gn_job forward_job(const gn_plan *plan)
@@ -181,7 +192,8 @@ static struct gn_job forward_job(const gn_plan *plan)
                                               : gn_apply_forward_rows,
                            .slot_bytes = slot_bytes(plan),
                            .work_bytes =
-                               columns ? gn_columns_work_bytes(plan->parts.tile_channels) : 0};
+                               gn_stage_bytes(plan) +
+                               (columns ? gn_columns_work_bytes(plan->parts.tile_channels) : 0)};
 }
 
 int64_t gn_forward_scratch(const gn_plan *plan)
@@ -196,9 +208,9 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     if (plan->elements == 0) {
         for (int64_t group = 0; group < plan->N * plan->G; group++) {
             if (call->mean)
-                call->mean[group] = NAN;
+                gn_put_double(call->mean, plan->stored, group, (double)NAN);
             if (call->rstd)
-                call->rstd[group] = NAN;
+                gn_put_double(call->rstd, plan->stored, group, (double)NAN);
         }
         return GN_OK;
     }

@@ -7,15 +7,22 @@
 #define GN_FORWARD_H
 
 #include "run.h"
+#include "stage.h"
 
 struct gn_forward_call {
     const gn_plan *plan;
-    const float *x, *gamma, *beta; /* gamma, beta may be NULL */
-    const float *given_mean;       /* and given_rstd: both NULL where they are to be found */
-    const float *given_rstd;
-    float *y, *mean, *rstd; /* mean, rstd may be NULL */
-    bool stream;            /* y is written past the caches */
-    bool points_fit;        /* gn_shared_points_fit */
+    const void *x, *gamma, *beta; /* gamma, beta may be NULL */
+    const struct gn_view *x_view;
+    const void *given_mean; /* and given_rstd: both NULL where they are to be found */
+    const void *given_rstd;
+    void *y, *mean, *rstd; /* mean, rstd may be NULL */
+    /*
+     * Where skip is not NULL, x is but where the sum of addend, a tensor like x, and skip goes
+     * before it is normalized.
+     */
+    const void *addend, *skip;
+    bool stream;     /* y is written past the caches */
+    bool points_fit; /* gn_shared_points_fit */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -47,9 +54,16 @@ void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *bat
 void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                                void *slot, void *work);
 void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                           const void *slot);
+                           const void *slot, void *work);
 void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *slot);
+                              const void *slot, void *work);
+
+/*
+ * A part of what is normalized, where kernels can read it; in reducing, the sum is made first.
+ * forward_add.c.
+ */
+struct gn_block gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
+                                  const struct gn_stage *stage, bool reducing);
 
 /* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
@@ -60,7 +74,7 @@ void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
 void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               void *memory, void *work);
 void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                             const void *memory);
+                             const void *memory, void *work);
 
 /* For tiny groups of points: all at once, where gn_points_fit. */
 void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

@@ -9,15 +9,21 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
+    struct gn_stage stage = gn_stage_of(plan, work);
     struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_columns columns = {
-        .pixels = t.length, .channels = t.channels, .stride = plan->C, .far = plan->far_forward};
     for (int64_t i = 0; i < batch->items; i++) {
         int64_t group = i * plan->G + t.channel / plan->D;
-        columns.x = call->x + (batch->item + i) * plan->S * plan->C + t.start;
+        struct gn_part part = gn_pixel_part(&t, batch->item + i);
+        struct gn_block x = gn_forward_source(call, &part, &stage, true);
+        struct gn_columns columns = {.x = x.data,
+                                     .x_type = call->x_view->type,
+                                     .pixels = t.length,
+                                     .channels = t.channels,
+                                     .x_stride = x.stride,
+                                     .far = plan->far_forward};
         plan->kernels->moments_columns(
             &columns, t.depth, plan->floor,
-            gn_moments_from(slot->moments, t.moments * slot->set + group), work);
+            gn_moments_from(slot->moments, t.moments * slot->set + group), stage.kernel);
     }
 }
 
@@ -33,27 +39,35 @@ void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
         struct gn_groups part = gn_forward_part(call, slot, group, parameter + c, columns.channels);
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->normalize_columns_wide(&columns, mean, scale, shift);
-        columns.x += columns.channels;
-        columns.out += columns.channels;
+        columns.x = gn_at(columns.x, columns.x_type, columns.channels);
+        columns.out = gn_out_at(columns.out, columns.y_type, columns.channels);
     }
 }
 
 /* The tile of one sample, whose groups in the slot begin at `group`. */
 static void apply_sample(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                         const struct gn_tile *t, int64_t sample, int64_t group)
+                         const struct gn_tile *t, int64_t sample, int64_t group,
+                         const struct gn_stage *stage)
 {
     const gn_plan *plan = call->plan;
+    const struct gn_view *y_view = &plan->views[GN_Y];
+    struct gn_part part = gn_pixel_part(t, sample);
+    struct gn_block x = gn_forward_source(call, &part, stage, false);
+    struct gn_block y = gn_block_at(y_view, call->y, &part, true, stage->out);
     int64_t last = t->channel + t->channels;
     for (int64_t c = t->channel, end; c < last; c = end) {
-        int64_t g = group + c / plan->D;
+        int64_t g = group + c / plan->D, start = c - t->channel;
         end = gn_strip_end(plan, t, slot->narrow + group, c);
-        int64_t start = sample * plan->S * plan->C + t->start + c - t->channel;
         int64_t channel = group * plan->D + c;
-        struct gn_columns columns = {.x = call->x + start,
-                                     .out = call->y + start,
+        struct gn_columns columns = {.x = gn_at(x.data, call->x_view->type, start),
+                                     .out = gn_out_at(y.data, y_view->type, start),
+                                     .x_type = call->x_view->type,
+                                     .y_type = y_view->type,
                                      .pixels = t->length,
                                      .channels = end - c,
-                                     .stride = plan->C,
+                                     .x_stride = x.stride,
+                                     .out_stride = y.stride,
+                                     .activation = plan->desc.activation,
                                      .stream = call->stream};
         if (slot->narrow[g])
             plan->kernels->normalize_columns(&columns, slot->mean + channel, slot->scale + channel,
@@ -61,14 +75,16 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
         else
             gn_apply_wide_forward_columns(call, slot, g, gn_parameter(plan, sample, c), columns);
     }
+    gn_scatter(y_view, call->y, &part, true, y);
 }
 
 void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *memory)
+                              const void *memory, void *work)
 {
     const struct gn_forward_call *call = job->call;
     const struct gn_forward_slot *slot = memory;
+    struct gn_stage stage = gn_stage_of(call->plan, work);
     struct gn_tile t = gn_tile_at(call->plan, tile);
     for (int64_t i = 0; i < batch->items; i++)
-        apply_sample(call, slot, &t, batch->item + i, i * call->plan->G);
+        apply_sample(call, slot, &t, batch->item + i, i * call->plan->G, &stage);
 }

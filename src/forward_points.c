@@ -3,40 +3,73 @@
 #include "forward.h"
 #include "slot.h"
 
+/* Samples from n on as floats: where they lie, or copies, of which y is then to be stored. */
+struct samples {
+    const float *x;
+    float *y;
+    int64_t n, samples;
+    struct gn_stage stage;
+};
+
+static struct samples open_samples(const struct gn_forward_call *call, int64_t n, int64_t samples,
+                                   void *work)
+{
+    const gn_plan *plan = call->plan;
+    struct samples s = {.n = n, .samples = samples, .stage = gn_stage_of(plan, work)};
+    s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
+    s.y = gn_stage_points_out(&plan->views[GN_Y], call->y, n, s.stage.out);
+    return s;
+}
+
+static void close_samples(const struct gn_forward_call *call, const struct samples *s)
+{
+    gn_store_points(call->plan, &call->plan->views[GN_Y], call->y, s->n, s->samples, s->y,
+                    &s->stage);
+}
+
+/* The sums of samples, to where they are normalized from. */
+static void add_samples(const struct gn_forward_call *call, int64_t n, int64_t samples, void *work)
+{
+    struct gn_stage stage = gn_stage_of(call->plan, work);
+    for (int64_t i = n; call->skip && i < n + samples; i++) {
+        struct gn_part part = {i, 0, call->plan->C, 0, 1};
+        gn_forward_source(call, &part, &stage, true);
+    }
+}
+
 void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                               void *memory, void *work)
 {
     (void)tile;
-    (void)work;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
-    plan->kernels->moments_rows(call->x + batch->item * plan->C, plan->D, batch->items * plan->G,
-                                plan->floor, slot->moments);
+    add_samples(call, batch->item, batch->items, work);
+    struct samples s = open_samples(call, batch->item, batch->items, work);
+    plan->kernels->moments_rows(s.x, GN_F32, plan->D, batch->items * plan->G, plan->floor,
+                                slot->moments);
 }
 
-/* `groups` groups of a sample from g on, which are those from `group` on of the slot. */
+/* `groups` groups of sample i from g on, which are those from `group` on of the slot. */
 static void apply_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                         int64_t sample, int64_t group, int64_t g, int64_t groups)
+                         const struct samples *s, int64_t i, int64_t group, int64_t g,
+                         int64_t groups)
 {
     const gn_plan *plan = call->plan;
-    int64_t c = g * plan->D, start = sample * plan->C + c;
-    int64_t parameter = gn_parameter(plan, sample, c);
+    int64_t c = g * plan->D, start = i * plan->C + c;
+    int64_t parameter = gn_parameter(plan, s->n + i, c);
     if (!slot->narrow[group]) {
-        struct gn_columns columns = {.x = call->x + start,
-                                     .out = call->y + start,
-                                     .pixels = 1,
-                                     .channels = plan->D,
-                                     .stride = plan->C};
+        struct gn_columns columns = {
+            .x = s->x + start, .out = s->y + start, .pixels = 1, .channels = plan->D};
         gn_apply_wide_forward_columns(call, slot, group, parameter, columns);
         return;
     }
-    struct gn_points points = {.x = call->x + start,
-                               .out = call->y + start,
+    struct gn_points points = {.x = s->x + start,
+                               .out = s->y + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = call->gamma ? call->gamma + parameter : NULL,
-                               .beta = call->beta ? call->beta + parameter : NULL};
+                               .gamma = gn_parameters_at(plan, call->gamma, parameter),
+                               .beta = gn_parameters_at(plan, call->beta, parameter)};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -46,45 +79,47 @@ static void apply_groups(const struct gn_forward_call *call, const struct gn_for
 }
 
 void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                             const void *memory)
+                             const void *memory, void *work)
 {
     (void)tile;
     const struct gn_forward_call *call = job->call;
     const struct gn_forward_slot *slot = memory;
+    struct samples s = open_samples(call, batch->item, batch->items, work);
     int64_t G = call->plan->G;
     for (int64_t i = 0; i < batch->items; i++) {
         for (int64_t g = 0, end; g < G; g = end) {
             end = slot->narrow[i * G + g] ? gn_run_of(slot->narrow + i * G, g, G) : g + 1;
-            apply_groups(call, slot, batch->item + i, i * G + g, g, end - g);
+            apply_groups(call, slot, &s, i, i * G + g, g, end - g);
         }
     }
+    close_samples(call, &s);
 }
 
-/* Samples from n on, which have the same parameters, and these fit. */
+/* Samples that have the same parameters, and these fit. */
 static void forward_samples(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                            int64_t n, int64_t samples)
+                            const struct samples *s)
 {
     const gn_plan *plan = call->plan;
-    int64_t G = plan->G, index = n * G, parameter = gn_parameter(plan, n, 0);
+    int64_t G = plan->G, index = s->n * G, parameter = gn_parameter(plan, s->n, 0);
     bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
-    struct gn_tiny tiny = {.x = call->x + index * plan->D,
-                           .out = call->y + index * plan->D,
-                           .samples = samples,
+    struct gn_tiny tiny = {.x = s->x,
+                           .out = s->y,
+                           .samples = s->samples,
                            .groups = G,
                            .depth = plan->D,
-                           .gamma = call->gamma ? call->gamma + parameter : NULL,
-                           .beta = call->beta ? call->beta + parameter : NULL};
+                           .gamma = gn_parameters_at(plan, call->gamma, parameter),
+                           .beta = gn_parameters_at(plan, call->beta, parameter)};
     if (plan->kernels->normalize_tiny(&tiny, plan->desc.epsilon, plan->floor,
-                                      call->mean ? call->mean + index : NULL,
-                                      call->rstd ? call->rstd + index : NULL, done))
+                                      gn_out_at(call->mean, GN_F32, index),
+                                      gn_out_at(call->rstd, GN_F32, index), done))
         return;
-    for (int64_t i = 0; i < samples * G; i++) {
+    for (int64_t i = 0; i < s->samples * G; i++) {
         if (done[i])
             continue;
-        plan->kernels->moments_rows(tiny.x + i * plan->D, plan->D, 1, plan->floor,
+        plan->kernels->moments_rows(tiny.x + i * plan->D, GN_F32, plan->D, 1, plan->floor,
                                     gn_moments_from(slot->moments, i));
         gn_finish_forward_points(call, slot, index, i, i + 1, true);
-        apply_groups(call, slot, n + i / G, i, i % G, 1);
+        apply_groups(call, slot, s, i / G, i, i % G, 1);
     }
 }
 
@@ -96,12 +131,15 @@ void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int
     int64_t end = batch->item + batch->items, most = plan->by_sample ? 1 : batch->items;
     for (int64_t n = batch->item; n < end; n += most) {
         if (gn_points_fit(plan, call->points_fit, call->gamma, call->beta, n)) {
-            forward_samples(call, memory, n, most);
+            add_samples(call, n, most, work);
+            struct samples s = open_samples(call, n, most, work);
+            forward_samples(call, memory, &s);
+            close_samples(call, &s);
             continue;
         }
         struct gn_batch one = {n, 1, 0};
         gn_reduce_forward_points(job, &one, tile, memory, work);
         gn_finish_forward_points(call, memory, n * plan->G, 0, plan->G, false);
-        gn_apply_forward_points(job, &one, tile, memory);
+        gn_apply_forward_points(job, &one, tile, memory, work);
     }
 }

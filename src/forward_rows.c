@@ -6,14 +6,15 @@
 void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                             void *memory, void *work)
 {
-    (void)work;
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
+    struct gn_stage stage = gn_stage_of(plan, work);
     struct gn_tile t = gn_tile_at(plan, tile);
-    const float *x = call->x + batch->item * plan->D * plan->S + t.start;
-    plan->kernels->moments_rows(x, t.channels * t.length, batch->items, plan->floor,
-                                gn_moments_from(slot->moments, t.moments * slot->set));
+    struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
+    struct gn_block x = gn_forward_source(call, &part, &stage, true);
+    plan->kernels->moments_rows(x.data, call->x_view->type, t.channels * t.length, batch->items,
+                                plan->floor, gn_moments_from(slot->moments, t.moments * slot->set));
 }
 
 static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -27,26 +28,34 @@ static void apply_wide(const struct gn_forward_call *call, const struct gn_forwa
         struct gn_groups part = gn_forward_part(call, slot, group, parameter + c, rows.channels);
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->normalize_rows_wide(&rows, mean, scale, shift);
-        rows.x += rows.channels * rows.length;
-        rows.out += rows.channels * rows.length;
+        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
+        rows.out = gn_out_at(rows.out, rows.y_type, rows.channels * rows.length);
     }
 }
 
 void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                           const void *memory)
+                           const void *memory, void *work)
 {
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
+    const struct gn_view *y_view = &plan->views[GN_Y];
+    struct gn_stage stage = gn_stage_of(plan, work);
     struct gn_tile t = gn_tile_at(plan, tile);
+    struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
+    struct gn_block x = gn_forward_source(call, &part, &stage, false);
+    struct gn_block y = gn_block_at(y_view, call->y, &part, false, stage.out);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t index = batch->item + i, start = index * plan->D * plan->S + t.start;
+        int64_t index = batch->item + i, start = i * t.channels * t.length;
         int64_t channel = i * plan->D + t.channel;
-        struct gn_rows rows = {.x = call->x + start,
-                               .out = call->y + start,
+        struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, start),
+                               .out = gn_out_at(y.data, y_view->type, start),
+                               .x_type = call->x_view->type,
+                               .y_type = y_view->type,
                                .channels = (end - i) * t.channels,
                                .length = t.length,
+                               .activation = plan->desc.activation,
                                .stream = call->stream};
         if (slot->narrow[i])
             plan->kernels->normalize_rows(&rows, slot->mean + channel, slot->scale + channel,
@@ -56,4 +65,5 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
                        gn_parameter(plan, index / plan->G, index % plan->G * plan->D + t.channel),
                        rows);
     }
+    gn_scatter(y_view, call->y, &part, false, y);
 }

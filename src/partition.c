@@ -83,7 +83,6 @@ static struct gn_tile row_tile(const struct gn_plan *plan, int64_t tile)
 {
     const struct gn_partition *p = &plan->parts;
     struct gn_tile t = {.moments = tile, .depth = plan->D};
-    int64_t position = 0;
     if (p->tile_length == plan->S) {
         t.channel = tile * p->tile_channels;
         t.channels = min(p->tile_channels, plan->D - t.channel);
@@ -92,10 +91,9 @@ static struct gn_tile row_tile(const struct gn_plan *plan, int64_t tile)
         t.channel = tile / p->sums;
         t.channels = 1;
         t.sums = tile % p->sums;
-        position = t.sums * p->tile_length;
-        t.length = min(p->tile_length, plan->S - position);
+        t.position = t.sums * p->tile_length;
+        t.length = min(p->tile_length, plan->S - t.position);
     }
-    t.start = t.channel * plan->S + position;
     return t;
 }
 
@@ -116,9 +114,8 @@ static struct gn_tile column_tile(const struct gn_plan *plan, int64_t tile)
         t.depth = plan->D;
     }
     t.moments = t.sums * p->pieces + piece;
-    int64_t pixel = t.sums * p->tile_length;
-    t.length = min(p->tile_length, plan->S - pixel);
-    t.start = pixel * plan->C + t.channel;
+    t.position = t.sums * p->tile_length;
+    t.length = min(p->tile_length, plan->S - t.position);
     return t;
 }
 
@@ -130,7 +127,9 @@ void gn_divide(struct gn_plan *plan)
         divide_columns(plan, p);
     else
         divide_rows(plan, p);
-    p->points = plan->S == 1 && p->tiles == 1;
+    /* In float alone, with float parameters, and without an activation. */
+    bool simple = !plan->wide && !plan->activates && plan->desc.param == GN_F32;
+    p->points = plan->S == 1 && p->tiles == 1 && simple;
     if (p->points && (plan->D == 2 || plan->D == 4 || plan->D == 8))
         p->tiny = min(p->batch, TINY_SAMPLES);
     if (p->tiles == 1)

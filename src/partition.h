@@ -9,11 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A part of a group (rows) or of a sample (columns); start counts from its first element. */
+/* A part of a group (rows) or of a sample (columns). */
 struct gn_tile {
-    int64_t start;             /* of its first element */
     int64_t channel, channels; /* of the group, or of the sample */
-    int64_t length;            /* elements of each channel */
+    int64_t position, length;  /* elements of each channel, from this one on */
     int64_t moments, sums;     /* which sets of the group or the channels are its own */
     int64_t depth;             /* columns: channels of a group in it */
 };

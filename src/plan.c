@@ -7,6 +7,8 @@
 #include "cpu.h"
 #include "error.h"
 #include "isa.h"
+#include "stage.h"
+#include "types.h"
 
 /* Scratch for so many channels cannot be had; with more, its size might overflow. */
 #define MAX_CHANNELS (INT64_C(1) << 40)
@@ -24,6 +26,9 @@ static void set_shape(gn_plan *plan)
     plan->elements = plan->N * plan->C * plan->S;
     plan->by_sample = desc->affine == GN_AFFINE_SAMPLE;
     plan->parameters = plan->by_sample ? plan->N * plan->C : plan->C;
+    plan->wide = desc->x == GN_F64;
+    plan->stored = plan->wide ? GN_F64 : GN_F32;
+    plan->activates = desc->activation != GN_IDENTITY;
     /* Squares that underflow do not matter beside an epsilon that is much larger. */
     plan->floor = desc->epsilon >= 0x1p-60 ? 0 : 0x1p-100;
 }
@@ -48,6 +53,20 @@ static gn_status choose_kernels(gn_plan *plan)
     return GN_OK;
 }
 
+static void set_views(gn_plan *plan)
+{
+    const struct gn_desc *desc = &plan->desc;
+    bool columns = plan->parts.columns;
+    plan->dense = true;
+    for (int i = 0; i < GN_TENSORS; i++) {
+        gn_type type = i == GN_Y || i == GN_DY ? desc->y : desc->x;
+        plan->views[i] = gn_view_of(desc, (gn_tensor)i, type, columns);
+        plan->dense &= plan->views[i].dense;
+    }
+    struct gn_desc flat = {.rank = 2, .dims = {plan->N, plan->C}};
+    plan->channels = gn_view_of(&flat, GN_SKIP, desc->x, true);
+}
+
 gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
 {
     *out = NULL;
@@ -68,7 +87,10 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
         return status;
     }
     gn_divide(plan);
-    int64_t tensor = plan->elements * (int64_t)sizeof(float), cache = gn_cpu_cache();
+    set_views(plan);
+    plan->staged = gn_stage_bytes(plan) > 0;
+    int64_t tensor = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
+    int64_t cache = gn_cpu_cache();
     plan->far_forward = tensor > cache / 4;
     plan->far_backward = tensor > cache / 6;
     plan->stream_forward = tensor > cache / 3;

@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "partition.h"
 #include "scratch.h"
+#include "view.h"
 
 struct gn_plan {
     struct gn_desc desc;
@@ -17,6 +18,14 @@ struct gn_plan {
     bool by_sample;     /* gamma, beta and their gradients are [N, C], not [C] */
     int64_t parameters; /* of each of these */
     struct gn_partition parts;
+
+    gn_type stored; /* of mean and rstd */
+    bool wide;      /* whether all is computed in double */
+    bool activates; /* whether there is an activation */
+    struct gn_view views[GN_TENSORS];
+    struct gn_view channels; /* of a skip of [N, C], and of dskip */
+    bool dense;              /* whether samples follow on each other in all tensors */
+    bool staged;             /* whether some part of a tensor needs a buffer: see stage.h */
 
     /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */
     bool far_forward, far_backward;
@@ -38,7 +47,7 @@ static inline int64_t gn_parameter(const gn_plan *plan, int64_t n, int64_t c)
 }
 
 /* Whether gamma and beta that all samples share are within the limits of kernels.h for points. */
-static inline bool gn_shared_points_fit(const gn_plan *plan, const float *gamma, const float *beta)
+static inline bool gn_shared_points_fit(const gn_plan *plan, const void *gamma, const void *beta)
 {
     return plan->parts.points && !plan->by_sample &&
            plan->kernels->points_fit(gamma, beta, plan->C);
@@ -47,13 +56,19 @@ static inline bool gn_shared_points_fit(const gn_plan *plan, const float *gamma,
 /*
  * Whether those of sample n are; `shared` is the answer above. Another sample's own must not count.
  */
-static inline bool gn_points_fit(const gn_plan *plan, bool shared, const float *gamma,
-                                 const float *beta, int64_t n)
+static inline bool gn_points_fit(const gn_plan *plan, bool shared, const void *gamma,
+                                 const void *beta, int64_t n)
 {
     int64_t at = n * plan->C;
-    return plan->by_sample ? plan->kernels->points_fit(gamma ? gamma + at : NULL,
-                                                       beta ? beta + at : NULL, plan->C)
+    return plan->by_sample ? plan->kernels->points_fit(gn_at(gamma, GN_F32, at),
+                                                       gn_at(beta, GN_F32, at), plan->C)
                            : shared;
+}
+
+/* gamma or beta from element i on. */
+static inline const void *gn_parameters_at(const gn_plan *plan, const void *p, int64_t i)
+{
+    return gn_at(p, plan->desc.param, i);
 }
 
 /* A plan without scratch yet; *plan is NULL on failure. */

@@ -91,13 +91,17 @@ static void work_alone(const struct gn_job *job, const struct seat *seat, struct
 {
     int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
     for (; batch.step < steps; batch.step++) {
+        for (int64_t tile = 0; job->prepare && tile < job->tiles; tile++)
+            job->prepare(job, &batch, tile, seat->slot, seat->work);
+        if (job->prepared)
+            job->prepared(job, &batch, seat->slot, 0, job->units);
         for (int64_t tile = 0; job->reduce && tile < job->tiles; tile++)
             job->reduce(job, &batch, tile, seat->slot, seat->work);
         if (job->finish)
-            job->finish(job, &batch, seat->slot, 0, job->units);
+            job->finish(job, &batch, seat->slot, 0, job->units, seat->work);
         /* Backwards: what was read last is still in the cache. */
         for (int64_t tile = job->apply ? job->tiles : 0; tile-- > 0;)
-            job->apply(job, &batch, tile, seat->slot);
+            job->apply(job, &batch, tile, seat->slot, seat->work);
     }
 }
 
@@ -111,16 +115,24 @@ static void work_together(const struct gn_job *job, const struct seat *seat, str
     int64_t first = part(seat->thread, seat->threads, job->tiles);
     int64_t last = part(seat->thread + 1, seat->threads, job->tiles);
     int64_t steps = job->steps ? job->steps(job, batch.item) : 1;
+    int64_t unit = part(seat->thread, seat->threads, job->units);
+    int64_t end = part(seat->thread + 1, seat->threads, job->units);
     for (; batch.step < steps; batch.step++) {
+        if (job->prepare) {
+            for (int64_t tile = first; tile < last; tile++)
+                job->prepare(job, &batch, tile, seat->shared, seat->work);
+#pragma omp barrier
+            job->prepared(job, &batch, seat->shared, unit, end);
+#pragma omp barrier
+        }
         for (int64_t tile = first; job->reduce && tile < last; tile++)
             job->reduce(job, &batch, tile, seat->shared, seat->work);
 #pragma omp barrier
         if (job->finish)
-            job->finish(job, &batch, seat->shared, part(seat->thread, seat->threads, job->units),
-                        part(seat->thread + 1, seat->threads, job->units));
+            job->finish(job, &batch, seat->shared, unit, end, seat->work);
 #pragma omp barrier
         for (int64_t tile = job->apply ? last : first; tile-- > first;)
-            job->apply(job, &batch, tile, seat->shared);
+            job->apply(job, &batch, tile, seat->shared, seat->work);
     }
 }
 

@@ -33,7 +33,12 @@ struct gn_job {
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
     /* The steps of an item; those of a batch have the same. NULL: one. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
-    /* Each of the next three may be NULL: then there is nothing to do. */
+    /* Each of the next five may be NULL: then there is nothing to do. */
+    /* Before reduce, for what it needs of the step: as reduce and finish. */
+    void (*prepare)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                    void *slot, void *work);
+    void (*prepared)(const struct gn_job *job, const struct gn_batch *batch, void *slot,
+                     int64_t first, int64_t last);
     /* Reduces one tile into the step's slot, or does all there is to do; work is the thread's own.
      */
     void (*reduce)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile, void *slot,
@@ -43,10 +48,10 @@ struct gn_job {
      * batch of several items is one unit.
      */
     void (*finish)(const struct gn_job *job, const struct gn_batch *batch, void *slot,
-                   int64_t first, int64_t last);
+                   int64_t first, int64_t last, void *work);
     /* Writes one tile of the output. */
     void (*apply)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                  const void *slot);
+                  const void *slot, void *work);
     /* After all items: gathers what they left, first..last - 1 of `collects`. */
     void (*collect)(const struct gn_job *job, int64_t first, int64_t last);
 

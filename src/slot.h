@@ -46,6 +46,29 @@ static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, in
     return (struct gn_statistics){s.mean + g, s.low + g, s.rstd + g};
 }
 
+/* The elements behind sets first..end - 1 of a group. */
+static inline double gn_moments_counts(const gn_plan *plan, int64_t first, int64_t end)
+{
+    double count = 0;
+    for (int64_t i = first; i < end; i++)
+        count += gn_moments_count(plan, i);
+    return count;
+}
+
+/* In pairs, and these in pairs: errors grow with the logarithm of their number alone. */
+static inline void gn_merge_in_pairs(const gn_plan *plan, struct gn_moments moments, int64_t set,
+                                     int64_t groups)
+{
+    int64_t sets = plan->parts.moments;
+    for (int64_t step = 1; step < sets; step *= 2)
+        for (int64_t i = 0; i + step < sets; i += 2 * step) {
+            int64_t end = i + 2 * step < sets ? i + 2 * step : sets;
+            plan->kernels->merge(
+                groups, gn_moments_counts(plan, i, i + step), gn_moments_from(moments, i * set),
+                gn_moments_counts(plan, i + step, end), gn_moments_from(moments, (i + step) * set));
+        }
+}
+
 /*
  * The statistics of groups from their sets of moments, which lie `set` doubles apart: merges all
  * into the first.
@@ -54,12 +77,15 @@ static inline void gn_finish_moments(const gn_plan *plan, struct gn_moments mome
                                      int64_t groups, struct gn_statistics of)
 {
     double count = gn_moments_count(plan, 0);
-    for (int64_t i = 1; i < plan->parts.moments; i++) {
+    if (plan->wide)
+        gn_merge_in_pairs(plan, moments, set, groups);
+    for (int64_t i = 1; i < plan->parts.moments && !plan->wide; i++) {
         double more = gn_moments_count(plan, i);
         plan->kernels->merge(groups, count, moments, more, gn_moments_from(moments, i * set));
         count += more;
     }
-    plan->kernels->finish(groups, count, plan->desc.epsilon, moments, of);
+    count = plan->wide ? (double)(plan->D * plan->S) : count;
+    plan->kernels->finish(groups, count, plan->desc.epsilon, plan->stored, moments, of);
 }
 
 /* Where the run of equal flags ends that begins at `first`. */

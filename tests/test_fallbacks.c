@@ -63,7 +63,8 @@ static int64_t count(struct counted *c, bool backward, bool last)
                                        .dy = c->dy,
                                        .pixels = c->length,
                                        .channels = GROUPS * DEPTH,
-                                       .stride = GROUPS * DEPTH};
+                                       .x_stride = GROUPS * DEPTH,
+                                       .dy_stride = GROUPS * DEPTH};
 
     fallbacks = 0;
     if (backward && last)
@@ -73,7 +74,7 @@ static int64_t count(struct counted *c, bool backward, bool last)
     else if (last)
         counted_kernels.moments_columns(&columns, DEPTH, 0, moments, c->work);
     else
-        counted_kernels.moments_rows(c->x, c->length * DEPTH, GROUPS, 0, moments);
+        counted_kernels.moments_rows(c->x, GN_F32, c->length * DEPTH, GROUPS, 0, moments);
     return fallbacks;
 }
 

@@ -10,7 +10,7 @@
 
 struct column_work {
     float *f32[3];
-    double *f64[3];
+    double *f64[5];
     double *sums[2]; /* of all chunks */
 };
 
@@ -18,12 +18,12 @@ INLINE struct column_work split_work(double *work, int64_t channels)
 {
     int64_t n = gn_padded(channels);
     struct column_work w;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         w.f32[i] = (float *)(void *)(work + i * n);
+    for (int i = 0; i < 5; i++)
         w.f64[i] = work + (3 + i) * n;
-    }
-    w.sums[0] = work + 6 * n;
-    w.sums[1] = work + 7 * n;
+    w.sums[0] = work + 8 * n;
+    w.sums[1] = work + 9 * n;
     return w;
 }
 
@@ -63,11 +63,9 @@ static void add_float_sums(const struct gn_columns *in, const struct column_work
     }
 }
 
-/* All groups again, in double, for those whose float sums do not hold. */
-COLD void add_double_sums(const struct gn_columns *in, int64_t depth, const struct column_work *w)
+/* The sums of all groups in double, about the shifts in f64[0]. */
+static void add_double_sums(const struct gn_columns *in, const struct column_work *w)
 {
-    FELL_BACK();
-    column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
     memset(w->sums[0], 0, 2 * (size_t)gn_padded(in->channels) * sizeof(double));
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
         column_sums_f64(in, p, chunk_pixels(in, p), w->f64[0], w->f64[1], w->f64[2]);
@@ -112,11 +110,68 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     return true;
 }
 
+/* The moments of a group from its channels' sums in double. */
+INLINE struct gn_moment double_moment_at(const struct column_work *w, int64_t c, int64_t depth,
+                                         double n, double inverse)
+{
+    return moment_of(n, inverse, w->f64[0][c], sum_channels(w->sums[0] + c, depth),
+                     sum_channels(w->sums[1] + c, depth));
+}
+
+INLINE void put_moment(struct gn_moments out, int64_t g, struct gn_moment m)
+{
+    out.origin[g] = m.origin;
+    out.offset[g] = m.offset;
+    out.m2[g] = m.m2;
+}
+
+/* All groups again, in double, for those whose float sums do not hold. */
+COLD void mend_moments(const struct gn_columns *in, int64_t depth, double n, double inverse,
+                       const struct column_work *w, struct gn_moments out)
+{
+    FELL_BACK();
+    column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
+    add_double_sums(in, w);
+    for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++)
+        if (!(out.m2[g] >= 0))
+            put_moment(out, g, double_moment_at(w, c, depth, n, inverse));
+}
+
+/*
+ * Of doubles. Once more about the means, where shifts were not near them: there is no wider type.
+ * The others come out as before.
+ */
+static void double_moments_columns(const struct gn_columns *in, int64_t depth, double n,
+                                   double inverse, const struct column_work *w,
+                                   struct gn_moments out)
+{
+    column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
+    for (int pass = 0; pass < 2; pass++) {
+        add_double_sums(in, w);
+        bool near = true;
+        for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
+            struct gn_moment m = double_moment_at(w, c, depth, n, inverse);
+            bool good = n >= SMALL && m.offset * m.offset * n * 8 <= m.m2;
+            near &= good;
+            put_moment(out, g, m);
+            for (int64_t i = c; i < c + depth; i++)
+                w->f64[2][i] = good ? m.origin : m.origin + m.offset;
+        }
+        if (near)
+            return;
+        memcpy(w->f64[0], w->f64[2], (size_t)in->channels * sizeof(double));
+    }
+}
+
 static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
                             struct gn_moments out, double *work)
 {
     struct column_work w = split_work(work, in->channels);
     double n = (double)(in->pixels * depth), inverse = 1.0 / n;
+    if (in->x_type == GN_F64) {
+        double_moments_columns(in, depth, n, inverse, &w, out);
+        return;
+    }
     column_shifts_f32(in, depth, w.f32[0], w.f32[1]);
     add_float_sums(in, &w);
     bool all = true;
@@ -132,33 +187,50 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
         bool holds = sums_hold(q, s * s * inverse, floor);
         all &= holds;
-        out.origin[g] = m.origin;
-        out.offset[g] = m.offset;
-        out.m2[g] = holds ? m.m2 : (double)NAN;
+        put_moment(out, g, m);
+        if (!holds)
+            out.m2[g] = (double)NAN;
     }
-    if (all)
-        return;
-    add_double_sums(in, depth, &w);
-    for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
-        if (out.m2[g] >= 0)
-            continue;
-        struct gn_moment m = moment_of(n, inverse, w.f64[0][c], sum_channels(w.sums[0] + c, depth),
-                                       sum_channels(w.sums[1] + c, depth));
-        out.origin[g] = m.origin;
-        out.offset[g] = m.offset;
-        out.m2[g] = m.m2;
-    }
+    if (!all)
+        mend_moments(in, depth, n, inverse, &w, out);
 }
 
-/* sizes[c] is the sum of |dy|: 0 where all are. */
-static void column_sizes(const struct gn_columns *in, float *sizes)
+INLINE struct column_numbers_f32 column_numbers(const struct gn_columns *in, const float *mean)
+{
+    return (struct column_numbers_f32){mean, in->scale, in->shift};
+}
+
+/* sizes[c] is 0 where all g are, and not but rounded to it. */
+static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 of, float *sizes)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
-        for (int64_t p = 0; p < in->pixels; p++)
-            sum += abs_f32(load_part_f32(in->dy + p * in->stride + c, in->channels - c, 0));
+        int64_t part = in->channels - c;
+        for (int64_t p = 0; p < in->pixels; p++) {
+            vec_f32 g = read_part_f32(in->dy, in->y_type, p * in->dy_stride + c, part, 0);
+            vec_f32 x = read_part_f32(in->x, in->x_type, p * in->x_stride + c, part, 0);
+            if (in->activation == GN_RELU)
+                g = through_f32(
+                    g, (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c),
+                    in->activation);
+            sum += abs_f32(g);
+        }
         put_f32(sizes + c, sum);
     }
+}
+
+/* The numbers of float, in double. */
+static struct column_numbers_f64 widened_columns(const struct gn_columns *in, const float *mean,
+                                                 const struct column_work *w)
+{
+    for (int64_t c = 0; c < in->channels; c++) {
+        w->f64[2][c] = (double)mean[c];
+        if (in->activation != GN_IDENTITY) {
+            w->f64[3][c] = (double)in->scale[c];
+            w->f64[4][c] = (double)in->shift[c];
+        }
+    }
+    return (struct column_numbers_f64){w->f64[2], w->f64[3], w->f64[4]};
 }
 
 /* In double, the channels whose float sums do not hold. */
@@ -168,9 +240,9 @@ COLD void mend_gradients(const struct gn_columns *in, const float *mean,
     float *sizes = w->f32[2];
     double *a = w->sums[0], *b = w->sums[1];
     bool all = true;
-    column_sizes(in, sizes);
+    column_sizes(in, column_numbers(in, mean), sizes);
     for (int64_t c = 0; c < in->channels; c++) {
-        bool holds = gradient_holds(a[c], b[c], sizes[c] == 0);
+        bool holds = gradient_holds(a[c], b[c], least_gradient(in->activation), sizes[c] == 0);
         all &= holds;
         sizes[c] = holds;
         if (!holds)
@@ -179,8 +251,9 @@ COLD void mend_gradients(const struct gn_columns *in, const float *mean,
     if (all)
         return;
     FELL_BACK();
+    struct column_numbers_f64 of = widened_columns(in, mean, w);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        column_gradient_f64(in, p, chunk_pixels(in, p), mean, w->f64[0], w->f64[1]);
+        column_gradient_f64(in, p, chunk_pixels(in, p), of, w->f64[0], w->f64[1]);
         for (int64_t c = 0; c < in->channels; c++) {
             a[c] += sizes[c] != 0 ? 0 : w->f64[0][c];
             b[c] += sizes[c] != 0 ? 0 : w->f64[1][c];
@@ -192,13 +265,32 @@ static void sums_columns(const struct gn_columns *in, const float *mean, double 
                          double *work)
 {
     struct column_work w = split_work(work, in->channels);
+    struct column_numbers_f32 of = column_numbers(in, mean);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        column_gradient_f32(in, p, chunk_pixels(in, p), mean, w.f32[0], w.f32[1]);
+        column_gradient_f32(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);
         add_chunk(in->channels, w.f32[0], p == 0, w.sums[0]);
         add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }
-    if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1]))
+    if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1], least_gradient(in->activation)))
         mend_gradients(in, mean, &w);
     memcpy(dy, w.sums[0], (size_t)in->channels * sizeof(double));
     memcpy(dyx, w.sums[1], (size_t)in->channels * sizeof(double));
+}
+
+/* All in double, with numbers for each channel. */
+static void sums_columns_wide(const struct gn_columns *in, const double *mean, const double *scale,
+                              const double *shift, double *dy, double *dyx, double *work)
+{
+    struct column_work w = split_work(work, in->channels);
+    struct column_numbers_f64 of = {mean, scale, shift};
+    size_t bytes = (size_t)in->channels * sizeof(double);
+    memset(dy, 0, bytes);
+    memset(dyx, 0, bytes);
+    for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
+        column_gradient_f64(in, p, chunk_pixels(in, p), of, w.f64[0], w.f64[1]);
+        for (int64_t c = 0; c < in->channels; c++) {
+            dy[c] += w.f64[0][c];
+            dyx[c] += w.f64[1][c];
+        }
+    }
 }

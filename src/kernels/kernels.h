@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "../moments.h"
+#include "../types.h"
 #include "groupnorm.h"
 
 /*
@@ -28,37 +29,44 @@ struct gn_groups {
     int64_t groups, depth;
     struct gn_statistics of;
     const double *slope, *offset; /* backward alone, where the mean is of.mean */
-    const float *gamma, *beta;    /* NULL: ones, zeros */
+    const void *gamma, *beta;     /* NULL: ones, zeros */
+    gn_type param;                /* of both */
+    gn_activation activation;     /* for planes */
 };
 
 /* The sums over the channels of consecutive groups, and where the groups' parts of dgamma go. */
 struct gn_gradient {
     int64_t groups, depth;
     double count;           /* elements of a group */
-    const float *gamma;     /* of the first channel; NULL: ones */
-    const double *dy;       /* sum dy of each channel */
-    const double *dyx;      /* sum dy * (x - mean), mean being the group's as it was stored */
+    const void *gamma;      /* of the first channel; NULL: ones */
+    gn_type param;          /* of gamma */
+    const double *dy;       /* sum g of each channel */
+    const double *dyx;      /* sum g * (x - mean), mean being the group's as it was stored */
     double *dgamma, *dbeta; /* added to, for each channel; both NULL: not wanted */
 };
 
 /* Channels first: `channels` rows of `length` elements each, one after the other. */
 struct gn_rows {
-    const float *x;
-    const float *dy;
-    float *out; /* y or dx */
+    const void *x, *dy;
+    void *out;              /* y or dx */
+    gn_type x_type, y_type; /* of x and dx, of y and dy */
     int64_t channels, length;
-    bool stream; /* whether to write past the caches */
-    bool far;    /* whether what is read comes from beyond them: for sums_rows */
+    gn_activation activation;
+    const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
+    bool stream;                /* whether to write past the caches */
+    bool far;                   /* whether what is read comes from beyond them: for sums_rows */
 };
 
-/* Channels last: `pixels` rows of `channels` elements, `stride` elements from each to the next. */
+/* Channels last: `pixels` rows of `channels` elements, strides from each to the next. */
 struct gn_columns {
-    const float *x;
-    const float *dy;
-    float *out; /* y or dx */
-    int64_t pixels, channels, stride;
-    bool stream; /* whether to write past the caches */
-    bool far;    /* whether what is read comes from beyond them: for the sums */
+    const void *x, *dy;
+    void *out;
+    gn_type x_type, y_type;
+    int64_t pixels, channels;
+    int64_t x_stride, dy_stride, out_stride;
+    gn_activation activation;
+    const float *scale, *shift; /* as above, padded with finite numbers */
+    bool stream, far;
 };
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
@@ -106,7 +114,7 @@ static inline int64_t gn_padded(int64_t channels)
 }
 
 /* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
-enum { GN_COLUMNS_WORK = 8 };
+enum { GN_COLUMNS_WORK = 10 };
 
 static inline int64_t gn_columns_work_bytes(int64_t channels)
 {
@@ -120,12 +128,19 @@ struct gn_kernels {
     gn_isa isa;
     const char *name;
 
+    /* Arrays of another type than GN_F64 to floats, and back. */
+    void (*convert)(const void *p, gn_type type, int64_t n, float *out);
+    void (*convert_back)(const float *in, gn_type type, int64_t n, void *p);
+
+    /* out = x + skip, rounded to the type; of skip, `one` element alone counts. */
+    void (*add)(const void *x, const void *skip, bool one, gn_type type, int64_t n, void *out);
+
     /*
      * The moments of each of `groups` runs of `length` >= 1 contiguous values; and of each group of
      * `depth` consecutive channels over all pixels, 1 or more. Where a sum of squares below `floor`
      * matters for the result, it is computed so that it does not underflow.
      */
-    void (*moments_rows)(const float *x, int64_t length, int64_t groups, double floor,
+    void (*moments_rows)(const void *x, gn_type type, int64_t length, int64_t groups, double floor,
                          struct gn_moments out);
     void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
                             struct gn_moments out, double *work);
@@ -134,29 +149,43 @@ struct gn_kernels {
     void (*merge)(int64_t groups, double count, struct gn_moments into, double more_count,
                   struct gn_moments more);
 
-    /* rstd is 1/sqrt(var + epsilon). All NaN where a value was NaN or infinite. */
-    void (*finish)(int64_t groups, double count, double epsilon, struct gn_moments moments,
-                   struct gn_statistics out);
+    /*
+     * rstd is 1/sqrt(var + epsilon), out.mean rounded to the type that is to be stored, GN_F32 or
+     * GN_F64. All NaN where a value was NaN or infinite.
+     */
+    void (*finish)(int64_t groups, double count, double epsilon, gn_type stored,
+                   struct gn_moments moments, struct gn_statistics out);
 
     /*
-     * The sums of dy and of dy * (x - mean) for each channel. The mean is the group's as it was
-     * stored: of rows, one for each group of `depth`; of columns, one for each channel, padded with
-     * finite numbers.
+     * The sums of g = dy * act'(z) and of g * (x - mean) for each channel. The mean is the group's
+     * as it was stored: of rows, one for each group of `depth`; of columns, one for each channel,
+     * padded with finite numbers. The wide ones, for any type, have all their numbers a channel; no
+     * scale and shift without an activation.
      */
     void (*sums_rows)(const struct gn_rows *rows, int64_t depth, const float *means, double *dy,
                       double *dyx);
     void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
                          double *dyx, double *work);
+    void (*sums_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
+                           const double *shift, double *dy, double *dyx);
+    void (*sums_columns_wide)(const struct gn_columns *columns, const double *mean,
+                              const double *scale, const double *shift, double *dy, double *dyx,
+                              double *work);
 
-    /* Whether what rounding took from the stored statistics of one of the groups matters. */
-    bool (*rounding_matters)(int64_t groups, const float *mean, const float *rstd);
+    /*
+     * Whether what rounding took from the stored statistics of one of the groups matters. They are
+     * of type GN_F32 or GN_F64.
+     */
+    bool (*rounding_matters)(int64_t groups, const void *mean, const void *rstd, gn_type type);
 
     /*
      * The stored statistics of groups as of.mean and of.rstd, of.low being 0; returns whether
      * rounding matters. Then recover finds what it took in those found again from x.
      */
-    bool (*stored)(int64_t groups, const float *mean, const float *rstd, struct gn_statistics of);
-    void (*recover)(int64_t groups, struct gn_statistics found, struct gn_statistics of);
+    bool (*stored)(int64_t groups, const void *mean, const void *rstd, gn_type type,
+                   struct gn_statistics of);
+    void (*recover)(int64_t groups, gn_type type, struct gn_statistics found,
+                    struct gn_statistics of);
 
     /* slope and offset of each group; of.low is the true mean less the one in the sums. */
     void (*finish_gradient)(const struct gn_gradient *gradient, struct gn_statistics of,
@@ -189,10 +218,11 @@ struct gn_kernels {
                           bool *done);
 
     /*
-     * The last passes. Forward, y = (x - mean) * scale + shift; backward, dx = scale * dy + (slope
-     * * (x - mean) + offset). lines and planes compute these numbers as arrays of one value a
-     * channel, with room for gn_padded(channels), and return whether float is wide enough for all
-     * of them; where it is not, the wide functions take over. See lines_tmpl.h.
+     * The last passes. Forward, y = act(z), z = (x - mean) * scale + shift; backward, dx = scale *
+     * g + (slope * (x - mean) + offset), g = dy * act'(z), with scale and shift of lines. lines and
+     * planes compute these numbers as arrays of one value a channel, with room for
+     * gn_padded(channels), and return whether float is wide enough for all of them; where it is
+     * not, the wide functions take over. See lines_tmpl.h.
      */
     bool (*lines)(const struct gn_groups *groups, float *mean, float *scale, float *shift);
     bool (*lines_wide)(const struct gn_groups *groups, double *mean, double *scale, double *shift);
@@ -210,14 +240,16 @@ struct gn_kernels {
     void (*normalize_columns_wide)(const struct gn_columns *columns, const double *mean,
                                    const double *scale, const double *shift);
 
+    /* shift is read where there is an activation alone. */
     void (*apply_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
-                       const float *slope, const float *offset);
+                       const float *shift, const float *slope, const float *offset);
     void (*apply_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
-                            const double *slope, const double *offset);
+                            const double *shift, const double *slope, const double *offset);
     void (*apply_columns)(const struct gn_columns *columns, const float *mean, const float *scale,
-                          const float *slope, const float *offset);
+                          const float *shift, const float *slope, const float *offset);
     void (*apply_columns_wide)(const struct gn_columns *columns, const double *mean,
-                               const double *scale, const double *slope, const double *offset);
+                               const double *scale, const double *shift, const double *slope,
+                               const double *offset);
 };
 
 /* A build has those that src/CMakeLists.txt compiles for its processor. */

@@ -10,11 +10,13 @@
 #include "kernels.h"
 #include "reals.h"
 
+#include "convert_tmpl.h"
 #include "folds_tmpl.h"
 #include "finish_tmpl.h"
 
 #define REAL float
 #define R f32
+#include "act_tmpl.h"
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
 #include "normalize_tmpl.h"
@@ -24,6 +26,7 @@
 
 #define REAL double
 #define R f64
+#include "act_tmpl.h"
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
 #include "normalize_tmpl.h"
@@ -41,12 +44,17 @@
 const struct gn_kernels KERNELS = {
     .isa = ISA,
     .name = ISA_NAME,
+    .convert = convert,
+    .convert_back = convert_back,
+    .add = add,
     .moments_rows = moments_rows,
     .moments_columns = moments_columns,
     .merge = merge,
     .finish = finish,
     .sums_rows = sums_rows,
     .sums_columns = sums_columns,
+    .sums_rows_wide = sums_rows_wide,
+    .sums_columns_wide = sums_columns_wide,
     .finish_gradient = finish_gradient,
     .rounding_matters = rounding_matters,
     .stored = stored,

@@ -16,11 +16,12 @@
  */
 
 /* Beyond the last channel there are zeros, which always fit. */
-INLINE vec_f64 FN(parameter)(const float *p, int64_t c, int64_t channels, double otherwise)
+INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t channels,
+                             double otherwise)
 {
     if (!p)
         return splat_f64(otherwise);
-    return c + WIDTH_f64 <= channels ? load_f64(p + c) : load_part_f64(p + c, channels - c, 0);
+    return c + WIDTH_f64 <= channels ? read_f64(p, t, c) : read_part_f64(p, t, c, channels - c, 0);
 }
 
 /* Of these channels alone: the next may be another thread's. */
@@ -55,8 +56,8 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
         vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
         fits &= rstd >= splat_f64(0x1p-100);
         for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
-            vec_f64 b = FN(parameter)(in->beta, c, channels, 0) - low * a;
+            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
+            vec_f64 b = FN(parameter)(in->beta, in->param, c, channels, 0) - low * a;
             fits &= fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
             FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
@@ -69,6 +70,8 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
 static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
                        REAL *offset)
 {
+    /* SiLU is as steep as 1.1. */
+    double most = in->activation == GN_SILU ? 0x1p127 : (double)FLT_MAX;
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
@@ -81,8 +84,8 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
         fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(b) & fits_float(o) &
                 (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
         for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, c, channels, 1) * rstd;
-            fits &= fits_float(a);
+            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
+            fits &= fits_float(a) & (abs_f64(a) <= splat_f64(most));
             FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
             FN(put_number)(slope, c, channels, b);

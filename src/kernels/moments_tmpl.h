@@ -23,45 +23,58 @@ typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
  * deceive, and of their distances from the first; in a short row of eight pairs, which take fewer
  * instructions.
  */
-INLINE void FN(sample_row)(const float *x, int64_t n, bool short_row, FN(quads) * sum,
+INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, FN(quads) * sum,
                            FN(quads) * far)
 {
     FN(quads) a, b, c, d;
-    if (short_row) {
-        int64_t i = n / 8;
-        const mem_two p[8] = {*(const mem_two *)x,           *(const mem_two *)(x + i),
-                              *(const mem_two *)(x + 2 * i), *(const mem_two *)(x + 3 * i),
-                              *(const mem_two *)(x + 4 * i), *(const mem_two *)(x + 5 * i),
-                              *(const mem_two *)(x + 6 * i), *(const mem_two *)(x + 7 * i)};
+    REAL first = VALUE(x, t, 0);
+    int64_t i = n / (short_row ? 8 : 16);
+    if (short_row && t == GN_F32) {
+        const float *of = x;
+        const mem_two p[8] = {*(const mem_two *)of,           *(const mem_two *)(of + i),
+                              *(const mem_two *)(of + 2 * i), *(const mem_two *)(of + 3 * i),
+                              *(const mem_two *)(of + 4 * i), *(const mem_two *)(of + 5 * i),
+                              *(const mem_two *)(of + 6 * i), *(const mem_two *)(of + 7 * i)};
         a = __builtin_convertvector(__builtin_shufflevector(p[0], p[1], 0, 1, 2, 3), FN(quads));
         b = __builtin_convertvector(__builtin_shufflevector(p[2], p[3], 0, 1, 2, 3), FN(quads));
         c = __builtin_convertvector(__builtin_shufflevector(p[4], p[5], 0, 1, 2, 3), FN(quads));
         d = __builtin_convertvector(__builtin_shufflevector(p[6], p[7], 0, 1, 2, 3), FN(quads));
+    } else if (short_row) {
+        a = (FN(quads)){first, VALUE(x, t, 1), VALUE(x, t, i), VALUE(x, t, i + 1)};
+        b = (FN(quads)){VALUE(x, t, 2 * i), VALUE(x, t, 2 * i + 1), VALUE(x, t, 3 * i),
+                        VALUE(x, t, 3 * i + 1)};
+        c = (FN(quads)){VALUE(x, t, 4 * i), VALUE(x, t, 4 * i + 1), VALUE(x, t, 5 * i),
+                        VALUE(x, t, 5 * i + 1)};
+        d = (FN(quads)){VALUE(x, t, 6 * i), VALUE(x, t, 6 * i + 1), VALUE(x, t, 7 * i),
+                        VALUE(x, t, 7 * i + 1)};
     } else {
-        int64_t i = n / 16;
-        a = (FN(quads)){x[0], x[i], x[2 * i], x[3 * i]};
-        b = (FN(quads)){x[4 * i], x[5 * i], x[6 * i], x[7 * i]};
-        c = (FN(quads)){x[8 * i], x[9 * i], x[10 * i], x[11 * i]};
-        d = (FN(quads)){x[12 * i], x[13 * i], x[14 * i], x[15 * i]};
+        a = (FN(quads)){first, VALUE(x, t, i), VALUE(x, t, 2 * i), VALUE(x, t, 3 * i)};
+        b = (FN(quads)){VALUE(x, t, 4 * i), VALUE(x, t, 5 * i), VALUE(x, t, 6 * i),
+                        VALUE(x, t, 7 * i)};
+        c = (FN(quads)){VALUE(x, t, 8 * i), VALUE(x, t, 9 * i), VALUE(x, t, 10 * i),
+                        VALUE(x, t, 11 * i)};
+        d = (FN(quads)){VALUE(x, t, 12 * i), VALUE(x, t, 13 * i), VALUE(x, t, 14 * i),
+                        VALUE(x, t, 15 * i)};
     }
     *sum = (a + b) + (c + d);
-    *far = (ABS_OF(a - x[0]) + ABS_OF(b - x[0])) + (ABS_OF(c - x[0]) + ABS_OF(d - x[0]));
+    *far = (ABS_OF(a - first) + ABS_OF(b - first)) + (ABS_OF(c - first) + ABS_OF(d - first));
 }
 
 /* A mean of values of the row. */
-static inline REAL FN(row_shift)(const float *x, int64_t n)
+INLINE REAL FN(row_shift)(const void *x, gn_type t, int64_t n)
 {
     if (n < 16)
-        return x[0];
+        return VALUE(x, t, 0);
     FN(quads) sum, far;
-    FN(sample_row)(x, n, n < SHORT, &sum, &far);
+    FN(sample_row)(x, t, n, n < SHORT, &sum, &far);
     REAL mean = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
     REAL distance = ((far[0] + far[2]) + (far[1] + far[3])) / 16;
     return ROUNDED_SHIFT(mean, distance);
 }
 
 /* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
-INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC *s, VEC *q)
+INLINE void FN(row_segment)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
+                            int vecs, VEC *s, VEC *q)
 {
     VEC k = SPLAT(shift);
     int64_t i = 0;
@@ -69,7 +82,7 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
-            VEC d = MINUS(LOAD(x + i + v * WIDTH), k);
+            VEC d = MINUS(READ(x, t, first + i + v * WIDTH), k);
             s[v] += d;
             q[v] += d * d;
         }
@@ -78,7 +91,9 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
         UNROLL
         for (int v = 0; v < vecs; v++, i += WIDTH) {
             if (i < n) {
-                VEC d = MINUS(i + WIDTH <= n ? LOAD(x + i) : LOAD_PART(x + i, n - i, shift), k);
+                VEC d = MINUS(i + WIDTH <= n ? READ(x, t, first + i)
+                                             : READ_PART(x, t, first + i, n - i, shift),
+                              k);
                 s[v] += d;
                 q[v] += d * d;
             }
@@ -87,13 +102,15 @@ INLINE void FN(row_segment)(const float *x, int64_t n, REAL shift, int vecs, VEC
 }
 
 /* The lanes of S and Q of a row, added up in segments, which keeps rounding errors low. */
-INLINE void FN(row_moments)(const float *x, int64_t n, REAL shift, int vecs, VEC *s_all, VEC *q_all)
+INLINE void FN(row_moments)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
+                            int vecs, VEC *s_all, VEC *q_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
-    FN(row_segment)(x, n < segment ? n : segment, shift, vecs, s_all, q_all);
+    FN(row_segment)(x, t, first, n < segment ? n : segment, shift, vecs, s_all, q_all);
     for (int64_t i = segment; i < n; i += segment) {
         VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-        FN(row_segment)(x + i, n - i < segment ? n - i : segment, shift, vecs, s, q);
+        FN(row_segment)
+        (x, t, first + i, n - i < segment ? n - i : segment, shift, vecs, s, q);
         UNROLL
         for (int v = 0; v < vecs; v++) {
             s_all[v] += s[v];
@@ -102,12 +119,12 @@ INLINE void FN(row_moments)(const float *x, int64_t n, REAL shift, int vecs, VEC
     }
 }
 
-/* Adds S and Q of a chunk of a row. */
-INLINE void FN(add_row_sums)(const float *x, int64_t n, REAL shift, int vecs, double *s_sum,
-                             double *q_sum)
+/* Adds S and Q of a chunk of a row, of n elements from the first on. */
+INLINE void FN(add_row_sums)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
+                             int vecs, double *s_sum, double *q_sum)
 {
     VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-    FN(row_moments)(x, n, shift, vecs, s, q);
+    FN(row_moments)(x, t, first, n, shift, vecs, s, q);
     *s_sum += SUM(s, vecs);
     *q_sum += ROUGH(q, vecs);
 }
@@ -125,8 +142,9 @@ INLINE bool FN(fetches)(const struct gn_columns *in)
  * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
  * first panel is what they begin with.
  */
-INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int vecs, int64_t part,
-                             const REAL *shift, bool first, bool far, REAL *s_all, REAL *q_all)
+INLINE void FN(column_panel)(const void *x, gn_type t, int64_t at, int64_t stride, int64_t pixels,
+                             int vecs, int64_t part, const REAL *shift, bool first, bool far,
+                             REAL *s_all, REAL *q_all)
 {
     VEC k[4], s[4], q[4];
     UNROLL
@@ -134,12 +152,12 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
         k[v] = GET(shift + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, x += stride) {
+    for (int64_t p = 0; p < pixels; p++, at += stride) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
             if (far && STARTS_LINE(v))
-                FETCH(x + v * WIDTH, PIXELS_AHEAD * stride);
-            VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), k[v]);
+                FETCH(x, t, at + v * WIDTH + PIXELS_AHEAD * stride);
+            VEC d = MINUS(part ? READ_PART(x, t, at, part, 0) : READ(x, t, at + v * WIDTH), k[v]);
             s[v] += d;
             q[v] += d * d;
         }
@@ -151,20 +169,22 @@ INLINE void FN(column_panel)(const float *x, int64_t stride, int64_t pixels, int
     }
 }
 
-INLINE void FN(column_panels)(const struct gn_columns *in, int64_t first, int64_t pixels,
+INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, int64_t first, int64_t pixels,
                               const REAL *shift, bool far, REAL *s, REAL *q)
 {
-    const float *x = in->x + first * in->stride;
-    for (int64_t p = 0; p < pixels; p += SEGMENT, x += SEGMENT * in->stride) {
+    int64_t stride = in->x_stride, channels = in->channels, at = first * stride;
+    for (int64_t p = 0; p < pixels; p += SEGMENT, at += SEGMENT * stride) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
-        for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 4, 0, shift + c, p == 0, far, s + c, q + c);
-        for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(column_panel)(x + c, in->stride, n, 1, 0, shift + c, p == 0, far, s + c, q + c);
-        if (c < in->channels)
+        for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
             FN(column_panel)
-        (x + c, in->stride, n, 1, in->channels - c, shift + c, p == 0, far, s + c, q + c);
+        (in->x, t, at + c, stride, n, 4, 0, shift + c, p == 0, far, s + c, q + c);
+        for (; c + WIDTH <= channels; c += WIDTH)
+            FN(column_panel)
+        (in->x, t, at + c, stride, n, 1, 0, shift + c, p == 0, far, s + c, q + c);
+        if (c < channels)
+            FN(column_panel)
+        (in->x, t, at + c, stride, n, 1, channels - c, shift + c, p == 0, far, s + c, q + c);
     }
 }
 
@@ -172,20 +192,26 @@ INLINE void FN(column_panels)(const struct gn_columns *in, int64_t first, int64_
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
                             const REAL *shift, REAL *s, REAL *q)
 {
-    if (FN(fetches)(in))
-        FN(column_panels)(in, first, pixels, shift, true, s, q);
+    if (IN_FLOAT && in->x_type == GN_BF16)
+        FN(column_panels)(in, GN_BF16, first, pixels, shift, FN(fetches)(in), s, q);
+    else if (IN_FLOAT && in->x_type == GN_F16)
+        FN(column_panels)(in, GN_F16, first, pixels, shift, FN(fetches)(in), s, q);
+    else if (FN(fetches)(in))
+        FN(column_panels)(in, GN_F32, first, pixels, shift, true, s, q);
     else
-        FN(column_panels)(in, first, pixels, shift, false, s, q);
+        FN(column_panels)
+    (in, IN_FLOAT ? GN_F32 : in->x_type, first, pixels, shift, false, s, q);
 }
 
 /* The means of `count` pixels, `step` elements apart, and of their distances from the first. */
-INLINE void FN(sample_columns)(const float *x, int64_t step, int count, int64_t part, REAL *mean,
-                               REAL *distance)
+INLINE void FN(sample_columns)(const void *x, gn_type t, int64_t at, int64_t step, int count,
+                               int64_t part, REAL *mean, REAL *distance)
 {
-    VEC first = part ? LOAD_PART(x, part, 0) : LOAD(x);
+    VEC first = part ? READ_PART(x, t, at, part, 0) : READ(x, t, at);
     VEC sum = first, far = SPLAT(0);
     for (int i = 1; i < count; i++) {
-        VEC v = part ? LOAD_PART(x + i * step, part, 0) : LOAD(x + i * step);
+        at += step;
+        VEC v = part ? READ_PART(x, t, at, part, 0) : READ(x, t, at);
         sum += v;
         far += ABS(v - first);
     }
@@ -222,13 +248,14 @@ static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *
     int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;
     while (count > in->pixels)
         count /= 2;
-    int64_t step = in->pixels / count * in->stride;
+    gn_type t = in->x_type;
+    int64_t step = in->pixels / count * in->x_stride;
     int64_t c = 0;
     for (; c + WIDTH <= in->channels; c += WIDTH)
-        FN(sample_columns)(in->x + c, step, count, 0, shift + c, distance + c);
+        FN(sample_columns)(in->x, t, c, step, count, 0, shift + c, distance + c);
     if (c < in->channels)
         FN(sample_columns)
-    (in->x + c, step, count, in->channels - c, shift + c, distance + c);
+    (in->x, t, c, step, count, in->channels - c, shift + c, distance + c);
     for (c = 0; c < in->channels; c += depth) {
         REAL k = FN(group_shift)(shift + c, distance + c, depth);
         for (int64_t i = c; i < c + depth; i++)

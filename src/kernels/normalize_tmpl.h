@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last passes, y = (x - mean) * scale + shift and dx = scale * dy + (slope * (x - mean) +
- * offset), with one value a channel.
+ * The last passes, y = act(z), z = (x - mean) * scale + shift, and dx = scale * g + (slope * (x -
+ * mean) + offset), g = dy * act'(z), with one value a channel.
  *
  * The element functions at the top are the arithmetic; below are the walks. In a row, the last
  * vector overlaps the one before: its elements are loaded before anything of the row is stored, so
@@ -10,178 +10,195 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* What one channel, or one vector of channels, is multiplied with and added to; slope: backward. */
-struct FN(numbers) {
-    VEC mean, scale, slope, shift;
+/* What a pass does, and with what types: x and dx, and y and dy. */
+struct FN(pass) {
+    gn_type x, y;
+    gn_activation activation;
+    bool backward, stream;
 };
 
-INLINE VEC FN(map)(VEC x, VEC dy, const struct FN(numbers) * of, bool backward)
+INLINE gn_type FN(out_type)(struct FN(pass) how)
 {
-    if (backward)
-        return of->scale * dy + (of->slope * (x - of->mean) + of->shift);
-    return (x - of->mean) * of->scale + of->shift;
+    return how.backward ? how.x : how.y;
 }
 
-INLINE VEC FN(map_at)(const float *x, const float *dy, const struct FN(numbers) * of, bool backward)
+INLINE VEC FN(map)(VEC x, VEC dy, const struct FN(numbers) * of, struct FN(pass) how)
 {
-    return FN(map)(LOAD(x), backward ? LOAD(dy) : LOAD(x), of, backward);
+    VEC d = x - of->mean;
+    if (!how.backward)
+        return FN(activate)(d * of->scale + of->shift, how.activation);
+    VEC own = of->scale * dy;
+    if (how.activation != GN_IDENTITY)
+        own = FN(scaled_through)(of->scale, dy, d * of->scale + of->shift, how.activation);
+    return own + (of->slope * d + of->offset);
 }
 
-INLINE VEC FN(map_part)(const float *x, const float *dy, int64_t n, const struct FN(numbers) * of,
-                        bool backward)
+/* Element i of x and j of dy on. */
+INLINE VEC FN(map_at)(const void *x, int64_t i, const void *dy, int64_t j,
+                      const struct FN(numbers) * of, struct FN(pass) how)
 {
-    VEC v = LOAD_PART(x, n, 0);
-    return FN(map)(v, backward ? LOAD_PART(dy, n, 0) : v, of, backward);
+    VEC v = READ(x, how.x, i);
+    return FN(map)(v, how.backward ? READ(dy, how.y, j) : v, of, how);
 }
 
-/* How many elements lie before the next line of the cache. */
-INLINE int64_t FN(before_line)(const float *p)
+INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int64_t n,
+                        const struct FN(numbers) * of, struct FN(pass) how)
 {
-    return (int64_t)(-((uintptr_t)p / sizeof *p) % (LINE / sizeof *p));
+    VEC v = READ_PART(x, how.x, i, n, 0);
+    return FN(map)(v, how.backward ? READ_PART(dy, how.y, j, n, 0) : v, of, how);
 }
 
-INLINE void FN(write)(float *out, VEC value, bool stream)
+/* How many elements of the type lie before the next line of the cache. */
+INLINE int64_t FN(before_line)(const void *p, gn_type t)
 {
-    if (stream)
-        STREAM(out, value);
-    else
-        STORE(out, value);
+    int64_t size = gn_size(t);
+    return (int64_t)(-((uintptr_t)p / (uintptr_t)size) % (uintptr_t)(LINE / size));
 }
 
-INLINE void FN(map_row)(const float *x, const float *dy, float *out, int64_t n,
-                        const struct FN(numbers) * of, bool backward, bool stream)
+INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t at, int64_t n,
+                        const struct FN(numbers) * of, struct FN(pass) how)
 {
-    int64_t i = 0;
+    gn_type to = FN(out_type)(how);
+    int64_t i = at, end = at + n;
     if (n < WIDTH) {
-        STORE_PART(out, FN(map_part)(x, dy, n, of, backward), n);
+        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, n, of, how), n);
         return;
     }
-    VEC last = FN(map_at)(x + n - WIDTH, dy + n - WIDTH, of, backward);
-    for (int64_t head = stream ? FN(before_line)(out) : 0; i < head; i += WIDTH) {
+    VEC last = FN(map_at)(x, end - WIDTH, dy, end - WIDTH, of, how);
+    int64_t head = how.stream ? at + FN(before_line)(gn_at(out, to, at), to) : at;
+    for (; i < head; i += WIDTH) {
         int64_t part = head - i < WIDTH ? head - i : WIDTH;
-        VEC v = FN(map_part)(x + i, dy + i, part, of, backward);
+        VEC v = FN(map_part)(x, i, dy, i, part, of, how);
         if (part < WIDTH) {
-            STORE_PART(out + i, v, part);
+            WRITE_PART(out, to, i, v, part);
             i = head - WIDTH;
         } else {
-            STORE(out + i, v);
+            WRITE(out, to, i, v, false);
         }
     }
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+    for (; i + 4 * WIDTH <= end; i += 4 * WIDTH) {
         UNROLL
         for (int v = 0; v < 4; v++) {
             int64_t j = i + v * WIDTH;
-            FN(write)(out + j, FN(map_at)(x + j, dy + j, of, backward), stream);
+            WRITE(out, to, j, FN(map_at)(x, j, dy, j, of, how), how.stream);
         }
     }
-    for (; i + WIDTH <= n; i += WIDTH)
-        STORE(out + i, FN(map_at)(x + i, dy + i, of, backward));
-    if (i < n)
-        STORE(out + n - WIDTH, last);
+    for (; i + WIDTH <= end; i += WIDTH)
+        WRITE(out, to, i, FN(map_at)(x, i, dy, i, of, how), false);
+    if (i < end)
+        WRITE(out, to, end - WIDTH, last, false);
 }
 
-INLINE struct FN(numbers) FN(row_numbers)(const REAL *mean, const REAL *scale, const REAL *slope,
-                                          const REAL *shift, int64_t c)
+/* One value a channel, or of what a pass does not need, NULL. */
+struct FN(arrays) {
+    const REAL *mean, *scale, *shift, *slope, *offset;
+};
+
+INLINE struct FN(numbers)
+    FN(row_numbers)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
-    return (struct FN(numbers)){SPLAT(mean[c]), SPLAT(scale[c]), SPLAT(slope[c]), SPLAT(shift[c])};
+    struct FN(numbers) numbers = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
+    if (!how.backward || how.activation != GN_IDENTITY)
+        numbers.shift = SPLAT(of->shift[c]);
+    if (how.backward) {
+        numbers.slope = SPLAT(of->slope[c]);
+        numbers.offset = SPLAT(of->offset[c]);
+    }
+    return numbers;
 }
 
 /*
  * Short rows, of a vector or more, as what they are in memory: one row. Stores are aligned, and a
  * vector that two rows share is computed for both.
  */
-INLINE void FN(map_joined)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                           const REAL *slope, const REAL *shift, bool backward, bool stream)
+INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+                           struct FN(pass) how)
 {
-    const float *x = in->x, *dy = backward ? in->dy : in->x;
-    float *out = in->out;
-    int64_t n = in->length, all = in->channels * n, end = n, i = FN(before_line)(out) % WIDTH;
-    struct FN(numbers) of = FN(row_numbers)(mean, scale, slope, shift, 0);
+    const void *x = in->x, *dy = in->dy;
+    gn_type to = FN(out_type)(how);
+    void *out = in->out;
+    int64_t n = in->length, all = in->channels * n, end = n;
+    int64_t i = FN(before_line)(out, to) % WIDTH;
+    struct FN(numbers) of = FN(row_numbers)(arrays, 0, how);
     if (i)
-        STORE_PART(out, FN(map_part)(x, dy, i, &of, backward), i);
+        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
     for (int64_t c = 0;; end += n) {
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH)
-            FN(write)(out + i, FN(map_at)(x + i, dy + i, &of, backward), stream);
+            WRITE(out, to, i, FN(map_at)(x, i, dy, i, &of, how), how.stream);
         if (++c == in->channels)
             break;
-        struct FN(numbers) next = FN(row_numbers)(mean, scale, slope, shift, c);
+        struct FN(numbers) next = FN(row_numbers)(arrays, c, how);
         if (i < end) {
-            VEC first = FN(map_at)(x + i, dy + i, &of, backward);
-            VEC rest = FN(map_at)(x + i, dy + i, &next, backward);
-            FN(write)(out + i, SELECT_FIRST(end - i, first, rest), stream);
+            VEC first = FN(map_at)(x, i, dy, i, &of, how);
+            VEC rest = FN(map_at)(x, i, dy, i, &next, how);
+            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), how.stream);
             i += WIDTH;
         }
         of = next;
     }
     if (i < all)
-        STORE_PART(out + i, FN(map_part)(x + i, dy + i, all - i, &of, backward), all - i);
-    if (stream)
+        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, all - i, &of, how), all - i);
+    if (how.stream)
         STREAM_END();
 }
 
-INLINE void FN(map_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                         const REAL *slope, const REAL *shift, bool backward, bool stream)
+INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+                         struct FN(pass) how)
 {
     int64_t n = in->length;
     for (int64_t c = 0; c < in->channels; c++) {
-        struct FN(numbers) of = FN(row_numbers)(mean, scale, slope, shift, c);
-        FN(map_row)
-        (in->x + c * n, backward ? in->dy + c * n : in->x + c * n, in->out + c * n, n, &of,
-         backward, stream);
+        struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
+        FN(map_row)(in->x, in->dy, in->out, c * n, n, &of, how);
     }
-    if (stream)
+    if (how.stream)
         STREAM_END();
 }
 
-INLINE void FN(map_any_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                             const REAL *slope, const REAL *shift, bool backward, bool stream)
+INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+                             struct FN(pass) how)
 {
-    bool joins =
-        IN_FLOAT && in->length >= WIDTH && in->length < (stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
+    bool joins = IN_FLOAT && in->length >= WIDTH &&
+                 in->length < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
     if (joins)
-        FN(map_joined)(in, mean, scale, slope, shift, backward, stream);
+        FN(map_joined)(in, arrays, how);
     else
-        FN(map_rows)(in, mean, scale, slope, shift, backward, stream);
+        FN(map_rows)(in, arrays, how);
 }
 
-static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                               const REAL *shift)
+INLINE struct FN(numbers)
+    FN(column_at)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
-    if (IN_FLOAT && in->stream)
-        FN(map_any_rows)(in, mean, scale, mean, shift, false, true);
-    else
-        FN(map_any_rows)(in, mean, scale, mean, shift, false, false);
+    struct FN(numbers) numbers = {.mean = GET(of->mean + c), .scale = GET(of->scale + c)};
+    if (!how.backward || how.activation != GN_IDENTITY)
+        numbers.shift = GET(of->shift + c);
+    if (how.backward) {
+        numbers.slope = GET(of->slope + c);
+        numbers.offset = GET(of->offset + c);
+    }
+    return numbers;
 }
 
-static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                           const REAL *slope, const REAL *offset)
-{
-    if (IN_FLOAT && in->stream)
-        FN(map_any_rows)(in, mean, scale, slope, offset, true, true);
-    else
-        FN(map_any_rows)(in, mean, scale, slope, offset, true, false);
-}
-
-INLINE void FN(map_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
-                            const REAL *slope, const REAL *shift, bool backward, bool stream)
+INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays) * arrays,
+                            struct FN(pass) how)
 {
     int64_t channels = in->channels;
-    const float *x = in->x, *dy = backward ? in->dy : in->x;
-    float *out = in->out;
-    for (int64_t p = 0; p < in->pixels; p++, x += in->stride, dy += in->stride, out += in->stride) {
-        int64_t c = 0;
+    const void *x = in->x, *dy = in->dy;
+    void *out = in->out;
+    gn_type to = FN(out_type)(how);
+    for (int64_t p = 0; p < in->pixels; p++) {
+        int64_t i = p * in->x_stride, j = p * in->dy_stride, o = p * in->out_stride, c = 0;
         for (; c + WIDTH <= channels; c += WIDTH) {
-            struct FN(numbers) of = {GET(mean + c), GET(scale + c), GET(slope + c), GET(shift + c)};
-            FN(write)(out + c, FN(map_at)(x + c, dy + c, &of, backward), stream);
+            struct FN(numbers) of = FN(column_at)(arrays, c, how);
+            WRITE(out, to, o + c, FN(map_at)(x, i + c, dy, j + c, &of, how), how.stream);
         }
         if (c < channels) {
-            struct FN(numbers) of = {GET(mean + c), GET(scale + c), GET(slope + c), GET(shift + c)};
-            STORE_PART(out + c, FN(map_part)(x + c, dy + c, channels - c, &of, backward),
+            struct FN(numbers) of = FN(column_at)(arrays, c, how);
+            WRITE_PART(out, to, o + c, FN(map_part)(x, i + c, dy, j + c, channels - c, &of, how),
                        channels - c);
         }
     }
-    if (stream)
+    if (how.stream)
         STREAM_END();
 }
 
@@ -189,24 +206,61 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const REAL *mean, const
 INLINE bool FN(streams)(const struct gn_columns *in)
 {
     int64_t line = LINE / (int64_t)sizeof(float);
-    return IN_FLOAT && in->stream && FN(before_line)(in->out) == 0 && in->stride % line == 0 &&
+    return in->stream && FN(before_line)(in->out, GN_F32) == 0 && in->out_stride % line == 0 &&
            in->channels % line == 0;
+}
+
+/*
+ * The passes that are written out: of floats with and without streams, and of the short types
+ * alike, without an activation; all else with a branch a vector. CALL has the pass as `how`.
+ */
+#define FOR_EACH_PASS(in, back, streams, CALL)                                                     \
+    do {                                                                                           \
+        struct FN(pass) how = {(in)->x_type, (in)->y_type, (in)->activation, back, false};         \
+        bool plain = IN_FLOAT && how.activation == GN_IDENTITY && how.x == how.y;                  \
+        if (plain && how.x == GN_F32 && (streams)) {                                               \
+            how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, true};                      \
+            CALL;                                                                                  \
+        } else if (plain && how.x == GN_F32) {                                                     \
+            how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, false};                     \
+            CALL;                                                                                  \
+        } else if (plain && how.x == GN_BF16) {                                                    \
+            how = (struct FN(pass)){GN_BF16, GN_BF16, GN_IDENTITY, back, false};                   \
+            CALL;                                                                                  \
+        } else if (plain) {                                                                        \
+            how = (struct FN(pass)){GN_F16, GN_F16, GN_IDENTITY, back, false};                     \
+            CALL;                                                                                  \
+        } else {                                                                                   \
+            how.stream = IN_FLOAT && FN(out_type)(how) == GN_F32 && (streams);                     \
+            CALL;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
+                               const REAL *shift)
+{
+    struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
+    FOR_EACH_PASS(in, false, in->stream, FN(map_any_rows)(in, &arrays, how));
+}
+
+static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
+                           const REAL *shift, const REAL *slope, const REAL *offset)
+{
+    struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
+    FOR_EACH_PASS(in, true, in->stream, FN(map_any_rows)(in, &arrays, how));
 }
 
 static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                                   const REAL *shift)
 {
-    if (FN(streams)(in))
-        FN(map_columns)(in, mean, scale, mean, shift, false, true);
-    else
-        FN(map_columns)(in, mean, scale, mean, shift, false, false);
+    struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
+    FOR_EACH_PASS(in, false, FN(streams)(in), FN(map_columns)(in, &arrays, how));
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
-                              const REAL *slope, const REAL *offset)
+                              const REAL *shift, const REAL *slope, const REAL *offset)
 {
-    if (FN(streams)(in))
-        FN(map_columns)(in, mean, scale, slope, offset, true, true);
-    else
-        FN(map_columns)(in, mean, scale, slope, offset, true, false);
+    struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
+    FOR_EACH_PASS(in, true, FN(streams)(in), FN(map_columns)(in, &arrays, how));
 }
+#undef FOR_EACH_PASS

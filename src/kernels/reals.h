@@ -17,6 +17,11 @@
 #define STORE PASTE(store, R)
 #define STORE_PART PASTE(store_part, R)
 #define STREAM PASTE(stream, R)
+#define READ PASTE(read, R)
+#define READ_PART PASTE(read_part, R)
+#define WRITE PASTE(write, R)
+#define WRITE_PART PASTE(write_part, R)
+#define VALUE PASTE(value, R)
 #define FOUR PASTE(four, R)
 #define GET PASTE(get, R)
 #define PUT PASTE(put, R)
@@ -26,7 +31,9 @@
 #define ABS_OF PASTE(ABS_OF, R)
 #define ROUND PASTE(round, R)
 #define ROUND_PART PASTE(round_part, R)
+#define SELECT PASTE(select, R)
 #define SELECT_FIRST PASTE(select_first, R)
+#define MASK PASTE(mask, R)
 
 enum {
     SEGMENT = 8,              /* additions in a row, before the sums are added to others */

@@ -7,46 +7,72 @@
  */
 enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS * WIDTH_f32 };
 
-/*
- * Whether float sums of gradients can be trusted: they did not overflow, and no product that
- * matters underflowed. Where all dy are 0, as after a ReLU, nothing matters.
- */
-INLINE bool gradient_holds(double a, double b, bool zero)
+/* Below this, products may have underflowed. */
+#define GRADIENT_LEAST 0x1p-100
+
+/* The least |A| that can be trusted: with an activation, g itself may have underflowed. */
+INLINE double least_gradient(gn_activation activation)
 {
-    bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
-    return finite && (fabs(b) >= 0x1p-100 || zero);
+    return activation == GN_IDENTITY ? 0 : GRADIENT_LEAST;
 }
 
-/* Where the sums of all channels hold; where not, a channel's dy may be all zero. */
-INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b)
+/*
+ * Whether float sums of gradients can be trusted: they did not overflow, and no product that
+ * matters underflowed. Where all g are 0, as after a ReLU, nothing matters.
+ */
+INLINE bool gradient_holds(double a, double b, double least, bool zero)
+{
+    bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
+    return finite && ((fabs(a) >= least && fabs(b) >= GRADIENT_LEAST) || zero);
+}
+
+/* Where the sums of all channels hold; where not, a channel's g may be all zero. */
+INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b, double least)
 {
     mask_f64 all = splat_f64(0) == splat_f64(0);
     for (int64_t c = 0; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
         vec_f64 va = abs_f64(get_f64(a + c)), vb = abs_f64(get_f64(b + c));
-        all &=
-            (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) & (vb >= splat_f64(0x1p-100));
+        all &= (va <= splat_f64(FLT_MAX)) & (vb <= splat_f64(FLT_MAX)) & (va >= splat_f64(least)) &
+               (vb >= splat_f64(GRADIENT_LEAST));
     }
     bool rest = true;
     for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
-        rest &= gradient_holds(a[c], b[c], false);
+        rest &= gradient_holds(a[c], b[c], least, false);
     return all_f64(all) && rest;
 }
 
-static bool all_zero(const float *dy, int64_t n)
+/* Whether all g of a row are 0, and not but rounded to it, of n elements from the first on. */
+static bool no_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                        int64_t n, const struct numbers_f32 *of)
 {
-    for (int64_t i = 0; i < n; i++)
-        if (dy[i] != 0)
-            return false;
-    return true;
+    mask_f32 zero = splat_f32(0) == splat_f32(0);
+    for (int64_t i = 0; i < n; i += WIDTH_f32) {
+        vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
+        vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
+        if (as.activation == GN_RELU)
+            g = through_f32(g, d * of->scale + of->shift, as.activation);
+        zero &= g == splat_f32(0);
+    }
+    return all_f32(zero);
 }
 
-COLD void wide_gradient(const float *dy, const float *x, int64_t n, double mean, double *a,
-                        double *b)
+INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
 {
-    if (gradient_holds(*a, *b, all_zero(dy, n)))
+    return (struct numbers_f64){.mean = splat_f64((double)of->mean[0]),
+                                .scale = splat_f64((double)of->scale[0]),
+                                .shift = splat_f64((double)of->shift[0])};
+}
+
+/* In double, unless all g are 0. */
+COLD void wide_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                        int64_t n, const struct numbers_f32 *of, double *a, double *b)
+{
+    if (gradient_holds(*a, *b, least_gradient(as.activation), no_gradient(dy, x, as, first, n, of)))
         return;
     FELL_BACK();
-    row_gradient_f64(dy, x, n, mean, VECS, a, b);
+    struct numbers_f64 numbers = widened_numbers(of);
+    row_gradient_f64(dy, x, (struct operands_f64){as.x, as.dy, as.activation}, first, n, &numbers,
+                     VECS, a, b);
 }
 
 /*
@@ -70,8 +96,8 @@ INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const floa
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
             if (far && STARTS_LINE(j % ROW_VECS)) {
-                FETCH(dy + at, ROWS_AHEAD);
-                FETCH(x + at, ROWS_AHEAD);
+                FETCH(dy, GN_F32, at + ROWS_AHEAD);
+                FETCH(x, GN_F32, at + ROWS_AHEAD);
             }
             vec_f32 g = load_f32(dy + at);
             a[j] += g;
@@ -110,6 +136,8 @@ APART void far_gradients_abreast(const float *dy, const float *x, int64_t n, con
     lanes_abreast(dy, x, n, means, true, a_lanes, b_lanes);
 }
 
+static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
+
 /* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
 INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
                        bool far, double *dy_sums, double *dyx_sums)
@@ -127,7 +155,8 @@ INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows,
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-            row_lanes_f32(dy + r * n, x + r * n, n, mean[r], ROW_VECS, a, b);
+            struct numbers_f32 of = {.mean = splat_f32(mean[r])};
+            row_lanes_f32(dy, x, floats, r * n, n, &of, ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);
         }
@@ -150,30 +179,76 @@ INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows,
     }
 }
 
+/* The numbers of row c; scale and shift where there is an activation alone. */
+INLINE struct numbers_f32 numbers_of_row(const struct gn_rows *rows, int64_t c, float mean)
+{
+    struct numbers_f32 of = {.mean = splat_f32(mean)};
+    if (rows->activation != GN_IDENTITY) {
+        of.scale = splat_f32(rows->scale[c]);
+        of.shift = splat_f32(rows->shift[c]);
+    }
+    return of;
+}
+
 /* In double, the rows below SHORT whose float sums do not hold. */
 COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *means, double *dy_sums,
                     double *dyx_sums)
 {
     int64_t n = rows->length;
-    for (int64_t c = 0; c < rows->channels; c++)
-        if (!gradient_holds(dy_sums[c], dyx_sums[c], false))
-            wide_gradient(rows->dy + c * n, rows->x + c * n, n, (double)means[c / depth],
-                          &dy_sums[c], &dyx_sums[c]);
+    for (int64_t c = 0; c < rows->channels; c++) {
+        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
+        if (!gradient_holds(dy_sums[c], dyx_sums[c], 0, false))
+            wide_gradient(rows->dy, rows->x,
+                          (struct operands_f32){rows->x_type, rows->y_type, rows->activation},
+                          c * n, n, &of, &dy_sums[c], &dyx_sums[c]);
+    }
 }
 
-INLINE void sums_long(const float *dy, const float *x, int64_t length, float mean, double *dy_sum,
-                      double *dyx_sum)
+/* A and B of a row of any length, chunk by chunk. */
+INLINE void sums_any(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                     int64_t length, const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
 {
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < length; i += CHUNK) {
         int64_t n = length - i < CHUNK ? length - i : CHUNK;
         double a, b;
-        row_gradient_f32(dy + i, x + i, n, mean, VECS, &a, &b);
-        if (!gradient_holds(a, b, false))
-            wide_gradient(dy + i, x + i, n, (double)mean, &a, &b);
+        row_gradient_f32(dy, x, as, first + i, n, of, VECS, &a, &b);
+        if (!gradient_holds(a, b, least_gradient(as.activation), false))
+            wide_gradient(dy, x, as, first + i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
+}
+
+/* Apart, each with its own registers. */
+typedef void sums_row(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                      double *dy_sum, double *dyx_sum);
+
+APART void sums_row_f32(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                        double *dy_sum, double *dyx_sum)
+{
+    sums_any(rows->dy, rows->x, floats, first, rows->length, of, dy_sum, dyx_sum);
+}
+
+APART void sums_row_bf16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                         double *dy_sum, double *dyx_sum)
+{
+    sums_any(rows->dy, rows->x, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, first,
+             rows->length, of, dy_sum, dyx_sum);
+}
+
+APART void sums_row_f16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                        double *dy_sum, double *dyx_sum)
+{
+    sums_any(rows->dy, rows->x, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, first,
+             rows->length, of, dy_sum, dyx_sum);
+}
+
+APART void sums_row_mixed(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                          double *dy_sum, double *dyx_sum)
+{
+    sums_any(rows->dy, rows->x, (struct operands_f32){rows->x_type, rows->y_type, rows->activation},
+             first, rows->length, of, dy_sum, dyx_sum);
 }
 
 /* The means of `count` rows from `first` on, of groups of `depth` rows. */
@@ -185,24 +260,66 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
             mean[r] = means[g];
 }
 
+/* Rows below SHORT without an activation, four at a time; of other types than float, converted. */
+static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *means,
+                        double *dy_sums, double *dyx_sums)
+{
+    enum { ROWS = 64 };
+    float mean[ROWS], blocks[2][4 * SHORT];
+    int64_t n = rows->length, channels = rows->channels;
+    for (int64_t c = 0; c < channels; c += 4) {
+        int64_t left = channels - c, count = left < 4 ? left : 4;
+        const void *dy = gn_at(rows->dy, rows->y_type, c * n);
+        const void *x = gn_at(rows->x, rows->x_type, c * n);
+        if (c % ROWS == 0)
+            row_means(means, depth, c, left < ROWS ? left : ROWS, mean);
+        if (rows->y_type != GN_F32) {
+            convert(dy, rows->y_type, count * n, blocks[0]);
+            dy = blocks[0];
+        }
+        if (rows->x_type != GN_F32) {
+            convert(x, rows->x_type, count * n, blocks[1]);
+            x = blocks[1];
+        }
+        sums_short(dy, x, n, count, mean + c % ROWS, rows->far, dy_sums + c, dyx_sums + c);
+    }
+}
+
 static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
                       double *dy_sums, double *dyx_sums)
 {
-    enum { ROWS = 64 };
-    float mean[ROWS];
-    int64_t n = rows->length, channels = rows->channels;
-    const float *dy = rows->dy, *x = rows->x;
-    for (int64_t c = 0; c < channels; c += 4, dy += 4 * n, x += 4 * n) {
-        int64_t left = channels - c, count = left < 4 ? left : 4;
-        const float *of = mean + c % ROWS;
-        if (c % ROWS == 0)
-            row_means(means, depth, c, left < ROWS ? left : ROWS, mean);
-        if (n < SHORT)
-            sums_short(dy, x, n, count, of, rows->far, dy_sums + c, dyx_sums + c);
-        else
-            for (int64_t r = 0; r < count; r++)
-                sums_long(dy + r * n, x + r * n, n, of[r], dy_sums + c + r, dyx_sums + c + r);
+    bool plain = rows->activation == GN_IDENTITY && rows->x_type == rows->y_type;
+    if (rows->length < SHORT && rows->activation == GN_IDENTITY) {
+        sums_shorts(rows, depth, means, dy_sums, dyx_sums);
+        if (!all_gradients_hold(rows->channels, dy_sums, dyx_sums, 0))
+            mend_rows(rows, depth, means, dy_sums, dyx_sums);
+        return;
     }
-    if (n < SHORT && !all_gradients_hold(channels, dy_sums, dyx_sums))
-        mend_rows(rows, depth, means, dy_sums, dyx_sums);
+    sums_row *sums = !plain                    ? sums_row_mixed
+                     : rows->x_type == GN_BF16 ? sums_row_bf16
+                     : rows->x_type == GN_F16  ? sums_row_f16
+                                               : sums_row_f32;
+    for (int64_t c = 0; c < rows->channels; c++) {
+        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
+        sums(rows, c * rows->length, &of, dy_sums + c, dyx_sums + c);
+    }
+}
+
+/* All in double, with numbers for each channel. */
+static void sums_rows_wide(const struct gn_rows *rows, const double *mean, const double *scale,
+                           const double *shift, double *dy_sums, double *dyx_sums)
+{
+    struct operands_f64 as = {rows->x_type, rows->y_type, rows->activation};
+    for (int64_t c = 0; c < rows->channels; c++) {
+        struct numbers_f64 of = {
+            .mean = splat_f64(mean[c]), .scale = splat_f64(scale[c]), .shift = splat_f64(shift[c])};
+        dy_sums[c] = dyx_sums[c] = 0;
+        for (int64_t i = 0; i < rows->length; i += CHUNK) {
+            int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
+            double a, b;
+            row_gradient_f64(rows->dy, rows->x, as, c * rows->length + i, n, &of, VECS, &a, &b);
+            dy_sums[c] += a;
+            dyx_sums[c] += b;
+        }
+    }
 }

@@ -17,27 +17,75 @@ INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, 
     return (struct gn_moment){n, k, s * inverse, m2 < 0 ? 0 : m2};
 }
 
-COLD struct gn_moment wide_moment(const float *x, int64_t n)
+/* In double. */
+INLINE struct gn_moment double_moment(const void *x, gn_type t, int64_t n)
 {
-    double k = row_shift_f64(x, n), s = 0, q = 0;
-    FELL_BACK();
+    double k = row_shift_f64(x, t, n), s = 0, q = 0;
     for (int64_t i = 0; i < n; i += CHUNK)
-        add_row_sums_f64(x + i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
+        add_row_sums_f64(x, t, i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
     return moment_of((double)n, 1.0 / (double)n, k, s, q);
 }
 
-/* Up to SPAN values about the shift k. On its own, so that its loops get all the registers. */
-APART struct gn_moment span_moment(const float *x, int64_t n, double inverse, float k, double floor)
+COLD struct gn_moment wide_moment(const void *x, gn_type t, int64_t n)
+{
+    FELL_BACK();
+    return double_moment(x, t, n);
+}
+
+INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double inverse, float k,
+                                     double floor)
 {
     double s = 0, q = 0;
     if (n < SHORT)
-        add_row_sums_f32(x, n, k, VECS / 2, &s, &q);
+        add_row_sums_f32(x, t, 0, n, k, VECS / 2, &s, &q);
     else
         for (int64_t i = 0; i < n; i += CHUNK)
-            add_row_sums_f32(x + i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
+            add_row_sums_f32(x, t, i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
     if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
-        return wide_moment(x, n);
+        return wide_moment(x, t, n);
     return moment_of((double)n, inverse, (double)k, s, q);
+}
+
+/*
+ * Up to SPAN values about the shift k: of each type on its own, so that its loops get all the
+ * registers.
+ */
+typedef struct gn_moment span_moment(const void *x, int64_t n, double inverse, float k,
+                                     double floor);
+
+APART struct gn_moment span_moment_f32(const void *x, int64_t n, double inverse, float k,
+                                       double floor)
+{
+    return float_moment(x, GN_F32, n, inverse, k, floor);
+}
+
+APART struct gn_moment span_moment_bf16(const void *x, int64_t n, double inverse, float k,
+                                        double floor)
+{
+    return float_moment(x, GN_BF16, n, inverse, k, floor);
+}
+
+APART struct gn_moment span_moment_f16(const void *x, int64_t n, double inverse, float k,
+                                       double floor)
+{
+    return float_moment(x, GN_F16, n, inverse, k, floor);
+}
+
+/* Again about the mean itself, where the shift was not near it: there is no wider type. */
+APART struct gn_moment span_moment_f64(const void *x, int64_t n, double inverse, float k,
+                                       double floor)
+{
+    (void)k;
+    (void)floor;
+    struct gn_moment m = double_moment(x, GN_F64, n);
+    double correction = m.offset * m.offset * (double)n;
+    if (n >= SMALL && correction * 8 <= m.m2)
+        return m;
+    double s = 0, q = 0;
+    m.origin += m.offset;
+    for (int64_t i = 0; i < n; i += CHUNK)
+        add_row_sums_f64(x, GN_F64, i, n - i < CHUNK ? n - i : CHUNK, m.origin, VECS, &s, &q);
+    return moment_of((double)n, inverse, m.origin, s, q);
 }
 
 INLINE int64_t span_length(int64_t length, int64_t start)
@@ -64,24 +112,24 @@ APART void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
         quads_f32 sum[4], far[4];
         UNROLL
         for (int r = 0; r < 4; r++)
-            sample_row_f32(x + (row + r) * n, n, true, &sum[r], &far[r]);
+            sample_row_f32(x + (row + r) * n, GN_F32, n, true, &sum[r], &far[r]);
         quads_f32 mean = sum_quads_f32(sum) / 16, distance = sum_quads_f32(far) / 16;
         *(mem_four *)(k + row) = ROUNDED_SHIFT(mean, distance);
     }
     for (; row < rows; row++)
-        k[row] = row_shift_f32(x + row * n, n);
+        k[row] = row_shift_f32(x + row * n, GN_F32, n);
 }
 
 /* The shifts of the spans from one of a group on, of this and the groups after it. */
-INLINE void find_shifts(const float *x, int64_t length, int64_t groups, int64_t start, int count,
-                        float *k)
+INLINE void find_shifts(const void *x, gn_type t, int64_t length, int64_t groups, int64_t start,
+                        int count, float *k)
 {
     for (int i = 0; i < count && groups > 0; i++) {
-        k[i] = row_shift_f32(x + start, span_length(length, start));
+        k[i] = row_shift_f32(gn_at(x, t, start), t, span_length(length, start));
         start += SPAN;
         if (start >= length) {
             start = 0;
-            x += length;
+            x = gn_at(x, t, length);
             groups--;
         }
     }
@@ -98,7 +146,7 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     }
     for (int64_t g = 0; g < groups; g++) {
         vec_f32 s[VECS] = {{0}}, q[VECS] = {{0}};
-        row_moments_f32(x + g * n, n, k[g], VECS / 2, s, q);
+        row_moments_f32(x, GN_F32, g * n, n, k[g], VECS / 2, s, q);
         for (int v = 0; v < VECS / 2; v++)
             put_f32(s_lanes + 16 * g + v * WIDTH_f32, s[v]);
         put_eight(q_lanes + 8 * g, q, VECS / 2);
@@ -117,14 +165,48 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     for (int64_t g = 0; g < groups; g++) {
         struct gn_moment one = {(double)n, shift[g], offset[g], m2[g]};
         if (!holds[g])
-            one = wide_moment(x + g * n, n);
+            one = wide_moment(x + g * n, GN_F32, n);
         out.origin[g] = one.origin;
         out.offset[g] = one.offset;
         out.m2[g] = one.m2;
     }
 }
 
-static void moments_rows(const float *x, int64_t length, int64_t groups, double floor,
+/* Groups below SHORT, of floats. */
+static void moments_shorts(const float *x, int64_t length, int64_t groups, double floor,
+                           struct gn_moments out)
+{
+    enum { AHEAD = 32 };
+    float k[AHEAD] = {0};
+    double inverse = 1.0 / (double)length;
+    for (int64_t g = 0; g < groups; g += 4, x += 4 * length) {
+        int64_t left = groups - g, count = left < 4 ? left : 4;
+        struct gn_moments to = {out.origin + g, out.offset + g, out.m2 + g};
+        if (length < SMALL) {
+            moments_tiny(x, length, count, inverse, to);
+            continue;
+        }
+        if (g % AHEAD == 0)
+            shifts_short(x, length, left < AHEAD ? left : AHEAD, k);
+        moments_short(x, length, count, inverse, k + g % AHEAD, floor, to);
+    }
+}
+
+/* The same of another type, converted a few groups at a time. */
+static void moments_converted(const void *x, gn_type t, int64_t length, int64_t groups,
+                              double floor, struct gn_moments out)
+{
+    float block[4 * SHORT];
+    int64_t most = 4 * SHORT / length / 4 * 4;
+    for (int64_t g = 0; g < groups; g += most) {
+        int64_t count = groups - g < most ? groups - g : most;
+        convert(gn_at(x, t, g * length), t, count * length, block);
+        moments_shorts(block, length, count, floor,
+                       (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
+    }
+}
+
+static void moments_rows(const void *x, gn_type t, int64_t length, int64_t groups, double floor,
                          struct gn_moments out)
 {
     /* The shifts of many spans first: each takes long to come, and none waits for another. */
@@ -132,29 +214,26 @@ static void moments_rows(const float *x, int64_t length, int64_t groups, double 
     float k[AHEAD] = {0};
     int64_t span = 0;
     double inverse = 1.0 / (double)span_length(length, 0);
-    for (int64_t g = 0; length < SMALL && g < groups; g += 4)
-        moments_tiny(x + g * length, length, groups - g < 4 ? groups - g : 4, inverse,
-                     (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
-    if (length < SMALL)
-        return;
-    if (length < SHORT) {
-        for (int64_t g = 0; g < groups; g += 4, x += 4 * length) {
-            int64_t left = groups - g;
-            if (g % AHEAD == 0)
-                shifts_short(x, length, left < AHEAD ? left : AHEAD, k);
-            moments_short(x, length, left < 4 ? left : 4, inverse, k + g % AHEAD, floor,
-                          (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
-        }
+    span_moment *moment = t == GN_F64    ? span_moment_f64
+                          : t == GN_BF16 ? span_moment_bf16
+                          : t == GN_F16  ? span_moment_f16
+                                         : span_moment_f32;
+    if (length < SHORT && t == GN_F32) {
+        moments_shorts(x, length, groups, floor, out);
         return;
     }
-    for (int64_t g = 0; g < groups; g++, x += length) {
+    if (length < SHORT && t != GN_F64) {
+        moments_converted(x, t, length, groups, floor, out);
+        return;
+    }
+    for (int64_t g = 0; g < groups; g++, x = gn_at(x, t, length)) {
         struct gn_moment all = {0, 0, 0, 0};
         for (int64_t i = 0; i < length; i += SPAN, span++) {
             int64_t n = span_length(length, i);
-            if (span % AHEAD == 0)
-                find_shifts(x, length, groups - g, i, AHEAD, k);
+            if (t != GN_F64 && span % AHEAD == 0)
+                find_shifts(x, t, length, groups - g, i, AHEAD, k);
             double of_n = n < length && n < SPAN ? 1.0 / (double)n : inverse;
-            struct gn_moment more = span_moment(x + i, n, of_n, k[span % AHEAD], floor);
+            struct gn_moment more = moment(gn_at(x, t, i), n, of_n, k[span % AHEAD], floor);
             if (i)
                 gn_merge_moments(&all, &more);
             else

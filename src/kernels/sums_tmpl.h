@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sums behind the gradients: A = sum dy and B = sum dy * (x - mean), where mean is the group's
- * mean rounded to float.
+ * The sums behind the gradients: A = sum g and B = sum g * (x - mean), where mean is the group's
+ * mean as it was stored, and g = dy * act'(z), dy itself where there is no activation.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to a and b. */
-INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC mean, int vecs,
+/* The type of x and that of dy, and what makes g of dy. */
+struct FN(operands) {
+    gn_type x, dy;
+    gn_activation activation;
+};
+
+INLINE void FN(add_gradient)(VEC dy, VEC d, const struct FN(numbers) * of, gn_activation activation,
+                             VEC *a, VEC *b)
+{
+    VEC g = dy;
+    if (activation != GN_IDENTITY)
+        g = FN(through)(dy, d * of->scale + of->shift, activation);
+    *a += g;
+    *b += g * d;
+}
+
+/*
+ * One segment of a row, at most SEGMENT rounds of `vecs` vectors from element `first` on: adds lane
+ * by lane to a and b.
+ */
+INLINE void FN(gradient_segment)(const void *dy, const void *x, struct FN(operands) as,
+                                 int64_t first, int64_t n, const struct FN(numbers) * of, int vecs,
                                  VEC *a, VEC *b)
 {
     int64_t i = 0;
@@ -15,37 +35,37 @@ INLINE void FN(gradient_segment)(const float *dy, const float *x, int64_t n, VEC
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
-            VEC g = LOAD(dy + i + v * WIDTH);
-            a[v] += g;
-            b[v] += g * MINUS(LOAD(x + i + v * WIDTH), mean);
+            int64_t at = first + i + v * WIDTH;
+            FN(add_gradient)
+            (READ(dy, as.dy, at), MINUS(READ(x, as.x, at), of->mean), of, as.activation, &a[v],
+             &b[v]);
         }
     }
     if (i < n) {
         UNROLL
         for (int v = 0; v < vecs; v++, i += WIDTH) {
-            if (i + WIDTH <= n) {
-                VEC g = LOAD(dy + i);
-                a[v] += g;
-                b[v] += g * (LOAD(x + i) - mean);
-            } else if (i < n) {
-                VEC g = LOAD_PART(dy + i, n - i, 0);
-                a[v] += g;
-                b[v] += g * (LOAD_PART(x + i, n - i, 0) - mean);
-            }
+            int64_t at = first + i;
+            if (i + WIDTH <= n)
+                FN(add_gradient)
+            (READ(dy, as.dy, at), READ(x, as.x, at) - of->mean, of, as.activation, &a[v], &b[v]);
+            else if (i < n) FN(add_gradient)(READ_PART(dy, as.dy, at, n - i, 0),
+                                             READ_PART(x, as.x, at, n - i, 0) - of->mean, of,
+                                             as.activation, &a[v], &b[v]);
         }
     }
 }
 
 /* Both of a chunk of a row, added up in segments as in moments_tmpl.h, lane by lane. */
-INLINE void FN(row_lanes)(const float *dy, const float *x, int64_t n, REAL row_mean, int vecs,
-                          VEC *a_all, VEC *b_all)
+INLINE void FN(row_lanes)(const void *dy, const void *x, struct FN(operands) as, int64_t first,
+                          int64_t n, const struct FN(numbers) * of, int vecs, VEC *a_all,
+                          VEC *b_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
-    VEC mean = SPLAT(row_mean);
-    FN(gradient_segment)(dy, x, n < segment ? n : segment, mean, vecs, a_all, b_all);
+    FN(gradient_segment)(dy, x, as, first, n < segment ? n : segment, of, vecs, a_all, b_all);
     for (int64_t i = segment; i < n; i += segment) {
         VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-        FN(gradient_segment)(dy + i, x + i, n - i < segment ? n - i : segment, mean, vecs, a, b);
+        FN(gradient_segment)
+        (dy, x, as, first + i, n - i < segment ? n - i : segment, of, vecs, a, b);
         UNROLL
         for (int v = 0; v < vecs; v++) {
             a_all[v] += a[v];
@@ -55,38 +75,57 @@ INLINE void FN(row_lanes)(const float *dy, const float *x, int64_t n, REAL row_m
 }
 
 /* The sums themselves. */
-INLINE void FN(row_gradient)(const float *dy, const float *x, int64_t n, REAL mean, int vecs,
-                             double *a_sum, double *b_sum)
+INLINE void FN(row_gradient)(const void *dy, const void *x, struct FN(operands) as, int64_t first,
+                             int64_t n, const struct FN(numbers) * of, int vecs, double *a_sum,
+                             double *b_sum)
 {
     VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-    FN(row_lanes)(dy, x, n, mean, vecs, a, b);
+    FN(row_lanes)(dy, x, as, first, n, of, vecs, a, b);
     *a_sum = ROUGH(a, vecs);
     *b_sum = ROUGH(b, vecs);
 }
 
-INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, int64_t pixels,
-                               int vecs, int64_t part, const float *mean, bool first, bool far,
-                               REAL *a_all, REAL *b_all)
+/* What the sums over columns need a channel; scale and shift for an activation alone. */
+struct FN(column_numbers) {
+    const REAL *mean, *scale, *shift;
+};
+
+INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) as, int64_t pixel,
+                               int64_t pixels, int64_t c, int vecs, int64_t part,
+                               struct FN(column_numbers) of, bool first, bool far, REAL *a_all,
+                               REAL *b_all)
 {
-    VEC m[4], a[4], b[4];
+    int64_t dy_at = pixel * in->dy_stride + c, x_at = pixel * in->x_stride + c;
+    struct FN(numbers) numbers[4];
+    VEC a[4], b[4];
     UNROLL
     for (int v = 0; v < vecs; v++) {
-        m[v] = LOAD(mean + v * WIDTH);
+        int64_t at = c + v * WIDTH;
+        numbers[v].mean = GET(of.mean + at);
+        if (as.activation != GN_IDENTITY) {
+            numbers[v].scale = GET(of.scale + at);
+            numbers[v].shift = GET(of.shift + at);
+        }
         a[v] = b[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, dy += stride, x += stride) {
+    for (int64_t p = 0; p < pixels; p++, dy_at += in->dy_stride, x_at += in->x_stride) {
         UNROLL
         for (int v = 0; v < vecs; v++) {
+            int64_t on = v * WIDTH;
             if (far && STARTS_LINE(v)) {
-                FETCH(dy + v * WIDTH, PIXELS_AHEAD * stride);
-                FETCH(x + v * WIDTH, PIXELS_AHEAD * stride);
+                FETCH(in->dy, as.dy, dy_at + on + PIXELS_AHEAD * in->dy_stride);
+                FETCH(in->x, as.x, x_at + on + PIXELS_AHEAD * in->x_stride);
             }
-            VEC g = part ? LOAD_PART(dy, part, 0) : LOAD(dy + v * WIDTH);
-            VEC d = MINUS(part ? LOAD_PART(x, part, 0) : LOAD(x + v * WIDTH), m[v]);
-            a[v] += g;
-            b[v] += g * d;
+            VEC g =
+                part ? READ_PART(in->dy, as.dy, dy_at, part, 0) : READ(in->dy, as.dy, dy_at + on);
+            VEC d =
+                MINUS(part ? READ_PART(in->x, as.x, x_at, part, 0) : READ(in->x, as.x, x_at + on),
+                      numbers[v].mean);
+            FN(add_gradient)(g, d, &numbers[v], as.activation, &a[v], &b[v]);
         }
     }
+    a_all += c;
+    b_all += c;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         PUT(a_all + v * WIDTH, first ? a[v] : GET(a_all + v * WIDTH) + a[v]);
@@ -94,34 +133,40 @@ INLINE void FN(gradient_panel)(const float *dy, const float *x, int64_t stride, 
     }
 }
 
-INLINE void FN(gradient_panels)(const struct gn_columns *in, int64_t first, int64_t pixels,
-                                const float *mean, bool far, REAL *a, REAL *b)
+INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands) as, int64_t first,
+                                int64_t pixels, struct FN(column_numbers) of, bool far, REAL *a,
+                                REAL *b)
 {
-    const float *x = in->x + first * in->stride;
-    const float *dy = in->dy + first * in->stride;
+    int64_t channels = in->channels;
     for (int64_t p = 0; p < pixels; p += SEGMENT) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
-        for (; c + 4 * WIDTH <= in->channels; c += 4 * WIDTH)
-            FN(gradient_panel)
-        (dy + c, x + c, in->stride, n, 4, 0, mean + c, p == 0, far, a + c, b + c);
-        for (; c + WIDTH <= in->channels; c += WIDTH)
-            FN(gradient_panel)
-        (dy + c, x + c, in->stride, n, 1, 0, mean + c, p == 0, far, a + c, b + c);
-        if (c < in->channels)
-            FN(gradient_panel)
-        (dy + c, x + c, in->stride, n, 1, in->channels - c, mean + c, p == 0, far, a + c, b + c);
-        dy += SEGMENT * in->stride;
-        x += SEGMENT * in->stride;
+        for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
+            FN(gradient_panel)(in, as, first + p, n, c, 4, 0, of, p == 0, far, a, b);
+        for (; c + WIDTH <= channels; c += WIDTH)
+            FN(gradient_panel)(in, as, first + p, n, c, 1, 0, of, p == 0, far, a, b);
+        if (c < channels)
+            FN(gradient_panel)(in, as, first + p, n, c, 1, channels - c, of, p == 0, far, a, b);
     }
 }
 
-/* a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c. */
+/*
+ * a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c: of floats as they come, of the
+ * short types alike without an activation, and of all else with a branch a vector.
+ */
 static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
-                                const float *mean, REAL *a, REAL *b)
+                                struct FN(column_numbers) of, REAL *a, REAL *b)
 {
-    if (FN(fetches)(in))
-        FN(gradient_panels)(in, first, pixels, mean, true, a, b);
-    else
-        FN(gradient_panels)(in, first, pixels, mean, false, a, b);
+    struct FN(operands) as = {in->x_type, in->y_type, in->activation};
+    bool plain = IN_FLOAT && as.activation == GN_IDENTITY && as.x == as.dy, far = FN(fetches)(in);
+    if (plain && as.x == GN_F32 && far)
+        FN(gradient_panels)
+    (in, (struct FN(operands)){GN_F32, GN_F32, GN_IDENTITY}, first, pixels, of, true, a, b);
+    else if (plain && as.x == GN_F32) FN(gradient_panels)(
+        in, (struct FN(operands)){GN_F32, GN_F32, GN_IDENTITY}, first, pixels, of, false, a, b);
+    else if (plain && as.x == GN_BF16) FN(gradient_panels)(
+        in, (struct FN(operands)){GN_BF16, GN_BF16, GN_IDENTITY}, first, pixels, of, far, a, b);
+    else if (plain) FN(gradient_panels)(in, (struct FN(operands)){GN_F16, GN_F16, GN_IDENTITY},
+                                        first, pixels, of, far, a, b);
+    else FN(gradient_panels)(in, as, first, pixels, of, far, a, b);
 }

@@ -11,8 +11,9 @@
  *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
  *   STREAM_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
+ *   FROM_F16, TO_F16, NARROW_BITS   optional: see vec_types.h
  *
- * A kernel computes in f32 or in f64; in memory tensors are float. For each of the two, R:
+ * A kernel computes in f32 or in f64. For each of the two, R, and arrays of floats:
  *
  *   vec_R            a vector; WIDTH_R elements
  *   load_R(p)        WIDTH_R floats, converted
@@ -35,6 +36,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "../types.h"
 
 #if FLT_EVAL_METHOD != 0
 #error "float arithmetic must be rounded to float: on 32-bit x86, compile with -msse2 -mfpmath=sse"
@@ -84,11 +87,11 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 /* Whether vector v of an array is the first in its line of the cache, if the array starts one. */
 #define STARTS_LINE(v) ((v)*VEC_BYTES % 64 == 0)
 /*
- * What lies so many floats on, into the L2 cache: from memory it takes longer than the work before.
- * It may be beyond the tensor, where no pointer may point, but a prefetch does no harm.
+ * What lies so many elements on, into the L2 cache: from memory it takes longer than the work
+ * before. It may be beyond the tensor, where no pointer may point, but a prefetch does no harm.
  */
-#define FETCH(p, floats)                                                                           \
-    __builtin_prefetch((void *)((uintptr_t)(p) + 4 * (uintptr_t)(floats)), 0, 2)
+#define FETCH(p, type, elements)                                                                   \
+    __builtin_prefetch((void *)((uintptr_t)(p) + (uintptr_t)((elements)*gn_size(type))), 0, 2)
 
 #define INLINE static inline __attribute__((always_inline))
 #define APART static __attribute__((noinline))
@@ -203,20 +206,19 @@ INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
 }
 #endif
 
-static vec_f64 load_part_f64(const float *p, int64_t n, double fill)
-{
-    double lanes[WIDTH_f64];
-    for (int i = 0; i < WIDTH_f64; i++)
-        lanes[i] = i < n ? (double)p[i] : fill;
-    return get_f64(lanes);
-}
-
 INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
 {
     float lanes[WIDTH_f64];
     store_f64(lanes, v);
     memcpy(p, lanes, (size_t)n * sizeof *p);
 }
+
+#ifdef VEC_PART
+static vec_f32 load_part_f32(const float *p, int64_t n, float fill);
+static void store_part_f32(float *p, vec_f32 v, int64_t n);
+#endif
+
+#include "vec_types.h"
 
 /* Four lanes of double whatever the width, for sums across channels. */
 typedef double quad __attribute__((vector_size(32)));

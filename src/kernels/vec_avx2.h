@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The vector vocabulary for AVX2 and FMA: see vec.h. */
+/* The vector vocabulary for AVX2, FMA and F16C: see vec.h. */
 #include <immintrin.h>
 
 #define VEC_BYTES 32
@@ -14,6 +14,11 @@
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm256_sqrt_ps((__m256)(v)))
 #define ALL_LANES(mask) (_mm256_movemask_ps((__m256)(mask)) == 0xff)
+#define VALUE_F16(bits) _cvtsh_ss(bits)
+#define FROM_F16(p) ((vec_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define TO_F16(p, v)                                                                               \
+    _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
+                     _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
 #include "vec.h"
 
 INLINE __m256i first_lanes(int64_t n)

@@ -14,6 +14,12 @@
 #define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm512_sqrt_ps((__m512)(v)))
 #define ALL_LANES(mask) (_mm512_movepi32_mask((__m512i)(mask)) == 0xffff)
+#define VALUE_F16(bits) _cvtsh_ss(bits)
+#define FROM_F16(p)                                                                                \
+    ((vec_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p))))
+#define TO_F16(p, v)                                                                               \
+    _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
+                        _mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
 #include "vec.h"
 
 INLINE __mmask16 first_lanes(int64_t n)

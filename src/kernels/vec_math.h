@@ -49,6 +49,11 @@ INLINE vec_f32 sqrt_f32(vec_f32 a)
 #endif
 }
 
+INLINE vec_f32 select_f32(mask_f32 mask, vec_f32 yes, vec_f32 no)
+{
+    return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
+}
+
 INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
 {
     return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
@@ -114,3 +119,32 @@ INLINE mask_f64 fits_float(vec_f64 a)
     vec_f64 size = abs_f64(a);
     return (size == splat_f64(0)) | ((size >= splat_f64(FLT_MIN)) & (size <= splat_f64(FLT_MAX)));
 }
+
+/*
+ * What exp needs of a type: its argument's limit, beyond which x * exp(x) is 0; a power of two by
+ * which results are larger on the way, so that they are no subnormal numbers; the number that
+ * rounds to an integer what it is added to; ln 2 in two parts; and the coefficients of r^2 on.
+ */
+#define EXP_MOST_f32 109.0f
+#define EXP_MOST_f64 752.0
+#define EXP_LOWER_f32 0x1p-32f
+#define EXP_LOWER_f64 0x1p-64
+#define EXP_ROUND_f32 0x1.8p23f
+#define EXP_ROUND_f64 0x1.8p52
+#define EXP_LN2_f32 0x1.62e4p-1f
+#define EXP_LN2_f64 0x1.62e42feep-1
+#define EXP_LN2_REST_f32 0x1.7f7d1cp-20f
+#define EXP_LN2_REST_f64 0x1.a39ef35793c76p-33
+enum {
+    EXP_BIAS_f32 = 127 + 32,
+    EXP_BIAS_f64 = 1023 + 64,
+    EXP_DIGITS_f32 = 23,
+    EXP_DIGITS_f64 = 52,
+    EXP_TERMS_f32 = 5,
+    EXP_TERMS_f64 = 12
+};
+static const float exp_terms_f32[EXP_TERMS_f32] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558e8p-5f,
+                                                   0x1.1239dep-7f, 0x1.6a29cap-10f};
+static const double exp_terms_f64[EXP_TERMS_f64] = {
+    1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
+    1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls that execute a plan: arguments are checked here and nowhere below. */
+#include "arguments.h"
+#include "backward.h"
+#include "error.h"
+#include "forward.h"
+
+#include <string.h>
+
+#define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
+
+static gn_status null_plan(void)
+{
+    return gn_fail(GN_INVALID_ARGUMENT, "plan is NULL");
+}
+
+static struct gn_argument tensor(const gn_plan *plan, const char *name, const void *data,
+                                 gn_tensor which, unsigned flags)
+{
+    const struct gn_view *view = &plan->views[which];
+    return (struct gn_argument){name, data, plan->elements, flags, view->type, view};
+}
+
+static struct gn_argument parameter(const gn_plan *plan, const char *name, const void *data,
+                                    unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->parameters, flags | GN_OPTIONAL, plan->desc.param,
+                                NULL};
+}
+
+static struct gn_argument statistic(const gn_plan *plan, const char *name, const void *data,
+                                    unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->N * plan->G, flags, plan->stored, NULL};
+}
+
+/* Of [N, C], in the type of x. */
+static struct gn_argument channels(const gn_plan *plan, const char *name, const void *data,
+                                   unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->N * plan->C, flags, plan->desc.x, NULL};
+}
+
+/* An output is written past the caches where it is large, and nothing but an output. */
+static bool streams(bool large, const struct gn_view *view, const void *out, const void *in,
+                    const void *other)
+{
+    return large && view->direct && out != in && out != other;
+}
+
+gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
+                     void *y, void *mean, void *rstd)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_X, 0),
+        parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),
+        tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+        statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
+        statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    const struct gn_forward_call call = {
+        .plan = plan,
+        .x = x,
+        .x_view = &plan->views[GN_X],
+        .gamma = gamma,
+        .beta = beta,
+        .y = y,
+        .mean = mean,
+        .rstd = rstd,
+        .stream = streams(plan->stream_forward, &plan->views[GN_Y], y, x, NULL),
+        .points_fit = gn_shared_points_fit(plan, gamma, beta)};
+    return gn_forward_run(&call);
+}
+
+gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, const void *gamma,
+                         const void *beta, void *sum, void *y, void *mean, void *rstd)
+{
+    if (!plan)
+        return null_plan();
+    bool whole = plan->desc.skip == GN_SKIP_TENSOR;
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_X, 0),
+        whole ? tensor(plan, "skip", skip, GN_SKIP, 0) : channels(plan, "skip", skip, 0),
+        parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),
+        tensor(plan, "sum", sum, GN_SUM, GN_OUTPUT | GN_OPTIONAL),
+        tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+        statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
+        statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    if (!sum && gn_is_short(plan->desc.y) && !gn_is_short(plan->desc.x))
+        return gn_fail(GN_UNSUPPORTED,
+                       "sum is NULL, and y of type %s cannot hold it: supported are a sum that is "
+                       "stored, and a y of x's type or wider, here %s",
+                       gn_type_name(plan->desc.y), gn_type_name(plan->desc.x));
+    /* Where it is not wanted, the sum is made in y, and normalized there. */
+    const struct gn_forward_call call = {
+        .plan = plan,
+        .x = sum ? sum : y,
+        .x_view = &plan->views[sum ? GN_SUM : GN_Y],
+        .addend = x,
+        .skip = skip,
+        .gamma = gamma,
+        .beta = beta,
+        .y = y,
+        .mean = mean,
+        .rstd = rstd,
+        .stream = sum && streams(plan->stream_forward, &plan->views[GN_Y], y, x, skip),
+        .points_fit = gn_shared_points_fit(plan, gamma, beta)};
+    return gn_forward_run(&call);
+}
+
+gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, const void *rstd,
+                       const void *gamma, const void *beta, void *y)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_X, 0),    statistic(plan, "mean", mean, 0),
+        statistic(plan, "rstd", rstd, 0), parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0), tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    const struct gn_forward_call call = {
+        .plan = plan,
+        .x = x,
+        .x_view = &plan->views[GN_X],
+        .gamma = gamma,
+        .beta = beta,
+        .given_mean = mean,
+        .given_rstd = rstd,
+        .y = y,
+        .stream = streams(plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
+    return gn_forward_run(&call);
+}
+
+/* What the two backward passes share; x is the tensor that was normalized, named so. */
+struct gradient {
+    const char *name;
+    gn_tensor which;
+    const void *dy, *x, *mean, *rstd, *gamma, *beta;
+    void *dx, *dskip, *dgamma, *dbeta;
+};
+
+/* Where channels have one element, dskip is dx: found in its place, or copied. */
+static gn_status run_points(struct gn_backward_call *call, void *dx, void *dskip)
+{
+    const gn_plan *plan = call->plan;
+    call->dskip = NULL;
+    if (!dx) {
+        call->dx = dskip;
+        call->dx_view = &plan->channels;
+    }
+    gn_status status = gn_backward_run(call);
+    for (int64_t n = 0; status == GN_OK && dx && plan->elements && n < plan->N; n++) {
+        struct gn_part part = {n, 0, plan->C, 0, 1};
+        void *to = gn_out_at(dskip, plan->desc.x, n * plan->C);
+        struct gn_block block = gn_block_at(call->dx_view, dx, &part, true, to);
+        gn_gather(call->dx_view, dx, &part, true, block);
+        if (block.data != to)
+            memcpy(to, block.data, (size_t)(plan->C * gn_size(plan->desc.x)));
+    }
+    return status;
+}
+
+static gn_status backward(const gn_plan *plan, const struct gradient *g)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "dy", g->dy, GN_DY, 0),
+        tensor(plan, g->name, g->x, g->which, 0),
+        statistic(plan, "mean", g->mean, 0),
+        statistic(plan, "rstd", g->rstd, 0),
+        parameter(plan, "gamma", g->gamma, 0),
+        parameter(plan, "beta", g->beta, 0),
+        tensor(plan, "dx", g->dx, GN_DX, GN_OUTPUT | GN_OPTIONAL),
+        channels(plan, "dskip", g->dskip, GN_OUTPUT | GN_OPTIONAL),
+        parameter(plan, "dgamma", g->dgamma, GN_OUTPUT),
+        parameter(plan, "dbeta", g->dbeta, GN_OUTPUT),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    struct gn_backward_call call = {
+        .plan = plan,
+        .dy = g->dy,
+        .x = g->x,
+        .x_view = &plan->views[g->which],
+        .mean = g->mean,
+        .rstd = g->rstd,
+        .gamma = g->gamma,
+        .beta = g->beta,
+        .dx = g->dx,
+        .dx_view = &plan->views[GN_DX],
+        .dskip = g->dskip,
+        .dgamma = g->dgamma,
+        .dbeta = g->dbeta,
+        .stream = streams(plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
+        .points_fit = gn_shared_points_fit(plan, g->gamma, NULL)};
+    return g->dskip && plan->S == 1 ? run_points(&call, g->dx, g->dskip) : gn_backward_run(&call);
+}
+
+gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
+                      const void *rstd, const void *gamma, const void *beta, void *dx, void *dgamma,
+                      void *dbeta)
+{
+    const struct gradient g = {"x", GN_X, dy, x, mean, rstd, gamma, beta, dx, NULL, dgamma, dbeta};
+    return backward(plan, &g);
+}
+
+gn_status gn_backward_add(const gn_plan *plan, const void *dy, const void *sum, const void *mean,
+                          const void *rstd, const void *gamma, const void *beta, void *dx,
+                          void *dskip, void *dgamma, void *dbeta)
+{
+    const struct gradient g = {"sum", GN_SUM, dy, sum,   mean,   rstd,
+                               gamma, beta,   dx, dskip, dgamma, dbeta};
+    return backward(plan, &g);
+}

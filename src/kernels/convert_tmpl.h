@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays of one type to another, and the sum of two tensors: what comes before the passes. */
+
+/* To floats; of a type that is no GN_F64. */
+static void convert(const void *p, gn_type t, int64_t n, float *out)
+{
+    int64_t i = 0;
+    for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
+        store_f32(out + i, read_f32(p, t, i));
+    if (i < n)
+        store_part_f32(out + i, read_part_f32(p, t, i, n - i, 0), n - i);
+}
+
+/* And back. */
+static void convert_back(const float *in, gn_type t, int64_t n, void *p)
+{
+    int64_t i = 0;
+    for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
+        write_f32(p, t, i, load_f32(in + i), false);
+    if (i < n)
+        write_part_f32(p, t, i, load_part_f32(in + i, n - i, 0), n - i);
+}
+
+/*
+ * Sums of two short floats are rounded twice, which float has the bits for: as once (Figueroa,
+ * "When is double rounding innocuous?", 1995).
+ */
+static void add(const void *x, const void *skip, bool one, gn_type t, int64_t n, void *out)
+{
+    int64_t i = 0;
+    if (t == GN_F64) {
+        const double *a = x, *b = skip;
+        for (double *sum = out; i < n; i++)
+            sum[i] = a[i] + b[one ? 0 : i];
+        return;
+    }
+    vec_f32 value = one ? splat_f32(value_f32(skip, t, 0)) : splat_f32(0);
+    for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
+        write_f32(out, t, i, read_f32(x, t, i) + (one ? value : read_f32(skip, t, i)), false);
+    if (i < n)
+        write_part_f32(out, t, i,
+                       read_part_f32(x, t, i, n - i, 0) +
+                           (one ? value : read_part_f32(skip, t, i, n - i, 0)),
+                       n - i);
+}

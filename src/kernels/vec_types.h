@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The part of vec.h that goes between vectors and tensors of any type. A type that is a constant
+ * where these are called costs nothing; one that is not, a branch a vector.
+ *
+ *   read_R(p, t, i)                 elements from i on of p, of type t
+ *   read_part_R(p, t, i, n, fill)   the first n of them, the rest is fill; n may be any number
+ *   write_R(p, t, i, v, stream)     the reverse, past the caches where stream is true and the
+ *                                   address aligned to the vector
+ *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
+ *   value_R(p, t, i)                one element
+ *
+ * FROM_F16(p), VALUE_F16(bits) and TO_F16(p, v) are given by the includer where the machine has
+ * them; with the same results.
+ */
+
+typedef uint16_t short_f32 __attribute__((vector_size(VEC_BYTES / 2)));
+typedef uint16_t mem_short __attribute__((vector_size(VEC_BYTES / 2), aligned(2), may_alias));
+typedef uint32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
+
+#ifndef NARROW_BITS
+#define NARROW_BITS(v) __builtin_convertvector(v, short_f32)
+#endif
+
+INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
+{
+    return ((bits_f32)mask & yes) | (~(bits_f32)mask & no);
+}
+
+INLINE vec_f32 from_bf16(const uint16_t *p)
+{
+    return (vec_f32)(__builtin_convertvector(*(const mem_short *)p, bits_f32) << 16);
+}
+
+INLINE void to_bf16(uint16_t *p, vec_f32 v)
+{
+    bits_f32 bits = (bits_f32)v, upper = bits >> 16;
+    bits_f32 rounded = (bits + 0x7fff + (upper & 1)) >> 16;
+    *(mem_short *)p = NARROW_BITS(select_bits(v == v, rounded, upper | 0x40));
+}
+
+/* As gn_from_f16. */
+INLINE vec_f32 from_f16(const uint16_t *p)
+{
+#ifdef FROM_F16
+    return FROM_F16(p);
+#else
+    bits_f32 bits = __builtin_convertvector(*(const mem_short *)p, bits_f32);
+    bits_f32 digits = bits & 0x7fff, size = digits << 13;
+    vec_f32 small = __builtin_convertvector((mask_f32)digits, vec_f32) * 0x1p-24f;
+    bits_f32 usual = size + GN_F16_REBIAS;
+    usual += (bits_f32)(digits >= 0x7c00) & GN_F16_REBIAS;
+    return (vec_f32)(select_bits(digits < 0x400, (bits_f32)small, usual) | (bits & 0x8000) << 16);
+#endif
+}
+
+/* As gn_to_f16. */
+INLINE void to_f16(uint16_t *p, vec_f32 v)
+{
+#ifdef TO_F16
+    TO_F16(p, v);
+#else
+    bits_f32 bits = (bits_f32)v, size = bits & INT32_MAX;
+    bits_f32 usual = (size - GN_F16_REBIAS + 0xfff + (size >> 13 & 1)) >> 13;
+    bits_f32 small = (bits_f32)((vec_f32)size + 0.5f) & 0x7ff;
+    bits_f32 top = select_bits(v == v, (bits_f32){0} + 0x7c00, (bits_f32){0} + 0x7e00);
+    usual = select_bits(size < GN_F16_LEAST, small, usual);
+    usual = select_bits(size < GN_F16_TOP, usual, top);
+    *(mem_short *)p = NARROW_BITS(usual | (bits >> 16 & 0x8000));
+#endif
+}
+
+INLINE float value_f32(const void *p, gn_type t, int64_t i)
+{
+#ifdef VALUE_F16
+    if (t == GN_F16)
+        return VALUE_F16(((const uint16_t *)p)[i]);
+#endif
+    return gn_float_at(p, t, i);
+}
+
+INLINE double value_f64(const void *p, gn_type t, int64_t i)
+{
+    return gn_double_at(p, t, i);
+}
+
+INLINE vec_f32 read_f32(const void *p, gn_type t, int64_t i)
+{
+    if (t == GN_F32)
+        return load_f32((const float *)p + i);
+    return t == GN_BF16 ? from_bf16((const uint16_t *)p + i) : from_f16((const uint16_t *)p + i);
+}
+
+INLINE vec_f32 read_part_f32(const void *p, gn_type t, int64_t i, int64_t n, float fill)
+{
+    if (t == GN_F32)
+        return load_part_f32((const float *)p + i, n, fill);
+    float lanes[WIDTH_f32];
+    for (int lane = 0; lane < WIDTH_f32; lane++)
+        lanes[lane] = lane < n ? value_f32(p, t, i + lane) : fill;
+    return get_f32(lanes);
+}
+
+INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool stream)
+{
+    if (t == GN_BF16)
+        to_bf16((uint16_t *)p + i, v);
+    else if (t == GN_F16)
+        to_f16((uint16_t *)p + i, v);
+    else if (stream)
+        stream_f32((float *)p + i, v);
+    else
+        store_f32((float *)p + i, v);
+}
+
+INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
+{
+    if (t == GN_F32) {
+        store_part_f32((float *)p + i, v, n);
+        return;
+    }
+    uint16_t lanes[WIDTH_f32];
+    if (t == GN_BF16)
+        to_bf16(lanes, v);
+    else
+        to_f16(lanes, v);
+    for (int64_t lane = 0; lane < n; lane++)
+        ((uint16_t *)p)[i + lane] = lanes[lane];
+}
+
+/* What is in double is rare, or a tensor of doubles. */
+APART vec_f64 read_short_f64(const void *p, gn_type t, int64_t i)
+{
+    double lanes[WIDTH_f64];
+    for (int lane = 0; lane < WIDTH_f64; lane++)
+        lanes[lane] = value_f64(p, t, i + lane);
+    return get_f64(lanes);
+}
+
+INLINE vec_f64 read_f64(const void *p, gn_type t, int64_t i)
+{
+    if (t == GN_F64)
+        return get_f64((const double *)p + i);
+    return t == GN_F32 ? load_f64((const float *)p + i) : read_short_f64(p, t, i);
+}
+
+APART vec_f64 read_part_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
+{
+    double lanes[WIDTH_f64];
+    for (int lane = 0; lane < WIDTH_f64; lane++)
+        lanes[lane] = lane < n ? value_f64(p, t, i + lane) : fill;
+    return get_f64(lanes);
+}
+
+APART void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
+{
+    double lanes[WIDTH_f64];
+    put_f64(lanes, v);
+    for (int64_t lane = 0; lane < n; lane++)
+        gn_put_double(p, t, i + lane, lanes[lane]);
+}
+
+INLINE void write_f64(void *p, gn_type t, int64_t i, vec_f64 v, bool stream)
+{
+    (void)stream;
+    if (t == GN_F64)
+        put_f64((double *)p + i, v);
+    else if (t == GN_F32)
+        store_f64((float *)p + i, v);
+    else
+        write_part_f64(p, t, i, v, WIDTH_f64);
+}

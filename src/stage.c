@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "stage.h"
+
+#include <string.h>
+
+static int64_t buffer_bytes(const gn_plan *plan)
+{
+    const struct gn_partition *p = &plan->parts;
+    int64_t elements = p->tile_channels * p->tile_length;
+    if (p->tiles == 1)
+        elements = p->points    ? p->batch * plan->C
+                   : p->columns ? plan->C * plan->S
+                                : p->batch * plan->D * plan->S;
+    return gn_round_up(elements * (plan->wide ? (int64_t)sizeof(double) : (int64_t)sizeof(float)));
+}
+
+static int64_t raw_bytes(const gn_plan *plan)
+{
+    return plan->parts.points ? gn_round_up(plan->C * (int64_t)sizeof(double)) : 0;
+}
+
+static bool needed(const gn_plan *plan)
+{
+    bool as_it_is = plan->desc.x == plan->desc.y;
+    for (int i = 0; i < GN_TENSORS; i++) {
+        const struct gn_view *view = &plan->views[i];
+        as_it_is &= plan->parts.points ? view->dense && view->type == GN_F32 : view->direct;
+    }
+    return !as_it_is;
+}
+
+int64_t gn_stage_bytes(const gn_plan *plan)
+{
+    return needed(plan) ? 3 * buffer_bytes(plan) + raw_bytes(plan) : 0;
+}
+
+struct gn_stage gn_stage_of(const gn_plan *plan, void *work)
+{
+    char *at = work;
+    int64_t one = buffer_bytes(plan);
+    if (!plan->staged)
+        return (struct gn_stage){.kernel = work};
+    return (struct gn_stage){at, at + one, at + 2 * one, at + 3 * one,
+                             at + 3 * one + raw_bytes(plan)};
+}
+
+static bool as_floats(const struct gn_view *view)
+{
+    return view->dense && view->type == GN_F32;
+}
+
+const float *gn_stage_points(const gn_plan *plan, const struct gn_view *view, const void *tensor,
+                             int64_t n, int64_t samples, void *buffer, const struct gn_stage *stage)
+{
+    float *to = buffer;
+    if (as_floats(view))
+        return (const float *)tensor + n * plan->C;
+    for (int64_t i = 0; i < samples; i++, to += plan->C) {
+        struct gn_part part = {n + i, 0, plan->C, 0, 1};
+        struct gn_block block = gn_stage_in(plan, view, tensor, &part, stage->raw);
+        if (view->type == GN_F32)
+            memcpy(to, block.data, (size_t)plan->C * sizeof *to);
+        else
+            plan->kernels->convert(block.data, view->type, plan->C, to);
+    }
+    return buffer;
+}
+
+float *gn_stage_points_out(const struct gn_view *view, void *tensor, int64_t n, void *buffer)
+{
+    return as_floats(view) && tensor ? (float *)tensor + n * view->n : buffer;
+}
+
+void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tensor, int64_t n,
+                     int64_t samples, const void *buffer, const struct gn_stage *stage)
+{
+    const float *from = buffer;
+    if (as_floats(view))
+        return;
+    for (int64_t i = 0; i < samples; i++, from += plan->C) {
+        struct gn_part part = {n + i, 0, plan->C, 0, 1};
+        struct gn_block block = gn_block_at(view, tensor, &part, true, stage->raw);
+        if (view->type == GN_F32)
+            memcpy(block.data, from, (size_t)plan->C * sizeof *from);
+        else
+            plan->kernels->convert_back(from, view->type, plan->C, block.data);
+        gn_scatter(view, tensor, &part, true, block);
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the elements of a tensor lie, and parts of it as kernels want them: rows of contiguous
+ * elements, or pixels of contiguous channels. A part that lies so already is read and written where
+ * it is; of any other, there is a copy.
+ */
+#ifndef GN_VIEW_H
+#define GN_VIEW_H
+
+#include <stdbool.h>
+
+#include "desc.h"
+#include "overlap.h"
+
+struct gn_view {
+    gn_type type;
+    int64_t n, c; /* from a sample, or a channel, to the next, in elements */
+    int rank;     /* of the spatial extent, in as few dims as it goes, the last the fastest */
+    int64_t dims[GN_MAX_RANK], strides[GN_MAX_RANK];
+    bool direct;             /* every part lies as kernels want it */
+    bool dense;              /* and sample follows on sample */
+    int64_t pixel;           /* of columns: from a pixel to the next */
+    struct gn_extent extent; /* of all, from a start of 0 */
+};
+
+/* A part of a sample: `length` elements of the spatial extent from s on, of channels from c on. */
+struct gn_part {
+    int64_t n, c, channels, s, length;
+};
+
+/* The view of one of the descriptor's tensors, of the type; columns: as kernels want it. */
+struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type type, bool columns);
+
+/* A part where kernels get it, and how far its pixels are apart. */
+struct gn_block {
+    void *data;
+    int64_t stride;
+};
+
+/*
+ * The part itself where the view is direct; else its place in the buffer, into which gather copies
+ * it, and from which scatter brings it back. Parts of rows are whole channels or of one alone, and
+ * where the view is dense, may go on into the next samples.
+ */
+struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
+                            const struct gn_part *part, bool columns, void *buffer);
+void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+               bool columns, struct gn_block block);
+void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
+                struct gn_block block);
+
+#endif
