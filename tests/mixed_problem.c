@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* The random problems. */
+#include "mixed.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool one_in(uint64_t *random, int64_t count)
+{
+    return random_range(random, 0, count - 1) == 0;
+}
+
+/* Mostly a few hundred elements, so that many cases fit; at times long in one direction. */
+static struct shape mixed_shape(uint64_t *random)
+{
+    struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
+    const bool huge = one_in(random, 1200), large = huge || one_in(random, 50);
+    int64_t room = huge ? 150000 : large ? 9000 : random_range(random, 1, 600);
+    int64_t d = random_range(random, 1, 6);
+
+    shape.dims[0] = random_range(random, 1, 4);
+    shape.groups = one_in(random, 3) ? 1 : random_range(random, 1, 6);
+    if (one_in(random, 5))
+        d = 1;
+    switch (large ? random_range(random, 0, 5) : -1) {
+    case 0:
+        shape.dims[0] = random_range(random, 1, room / (shape.groups * d));
+        break;
+    case 1:
+        d = random_range(random, 1, room / shape.groups);
+        shape.dims[0] = 1;
+        break;
+    case 2:
+        shape.groups = random_range(random, 1, room / (shape.dims[0] * d));
+        break;
+    default: /* the spatial dims take what is left */
+        break;
+    }
+    shape.dims[1] = shape.groups * d;
+    shape.layout = (gn_layout)random_range(random, 0, 1);
+    shape.affine = (gn_affine)one_in(random, 3);
+    room /= shape.dims[0] * shape.dims[1];
+    for (int i = 2; i < shape.rank; i++) {
+        const int64_t most = i + 1 < shape.rank && room > 12 && !large ? 12 : room;
+        shape.dims[i] = one_in(random, 4) ? 1 : random_range(random, 1, most > 1 ? most : 1);
+        room /= shape.dims[i];
+    }
+    return shape;
+}
+
+static void choose_types(struct mixed *mixed, uint64_t *random)
+{
+    static const gn_type pairs[][2] = {{GN_F32, GN_F32},  {GN_F64, GN_F64},  {GN_BF16, GN_BF16},
+                                       {GN_F16, GN_F16},  {GN_BF16, GN_F32}, {GN_F16, GN_F32},
+                                       {GN_F32, GN_BF16}, {GN_F32, GN_F16}};
+    const gn_type *pair = pairs[random_range(random, 0, 7)];
+
+    mixed->x = pair[0];
+    mixed->y = pair[1];
+    mixed->param = one_in(random, 2) ? GN_F32 : pair[0];
+}
+
+struct view role_view(const struct mixed *mixed, enum role role)
+{
+    const struct shape *shape = &mixed->shape;
+    struct view view = {.type = mixed->x, .rank = shape->rank};
+
+    memcpy(view.dims, shape->dims, sizeof(view.dims));
+    switch (role) {
+    case R_Y:
+    case R_DY:
+    case R_NORMALIZED:
+        view.type = mixed->y;
+        break;
+    case R_GAMMA:
+    case R_BETA:
+    case R_DGAMMA:
+    case R_DBETA:
+        view.type = mixed->param;
+        view.rank = 2;
+        view.dims[0] = shape->affine == GN_AFFINE_SAMPLE ? view.dims[0] : 1;
+        break;
+    case R_MEAN:
+    case R_RSTD:
+    case R_GIVEN_MEAN:
+    case R_GIVEN_RSTD:
+        view.type = mixed->x == GN_F64 ? GN_F64 : GN_F32;
+        view.rank = 2;
+        view.dims[1] = shape->groups;
+        break;
+    case R_DSKIP:
+        view.rank = 2;
+        break;
+    case R_SKIP:
+        view.rank = mixed->skip == GN_SKIP_CHANNEL ? 2 : view.rank;
+        break;
+    default:
+        break;
+    }
+    dense_strides(view.rank, view.dims, view.rank > 2 ? shape->layout : GN_CHANNELS_FIRST,
+                  view.strides);
+    return view;
+}
+
+/* Sets a tensor of the shape of x to a pattern, and says whether its numbers are finite. */
+static bool fill_tensor(struct mixed *mixed, enum role role, const struct pattern *pattern,
+                        uint64_t *random)
+{
+    const struct shape *shape = &mixed->shape;
+    const int64_t count = shape_elements(shape);
+    float *floats = malloc((size_t)count * sizeof(*floats));
+    long double *values = malloc((size_t)count * sizeof(*values));
+    struct view view = {.type = GN_F32, .rank = shape->rank};
+    /* All that a double has beyond a float, and exponents that float lacks. */
+    const bool finer = mixed->x == GN_F64 && pattern->independent;
+    const bool shifted = mixed->x == GN_F64 && role != R_DY && mixed->seed % 4 == 0;
+    const int shift = shifted ? (int)(mixed->seed / 4 % 600) - 300 : 0;
+    bool fits = true;
+
+    assert_true(floats && values);
+    pattern_fill(shape, pattern->value, random_next(random), floats);
+    memcpy(view.dims, shape->dims, sizeof(view.dims));
+    dense_strides(shape->rank, shape->dims, shape->layout, view.strides);
+    view.data = (unsigned char *)floats;
+    view_values(&view, values);
+    for (int64_t i = 0; i < count; i++) {
+        if (finer)
+            values[i] *= 1 + 0x1p-28L * (long double)random_uniform(random);
+        if (shift)
+            values[i] = ldexpl(values[i], shift);
+        fits = fits && fabsl(values[i]) <= type_largest(mixed->dense[role].type);
+    }
+    view_set(&mixed->dense[role], values);
+    free(floats);
+    free(values);
+    return fits;
+}
+
+static const struct pattern *fill_any(struct mixed *mixed, enum role role, uint64_t *random)
+{
+    const struct pattern *pattern = &patterns[random_range(random, 0, pattern_count - 1)];
+
+    if (one_in(random, 2) || !fill_tensor(mixed, role, pattern, random)) {
+        pattern = &patterns[0];
+        fill_tensor(mixed, role, pattern, random);
+    }
+    return pattern;
+}
+
+/* mean + deviation * a number in [-1, 1), in whatever of the small tensors. */
+static void fill_small(struct mixed *mixed, enum role role, long double mean, long double deviation,
+                       uint64_t *random)
+{
+    const int64_t count = view_count(&mixed->dense[role]);
+    long double *values = malloc((size_t)count * sizeof(*values));
+
+    assert_non_null(values);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = mean + deviation * (long double)random_uniform(random);
+    view_set(&mixed->dense[role], values);
+    free(values);
+}
+
+/* A factor or a summand here and there that is hard on the float that it is computed in. */
+static void make_hard(struct mixed *mixed, uint64_t *random)
+{
+    static const long double any[] = {1e30L, 1e-40L, -1e-8L, 3e7L, 0}, half[] = {6e4L, 1e-7L, 0};
+    const enum role role = one_in(random, 3) ? R_BETA : R_GAMMA;
+    const struct view *view = &mixed->dense[role];
+    long double *values = malloc((size_t)view_count(view) * sizeof(*values));
+
+    assert_non_null(values);
+    view_values(view, values);
+    for (int64_t i = random_range(random, 0, 2); i < view_count(view); i += 3)
+        values[i] = mixed->param == GN_F16 ? half[random_range(random, 0, 2)]
+                                           : any[random_range(random, 0, 4)];
+    view_set(view, values);
+    free(values);
+}
+
+/* Lays an input out so that elements share memory, and takes what becomes of it. */
+static void share(struct mixed *mixed, enum role role, uint64_t *random)
+{
+    struct view view = mixed->dense[role];
+    struct memory memory = {0};
+
+    mixed->shared[role] = true;
+    sharing_strides(random, &mixed->shape, mixed->shared_strides[role]);
+    memcpy(view.strides, mixed->shared_strides[role], sizeof(view.strides));
+    view_create(&view, &memory, 0);
+    view_copy(&view, &mixed->dense[role]);
+    view_copy(&mixed->dense[role], &view);
+    memory_free(&memory);
+}
+
+static void poison(struct mixed *mixed, uint64_t *random)
+{
+    static const long double poisons[] = {NAN, INFINITY, -INFINITY};
+    struct view one = mixed->dense[R_X];
+
+    for (int i = 0; i < one.rank; i++) {
+        const int64_t distance = random_range(random, 0, one.dims[i] - 1) * one.strides[i] *
+                                 (int64_t)type_size(one.type);
+        one.data += distance;
+        one.kept += distance;
+        one.dims[i] = 1;
+    }
+    view_set(&one, &poisons[random_range(random, 0, 2)]);
+}
+
+static void fill_inputs(struct mixed *mixed, uint64_t *random)
+{
+    const struct pattern *normal = &patterns[0], *x = fill_any(mixed, R_X, random);
+    const bool dy = fill_any(mixed, R_DY, random) == normal;
+    /* Rounding to 16 bits leaves of the other patterns what it likes. */
+    const bool fine = mixed->x == GN_F32 || mixed->x == GN_F64;
+    bool independent = x->independent && dy && (fine || x == normal);
+
+    mixed->data = x->name;
+    if (mixed->skip == GN_SKIP_CHANNEL)
+        fill_small(mixed, R_SKIP, 0, 2, random);
+    else if (fill_any(mixed, R_SKIP, random) != normal || !fine)
+        independent = independent && !mixed->add;
+    fill_small(mixed, R_GAMMA, 1, 0.5L, random);
+    fill_small(mixed, R_BETA, 0, 1, random);
+    fill_small(mixed, R_GIVEN_MEAN, 0, 2, random);
+    fill_small(mixed, R_GIVEN_RSTD, 1.5L, 1, random);
+    if (one_in(random, 10)) {
+        make_hard(mixed, random);
+        independent = false;
+    }
+    for (int role = R_X; role <= R_DY; role++) {
+        if (mixed->dense[role].rank != mixed->shape.rank || role == R_GAMMA || role == R_BETA)
+            continue;
+        if (one_in(random, 8)) {
+            share(mixed, (enum role)role, random);
+            independent = false;
+        }
+    }
+    if (one_in(random, 4)) {
+        /* A group without variance has no numbers where there is no eps. */
+        static const double epsilons[] = {0.5, 1e-12, 3e-7, 0};
+        const int64_t groups = mixed->shape.dims[0] * mixed->shape.groups;
+        const bool varied = independent && shape_elements(&mixed->shape) >= 16 * groups;
+        mixed->shape.eps = epsilons[random_range(random, 0, varied && !mixed->add ? 3 : 2)];
+    }
+    if (one_in(random, 25) && !mixed->shared[R_X])
+        poison(mixed, random);
+    mixed->independent = independent;
+}
+
+void mixed_create(struct mixed *mixed, uint64_t seed)
+{
+    uint64_t random = seed * 0x9e3779b97f4a7c15u;
+
+    *mixed = (struct mixed){.seed = seed};
+    mixed->shape = mixed_shape(&random);
+    choose_types(mixed, &random);
+    mixed->activation = (gn_activation)random_range(&random, 0, 2);
+    mixed->skip = (gn_skip)random_range(&random, 0, 1);
+    mixed->add = one_in(&random, 2);
+    mixed->no_gamma = one_in(&random, 6);
+    mixed->no_beta = one_in(&random, 6);
+    mixed->stored = one_in(&random, 2);
+    for (int role = 0; role < ROLES; role++) {
+        mixed->dense[role] = role_view(mixed, (enum role)role);
+        view_create(&mixed->dense[role], &mixed->memory, 0);
+    }
+    fill_inputs(mixed, &random);
+}
+
+void mixed_destroy(struct mixed *mixed)
+{
+    memory_free(&mixed->memory);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls made in the random ways, in memory that notices what they should not touch. */
+#include "mixed.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum role backward_x(const struct mixed *mixed)
+{
+    return mixed->add ? R_SUM : R_X;
+}
+
+bool role_read(const struct mixed *mixed, enum stage stage, enum role role)
+{
+    switch (role) {
+    case R_GAMMA:
+        return !mixed->no_gamma;
+    case R_BETA:
+        return !mixed->no_beta;
+    case R_X:
+        return stage != BACKWARD || !mixed->add;
+    case R_SKIP:
+        return stage == FORWARD && mixed->add;
+    case R_GIVEN_MEAN:
+    case R_GIVEN_RSTD:
+        return stage == NORMALIZE;
+    case R_SUM:
+        return stage == BACKWARD && mixed->add;
+    case R_DY:
+    case R_MEAN:
+    case R_RSTD:
+        return stage == BACKWARD;
+    default:
+        return false;
+    }
+}
+
+bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
+{
+    switch (role) {
+    case R_SUM:
+        return stage == FORWARD && mixed->add;
+    case R_Y:
+    case R_MEAN:
+    case R_RSTD:
+        return stage == FORWARD;
+    case R_NORMALIZED:
+        return stage == NORMALIZE;
+    case R_DSKIP:
+        return stage == BACKWARD && mixed->add;
+    case R_DX:
+    case R_DGAMMA:
+    case R_DBETA:
+        return stage == BACKWARD;
+    default:
+        return false;
+    }
+}
+
+/* Which of the tensors that have strides a role is; -1: none. */
+static int tensor_of(const struct mixed *mixed, enum role role)
+{
+    switch (role) {
+    case R_X:
+        return GN_X;
+    case R_Y:
+    case R_NORMALIZED:
+        return GN_Y;
+    case R_DY:
+        return GN_DY;
+    case R_DX:
+        return GN_DX;
+    case R_SUM:
+        return GN_SUM;
+    case R_SKIP:
+        return mixed->skip == GN_SKIP_TENSOR ? GN_SKIP : -1;
+    default:
+        return -1;
+    }
+}
+
+/* Dense strides are at times not set at all, and those of dims of size 1 are any. */
+static gn_status set_strides(gn_desc *desc, const struct way *way, const struct mixed *mixed,
+                             gn_tensor tensor)
+{
+    static const int64_t any[] = {0, 1, 77, INT64_MAX / 2, INT64_MAX};
+    uint64_t random = way->garbage + (uint64_t)tensor;
+    int64_t strides[8], dense[8];
+
+    memcpy(strides, way->strides[tensor], sizeof(strides));
+    dense_strides(mixed->shape.rank, mixed->shape.dims, mixed->shape.layout, dense);
+    if (memcmp(strides, dense, sizeof(dense[0]) * (size_t)mixed->shape.rank) == 0 &&
+        (way->garbage == 0 || random_range(&random, 0, 1)))
+        return GN_OK;
+    for (int i = 0; i < mixed->shape.rank; i++) {
+        if (mixed->shape.dims[i] == 1)
+            strides[i] = any[random_range(&random, 0, 4)];
+    }
+    return gn_desc_set_strides(desc, tensor, strides);
+}
+
+static gn_plan *way_plan(const struct way *way, const struct mixed *mixed)
+{
+    gn_desc *desc = make_desc(&mixed->shape);
+    gn_plan *plan = NULL;
+    gn_status status = gn_desc_set_types(desc, mixed->x, mixed->y, mixed->param);
+
+    for (int i = GN_X; i <= GN_SUM && status == GN_OK; i++)
+        status = set_strides(desc, way, mixed, (gn_tensor)i);
+    if (status != GN_OK || gn_desc_set_activation(desc, mixed->activation) != GN_OK ||
+        gn_desc_set_skip(desc, mixed->skip) != GN_OK || gn_desc_set_isa(desc, way->isa) != GN_OK ||
+        gn_desc_set_threads(desc, way->threads) != GN_OK || gn_plan_create(&plan, desc) != GN_OK) {
+        char text[500], of_way[500];
+        fail_msg("%s\n%s\n%s", mixed_text(mixed, text), way_text(way, mixed, of_way),
+                 gn_last_error());
+    }
+    gn_desc_destroy(desc);
+    return plan;
+}
+
+static void create_view(const struct way *way, const struct mixed *mixed, enum role role, bool wide,
+                        struct memory *memory, struct view views[ROLES])
+{
+    struct view *view = &views[role];
+    const int tensor = tensor_of(mixed, role);
+
+    *view = role_view(mixed, role);
+    if (tensor >= 0)
+        memcpy(view->strides, way->strides[tensor], sizeof(view->strides));
+    view->dims[1] *= wide ? 2 : 1;
+    view_create(view, memory, (int64_t)(way->garbage >> (2 * role) & 15));
+    view->dims[1] /= wide ? 2 : 1;
+}
+
+/* The second half of the channels of memory that was made twice as wide. */
+static struct view other_half(const struct view *view)
+{
+    struct view other = *view;
+    const int64_t distance = view->dims[1] * view->strides[1] * (int64_t)type_size(view->type);
+
+    other.data += distance;
+    other.kept += distance;
+    return other;
+}
+
+/* Memory for all that a stage reads and writes; what is absent has no pointer. */
+static void create_views(const struct way *way, const struct mixed *mixed, enum stage stage,
+                         struct memory *memory, struct view views[ROLES])
+{
+    memset(views, 0, ROLES * sizeof(*views));
+    for (int i = 0; i < ROLES; i++) {
+        const enum role role = (enum role)i;
+        bool wide = false;
+
+        if (!role_read(mixed, stage, role))
+            continue;
+        for (int k = 0; k < ROLES; k++)
+            wide = wide || (way->beside[k] == role && k != i);
+        create_view(way, mixed, role, wide, memory, views);
+        view_copy(&views[i], &mixed->dense[i]);
+    }
+    for (int i = 0; i < ROLES; i++) {
+        const enum role role = (enum role)i;
+
+        if (!role_written(mixed, stage, role) || way->absent & 1u << i)
+            continue;
+        if (way->place[i] != role)
+            views[i] = views[way->place[i]];
+        else if (way->beside[i] != role)
+            views[i] = other_half(&views[way->beside[i]]);
+        else
+            create_view(way, mixed, role, false, memory, views);
+    }
+}
+
+static gn_status call(const gn_plan *plan, const struct mixed *mixed, enum stage stage,
+                      const struct view v[ROLES])
+{
+    const void *gamma = v[R_GAMMA].data, *beta = v[R_BETA].data;
+    void *mean = v[R_MEAN].data, *rstd = v[R_RSTD].data;
+
+    if (stage == NORMALIZE)
+        return gn_normalize(plan, v[R_X].data, v[R_GIVEN_MEAN].data, v[R_GIVEN_RSTD].data, gamma,
+                            beta, v[R_NORMALIZED].data);
+    if (stage == FORWARD && mixed->add)
+        return gn_forward_add(plan, v[R_X].data, v[R_SKIP].data, gamma, beta, v[R_SUM].data,
+                              v[R_Y].data, mean, rstd);
+    if (stage == FORWARD)
+        return gn_forward(plan, v[R_X].data, gamma, beta, v[R_Y].data, mean, rstd);
+    if (mixed->add)
+        return gn_backward_add(plan, v[R_DY].data, v[R_SUM].data, mean, rstd, gamma, beta,
+                               v[R_DX].data, v[R_DSKIP].data, v[R_DGAMMA].data, v[R_DBETA].data);
+    return gn_backward(plan, v[R_DY].data, v[R_X].data, mean, rstd, gamma, beta, v[R_DX].data,
+                       v[R_DGAMMA].data, v[R_DBETA].data);
+}
+
+static int compare(const struct mixed *mixed, enum stage stage, const struct view views[ROLES],
+                   bool keep)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < ROLES; i++) {
+        int64_t where;
+
+        if (!role_written(mixed, stage, (enum role)i) || !views[i].data)
+            continue;
+        view_accept(&views[i]);
+        if (keep) {
+            view_copy(&mixed->dense[i], &views[i]);
+        } else if (!view_same(&views[i], &mixed->dense[i], &where)) {
+            print_error("%s[%lld] is %La, was %La:\n", role_name((enum role)i), (long long)where,
+                        view_value(&views[i], where), view_value(&mixed->dense[i], where));
+            wrong++;
+        }
+    }
+    return wrong;
+}
+
+int way_run(const struct way *way, const struct mixed *mixed, enum stage stage, bool keep)
+{
+    static const char *const names[] = {"forward", "normalize", "backward"};
+    /* Where sum is not stored, y holds it on the way, if it can. */
+    const bool impossible = stage == FORWARD && mixed->add && way->absent & 1u << R_SUM &&
+                            type_size(mixed->y) < type_size(mixed->x);
+    const gn_status expected = impossible ? GN_UNSUPPORTED : GN_OK;
+    struct memory memory = {0};
+    struct view views[ROLES];
+    gn_plan *plan = way_plan(way, mixed);
+    int wrong = 0;
+
+    create_views(way, mixed, stage, &memory, views);
+    const gn_status status = call(plan, mixed, stage, views);
+    if (status != expected) {
+        print_error("%s: %s:\n", gn_status_string(status), gn_last_error());
+        wrong++;
+    } else if (status == GN_OK) {
+        wrong += compare(mixed, stage, views, keep);
+    }
+    if (!memory_intact(&memory)) {
+        print_error("something wrote beside the outputs:\n");
+        wrong++;
+    }
+    if (wrong) {
+        char text[500], of_way[500];
+        print_error("  %s, %s\n  %s\n", names[stage], mixed_text(mixed, text),
+                    way_text(way, mixed, of_way));
+    }
+    memory_free(&memory);
+    gn_plan_destroy(plan);
+    return wrong;
+}

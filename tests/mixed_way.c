@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The random ways to call, and one line of text for each problem and way. */
+#include "mixed.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Strides ---- */
+
+static void swap(int *a, int *b)
+{
+    const int kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+void random_strides(uint64_t *random, const struct shape *shape, int64_t channels, int64_t *strides)
+{
+    const int64_t kind = random_range(random, 0, 6);
+    int order[8]; /* of the dims, the outermost first */
+    const int64_t most = 4 * shape_elements(shape) * channels / shape->dims[1] + 500;
+    int64_t stride = 1;
+
+    for (int i = 0; i < shape->rank; i++)
+        order[i] = i;
+    if ((shape->layout == GN_CHANNELS_LAST) != (kind == 0)) {
+        for (int i = 1; i + 1 < shape->rank; i++)
+            swap(&order[i], &order[i + 1]);
+    }
+    if (kind == 1) {
+        for (int i = shape->rank - 1; i > 0; i--)
+            swap(&order[i], &order[random_range(random, 0, i)]);
+    }
+    if (kind == 2) /* every second or third element */
+        stride = random_range(random, 2, 3);
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        const int dim = order[i];
+        /* 3: part of the channels of a wider buffer, 4: samples apart, 5: gaps anywhere. */
+        const bool gap = (kind == 3 && dim == 1) || (kind == 4 && i == 1) || kind == 5 || kind < 2;
+        int64_t size = dim == 1 ? channels : shape->dims[dim];
+
+        strides[dim] = stride;
+        if (gap && stride * (size + 3) < most)
+            size += random_range(random, 0, 3);
+        stride *= size;
+    }
+}
+
+void sharing_strides(uint64_t *random, const struct shape *shape, int64_t *strides)
+{
+    const bool window = random_range(random, 0, 2) == 0;
+
+    dense_strides(shape->rank, shape->dims, shape->layout, strides);
+    for (int i = 0; i < shape->rank; i++) {
+        if (window)
+            strides[i] = random_range(random, 0, 3);
+        else if (random_range(random, 0, 1))
+            strides[i] = 0;
+    }
+}
+
+/* ---- Ways ---- */
+
+void way_plain(struct way *way, const struct mixed *mixed, gn_isa isa)
+{
+    *way = (struct way){.isa = isa, .threads = 1};
+    for (int i = 0; i < 6; i++)
+        dense_strides(mixed->shape.rank, mixed->shape.dims, mixed->shape.layout, way->strides[i]);
+    for (int role = 0; role < ROLES; role++)
+        way->place[role] = way->beside[role] = (enum role)role;
+}
+
+static void same_strides(struct way *way, gn_tensor to, gn_tensor from)
+{
+    memcpy(way->strides[to], way->strides[from], sizeof(way->strides[to]));
+}
+
+/* Puts an output of the tensor `to` between the channels of an input. */
+static void put_beside(struct way *way, const struct mixed *mixed, uint64_t *random, gn_tensor to,
+                       gn_tensor from)
+{
+    random_strides(random, &mixed->shape, 2 * mixed->shape.dims[1], way->strides[from]);
+    same_strides(way, to, from);
+}
+
+static void choose_places(struct way *way, const struct mixed *mixed, uint64_t *random,
+                          const bool *repeated)
+{
+    const bool same_type = mixed->x == mixed->y;
+    const bool skip_free = mixed->add && mixed->skip == GN_SKIP_TENSOR && !repeated[R_SKIP];
+    const enum role x = backward_x(mixed);
+    int64_t choice = same_type ? random_range(random, 0, 5) : 5;
+
+    if (choice == 0 && !repeated[R_X]) {
+        way->place[R_Y] = way->place[R_NORMALIZED] = R_X;
+        same_strides(way, GN_Y, GN_X);
+    } else if (choice == 1 && !repeated[R_X]) {
+        way->beside[R_Y] = way->beside[R_NORMALIZED] = R_X;
+        put_beside(way, mixed, random, GN_Y, GN_X);
+    } else if (choice == 2 && skip_free) {
+        way->place[R_Y] = R_SKIP;
+        same_strides(way, GN_Y, GN_SKIP);
+    }
+    choice = random_range(random, 0, 3);
+    if (choice == 0 && mixed->add && !repeated[R_X] && way->place[R_Y] != R_X) {
+        way->place[R_SUM] = R_X;
+        same_strides(way, GN_SUM, GN_X);
+    } else if (choice == 1 && skip_free && way->place[R_Y] != R_SKIP) {
+        way->place[R_SUM] = R_SKIP;
+        same_strides(way, GN_SUM, GN_SKIP);
+    }
+    choice = random_range(random, 0, 5);
+    if (choice == 0 && same_type && !repeated[R_DY]) {
+        way->place[R_DX] = R_DY;
+        same_strides(way, GN_DX, GN_DY);
+    } else if (choice == 1 && same_type && !repeated[R_DY]) {
+        way->beside[R_DX] = R_DY;
+        put_beside(way, mixed, random, GN_DX, GN_DY);
+    } else if (choice == 2 && !repeated[x]) {
+        way->place[R_DX] = x;
+        same_strides(way, GN_DX, x == R_X ? GN_X : GN_SUM);
+    }
+}
+
+void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn_isa isa)
+{
+    static const struct {
+        enum role role;
+        gn_tensor tensor;
+    } inputs[] = {{R_X, GN_X}, {R_SKIP, GN_SKIP}, {R_DY, GN_DY}};
+    bool repeated[ROLES] = {false};
+
+    way_plain(way, mixed, isa);
+    way->threads = (int)random_range(random, 1, 8);
+    way->garbage = random_next(random) << 32 | random_next(random);
+    for (int role = R_SUM; role < ROLES; role++) {
+        if (role != R_Y && role != R_NORMALIZED && random_range(random, 0, 5) == 0)
+            way->absent |= 1u << role;
+    }
+    for (int i = 0; i < 6; i++) {
+        if (random_range(random, 0, 3))
+            random_strides(random, &mixed->shape, mixed->shape.dims[1], way->strides[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        const enum role role = inputs[i].role;
+        if (!mixed->shared[role] || random_range(random, 0, 1))
+            continue;
+        repeated[role] = true;
+        memcpy(way->strides[inputs[i].tensor], mixed->shared_strides[role],
+               sizeof(way->strides[0]));
+    }
+    choose_places(way, mixed, random, repeated);
+}
+
+/* ---- Text ---- */
+
+const char *role_name(enum role role)
+{
+    static const char *const names[ROLES] = {
+        "x", "skip", "gamma", "beta",       "dy", "given mean", "given rstd", "sum",
+        "y", "mean", "rstd",  "normalized", "dx", "dskip",      "dgamma",     "dbeta"};
+    return names[role];
+}
+
+const char *mixed_text(const struct mixed *mixed, char text[500])
+{
+    static const char *const activations[] = {"identity", "relu", "silu"};
+    char shape[160];
+
+    snprintf(text, 500, "GN_TEST_SEED=%llu %s %s/%s/%s %s%s%s%s%s%s, %s%s%s%s",
+             (unsigned long long)mixed->seed, shape_text(&mixed->shape, shape), type_name(mixed->x),
+             type_name(mixed->y), type_name(mixed->param), activations[mixed->activation],
+             mixed->add ? " + skip" : "",
+             mixed->add && mixed->skip == GN_SKIP_CHANNEL ? " by channel" : "",
+             mixed->no_gamma ? " no gamma" : "", mixed->no_beta ? " no beta" : "",
+             mixed->stored ? " stored statistics" : "", mixed->data,
+             mixed->shared[R_X] ? ", x shares" : "", mixed->shared[R_DY] ? ", dy shares" : "",
+             mixed->shared[R_SKIP] ? ", skip shares" : "");
+    return text;
+}
+
+static int text_strides(const int64_t *strides, int rank, char *text, size_t size)
+{
+    int used = 0;
+
+    for (int i = 0; i < rank && used < (int)size; i++)
+        used +=
+            snprintf(text + used, size - (size_t)used, i ? ",%lld" : "%lld", (long long)strides[i]);
+    return used;
+}
+
+const char *way_text(const struct way *way, const struct mixed *mixed, char text[500])
+{
+    static const char *const names[6] = {"x", "y", "dy", "dx", "skip", "sum"};
+    int used = snprintf(text, 500, "%s, %d threads, without %#x", isa_name(way->isa), way->threads,
+                        way->absent);
+
+    for (int role = 0; role < ROLES; role++) {
+        if (way->place[role] != (enum role)role)
+            used += snprintf(text + used, 500 - (size_t)used, ", %s in %s",
+                             role_name((enum role)role), role_name(way->place[role]));
+        if (way->beside[role] != (enum role)role)
+            used += snprintf(text + used, 500 - (size_t)used, ", %s beside %s",
+                             role_name((enum role)role), role_name(way->beside[role]));
+    }
+    for (int i = 0; i < 6; i++) {
+        char strides[180];
+        text_strides(way->strides[i], mixed->shape.rank, strides, sizeof(strides));
+        if (used < 500)
+            used += snprintf(text + used, 500 - (size_t)used, ", %s:%s", names[i], strides);
+    }
+    return text;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The 16-bit types: every value read exactly, and floats on, beside and far beyond every half
+ * rounded to nearest even; by every instruction set, as gn_normalize with mean 0 and rstd 1 does no
+ * more than to convert. It may make +0 of -0.
+ */
+#include "kind.h"
+#include "typed.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const gn_type narrow[] = {GN_BF16, GN_F16};
+enum { ALL = 65536 };
+
+static float float_of(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* The tests' own conversions, against the compiler's to float. */
+static void test_float(void **state)
+{
+    uint64_t random = 1;
+    (void)state;
+
+    for (int i = 0; i < 400000; i++) {
+        const uint64_t bits = random_next(&random) << 32 | random_next(&random);
+        double value, exponent = (double)random_range(&random, -160, 140);
+        uint32_t expected;
+        float rounded;
+
+        /* Any double; and those within reach of float, at times on its halves. */
+        memcpy(&value, &bits, sizeof(value));
+        if (i % 2)
+            value = (double)((int64_t)bits >> (i % 4 == 1 ? 10 : 38)) * exp2(exponent - 26);
+        rounded = (float)value;
+        memcpy(&expected, &rounded, sizeof(expected));
+        if (!isnan(value))
+            assert_int_equal(type_bits(GN_F32, value, 0), expected);
+        assert_true(isnan(value) ? isnan(type_value(GN_F64, bits))
+                                 : i % 2 || (double)type_value(GN_F64, bits) == value);
+        assert_true(isnan(value) || (float)type_value(GN_F32, expected) == rounded);
+    }
+}
+
+/* The tests' own conversions to 16 bits: back again, and what lies between two neighbours. */
+static void test_halves(void **state)
+{
+    (void)state;
+
+    for (int t = 0; t < 2; t++) {
+        const gn_type type = narrow[t];
+        const uint64_t infinity = type_bits(type, INFINITY, 0);
+
+        assert_true(is_infinite(type_value(type, infinity)));
+        assert_true(isnan(type_value(type, type_bits(type, NAN, 0))));
+        for (uint64_t bits = 0; bits < infinity; bits++) {
+            const long double low = type_value(type, bits);
+            const long double high = bits + 1 < infinity ? type_value(type, bits + 1)
+                                                         : low + (low - type_value(type, bits - 1));
+            const long double half = (low + high) / 2, little = (high - low) / 1024;
+            const uint64_t even = bits + (bits & 1), sign = 0x8000;
+
+            assert_int_equal(type_bits(type, low, 0), bits);
+            assert_int_equal(type_bits(type, -low, 0), bits | sign);
+            assert_int_equal(type_bits(type, half, 0), even);
+            assert_int_equal(type_bits(type, -half, 0), even | sign);
+            assert_int_equal(type_bits(type, half - little, 0), bits);
+            assert_int_equal(type_bits(type, half + little, 0), bits + 1);
+            assert_int_equal(type_bits(type, half, little / 1e9L), bits + 1);
+            assert_int_equal(type_bits(type, -half, little / 1e9L), bits | sign);
+        }
+    }
+    assert_true(type_largest(GN_F16) == 65504 && type_largest(GN_BF16) == 0x1.fep127L);
+    assert_true(type_subnormal(GN_F16) == 0x1p-24L && type_normal(GN_F16) == 0x1p-14L);
+    assert_true(type_subnormal(GN_BF16) == 0x1p-133L && type_normal(GN_BF16) == FLT_MIN);
+    assert_true(type_subnormal(GN_F32) == 0x1p-149L && type_largest(GN_F32) == FLT_MAX);
+    assert_true(type_normal(GN_F64) == DBL_MIN && type_largest(GN_F64) == DBL_MAX);
+}
+
+static bool same(long double a, long double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static void test_read(void **state)
+{
+    static uint16_t x[ALL], again[ALL];
+    static float y[ALL];
+    (void)state;
+
+    for (int t = 0; t < 2; t++) {
+        const gn_type type = narrow[t];
+        const struct kind wide = {type, GN_F32, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+        const struct kind equal = {type, type, type, GN_IDENTITY, GN_SKIP_TENSOR};
+
+        for (int i = 0; i < ALL; i++)
+            x[i] = (uint16_t)i;
+        activate(&wide, ALL, x, y);
+        activate(&equal, ALL, x, again);
+        for (int i = 0; i < ALL; i++) {
+            const long double value = type_value(type, x[i]), copy = type_value(type, again[i]);
+            if (!same(y[i], value) || !same(copy, value))
+                fail_msg("%s %#x is %.9Lg: read as %.9g, copied as %.9Lg", type_name(type), x[i],
+                         value, (double)y[i], copy);
+        }
+    }
+}
+
+/* Floats on, and next to, every value of a type and the halves between; others beyond. */
+static int hard_floats(gn_type type, float *x)
+{
+    static const uint32_t others[] = {
+        /* NaNs whose upper halves are no NaN, or would round to none; the largest; infinities. */
+        0x7f800001, 0xff800001, 0x7f80ffff, 0x7fffffff, 0xffffffff, 0x7fc00000, 0x7f7fffff,
+        0xff7fffff, 0x7f800000, 0xff800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000};
+    int count = 0;
+
+    for (uint64_t bits = 0; bits < ALL; bits++) {
+        const float low = (float)type_value(type, bits), next = (float)type_value(type, bits + 1);
+        /* The largest is as far from what would be next as from the one before. */
+        const float other = isfinite(next) ? next : (float)type_value(type, bits - 1);
+        const float half = low + copysignf((other - low) / 2, low);
+
+        if (!isfinite(low))
+            continue;
+        x[count++] = low;
+        x[count++] = half;
+        x[count++] = nextafterf(half, INFINITY);
+        x[count++] = nextafterf(half, -INFINITY);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        x[count++] = float_of(others[i]);
+    return count;
+}
+
+static void test_written(void **state)
+{
+    static float x[4 * ALL + 64];
+    static uint16_t y[4 * ALL + 64];
+    (void)state;
+
+    for (int t = 0; t < 2; t++) {
+        const gn_type type = narrow[t];
+        const struct kind kind = {GN_F32, type, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+        const int count = hard_floats(type, x);
+
+        activate(&kind, count, x, y);
+        for (int i = 0; i < count; i++) {
+            const uint64_t expected = type_bits(type, x[i], 0);
+            if (!same(type_value(type, y[i]), type_value(type, expected)))
+                fail_msg("%a as %s is %#x, not %#llx", (double)x[i], type_name(type), y[i],
+                         (unsigned long long)expected);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_float),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

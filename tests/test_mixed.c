@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random problems in all types, activations, skips and strides: the generic answer against the
+ * exact one, and the bits of every other way to ask for it against those of that answer.
+ *
+ * The seeds are the same each time; GN_TEST_SEED=first and GN_TEST_CASES=number try others, and a
+ * failure prints the seed of its case.
+ */
+#include "exact.h"
+#include "mixed.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static int complain(const struct mixed *mixed, const char *what)
+{
+    char text[500];
+
+    print_error("%s: %s\n", mixed_text(mixed, text), what);
+    return 1;
+}
+
+static long double *values_of(const struct mixed *mixed, enum role role)
+{
+    const struct view *view = &mixed->dense[role];
+    long double *values = malloc((size_t)view_count(view) * sizeof(*values));
+
+    assert_non_null(values);
+    view_values(view, values);
+    return values;
+}
+
+/* ---- Against the exact answer ---- */
+
+static int check_role(const struct mixed *mixed, const struct exact *exact, enum role role,
+                      enum exact_output output)
+{
+    long double *values = values_of(mixed, role);
+    const enum exact_bound bound = mixed->independent ? EXACT_INDEPENDENT : EXACT_ALWAYS;
+    int64_t where;
+    const double error = exact_error(exact, output, bound, values, &where);
+
+    if (error > 1) {
+        char what[200];
+        snprintf(what, sizeof(what), "%s[%lld] = %.17Lg not %.17Lg, an error of %.3g bounds (%s)",
+                 role_name(role), (long long)where, values[where],
+                 exact_at(exact, output, where).value, error,
+                 mixed->independent ? "independent" : "always");
+        complain(mixed, what);
+    }
+    free(values);
+    return error > 1;
+}
+
+static struct exact_problem problem_of_mixed(const struct mixed *mixed)
+{
+    const struct shape *shape = &mixed->shape;
+
+    return (struct exact_problem){.n = shape->dims[0],
+                                  .c = shape->dims[1],
+                                  .s = shape_spatial(shape),
+                                  .g = shape->groups,
+                                  .eps = shape->eps,
+                                  .affine = shape->affine,
+                                  .activation = mixed->activation,
+                                  .x_type = mixed->x,
+                                  .y_type = mixed->y,
+                                  .param_type = mixed->param};
+}
+
+/* The y of a group of equal values is beta, rounded. */
+static int check_constants(const struct mixed *mixed, const struct exact_problem *problem)
+{
+    const int64_t m = problem->c / problem->g * problem->s;
+    long double *y = values_of(mixed, R_Y);
+    bool right = true;
+
+    for (int64_t group = 0; group < problem->n * problem->g; group++) {
+        const long double *x = problem->x + group * m;
+        bool constant = is_finite(x[0]) && mixed->shape.eps > 0;
+
+        for (int64_t i = 1; i < m && constant; i++)
+            constant = x[i] == x[0];
+        for (int64_t i = group * m; i < (group + 1) * m && constant; i++) {
+            const int64_t row = i / problem->s;
+            const int64_t at = problem->affine == GN_AFFINE_SAMPLE ? row : row % problem->c;
+            const long double beta = problem->beta ? problem->beta[at] : 0;
+            right = right && y[i] == type_rounded(mixed->y, beta, 0);
+        }
+    }
+    free(y);
+    return right ? 0 : complain(mixed, "a constant group's y is not beta");
+}
+
+static int check_exact(const struct mixed *mixed)
+{
+    static const struct {
+        enum role role;
+        enum exact_output output;
+    } outputs[] = {{R_MEAN, EXACT_MEAN},  {R_RSTD, EXACT_RSTD},     {R_Y, EXACT_Y},
+                   {R_DX, EXACT_DX},      {R_DGAMMA, EXACT_DGAMMA}, {R_DBETA, EXACT_DBETA},
+                   {R_DSKIP, EXACT_DSKIP}};
+    struct exact_problem problem = problem_of_mixed(mixed);
+    long double *x = values_of(mixed, R_X), *sum = values_of(mixed, backward_x(mixed));
+    long double *gamma = values_of(mixed, R_GAMMA), *beta = values_of(mixed, R_BETA);
+    long double *dy = values_of(mixed, R_DY);
+    long double *mean = values_of(mixed, R_GIVEN_MEAN), *rstd = values_of(mixed, R_GIVEN_RSTD);
+    int wrong = 0;
+
+    problem.x = sum;
+    problem.gamma = mixed->no_gamma ? NULL : gamma;
+    problem.beta = mixed->no_beta ? NULL : beta;
+    problem.dy = dy;
+    struct exact *exact = exact_create(&problem);
+    assert_non_null(exact);
+    for (int i = 0; i < (mixed->add ? 7 : 6); i++)
+        wrong += check_role(mixed, exact, outputs[i].role, outputs[i].output);
+    exact_destroy(exact);
+    if (mixed->activation == GN_IDENTITY)
+        wrong += check_constants(mixed, &problem);
+
+    problem.x = x;
+    problem.dy = NULL;
+    problem.mean = mean;
+    problem.rstd = rstd;
+    exact = exact_create(&problem);
+    assert_non_null(exact);
+    wrong += check_role(mixed, exact, R_NORMALIZED, EXACT_Y);
+    exact_destroy(exact);
+    free(x), free(sum), free(gamma), free(beta), free(dy), free(mean), free(rstd);
+    return wrong;
+}
+
+/* ---- Against other calls ---- */
+
+/* The sum is that of one rounding, and all else what gn_forward and gn_backward make of it. */
+static int check_steps(const struct mixed *mixed, uint64_t *random, gn_isa isa)
+{
+    struct mixed steps = *mixed;
+    struct memory memory = {0};
+    struct view rounded = role_view(mixed, R_SUM);
+    long double *x = values_of(mixed, R_X), *skip = values_of(mixed, R_SKIP);
+    const struct shape *shape = &mixed->shape;
+    struct way way;
+    int64_t where;
+    int wrong = 0;
+
+    exact_add(mixed->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip, mixed->skip,
+              x);
+    view_create(&rounded, &memory, 0);
+    view_set(&rounded, x);
+    if (!view_same(&rounded, &mixed->dense[R_SUM], &where))
+        wrong += complain(mixed, "sum is not x + skip rounded");
+    memory_free(&memory);
+    free(x), free(skip);
+
+    steps.add = false;
+    steps.shared[R_X] = false;
+    steps.dense[R_X] = mixed->dense[R_SUM];
+    way_random(&way, &steps, random, isa);
+    wrong += way_run(&way, &steps, FORWARD, false);
+    return wrong + way_run(&way, &steps, BACKWARD, false);
+}
+
+/* One sample alone; what is summed over samples is left out. */
+static int check_sample(const struct mixed *mixed, uint64_t *random, gn_isa isa)
+{
+    struct mixed one = *mixed;
+    const int64_t n = random_range(random, 0, mixed->shape.dims[0] - 1);
+    struct way way;
+    int wrong = 0;
+
+    one.shape.dims[0] = 1;
+    for (int role = 0; role < ROLES; role++) {
+        struct view *view = &one.dense[role];
+        if (view->dims[0] == 1)
+            continue;
+        view->dims[0] = 1;
+        view->data += n * view->strides[0] * (int64_t)type_size(view->type);
+    }
+    way_random(&way, &one, random, isa);
+    if (mixed->shape.affine == GN_AFFINE_CHANNEL)
+        way.absent |= 1u << R_DGAMMA | 1u << R_DBETA;
+    for (int stage = 0; stage < STAGES; stage++)
+        wrong += way_run(&way, &one, (enum stage)stage, false);
+    return wrong;
+}
+
+static int check_case(uint64_t seed, const gn_isa *isas, int count, bool wide)
+{
+    uint64_t random = seed;
+    struct mixed mixed;
+    struct way way;
+    int wrong = 0;
+
+    mixed_create(&mixed, seed);
+    way_plain(&way, &mixed, GN_ISA_GENERIC);
+    wrong += way_run(&way, &mixed, FORWARD, true);
+    if (mixed.stored) {
+        view_copy(&mixed.dense[R_GIVEN_MEAN], &mixed.dense[R_MEAN]);
+        view_copy(&mixed.dense[R_GIVEN_RSTD], &mixed.dense[R_RSTD]);
+    }
+    wrong += way_run(&way, &mixed, NORMALIZE, true);
+    wrong += way_run(&way, &mixed, BACKWARD, true);
+    if (wide || mixed.x != GN_F64)
+        wrong += check_exact(&mixed);
+    for (int i = 0; i < count; i++) {
+        way_random(&way, &mixed, &random, isas[i]);
+        for (int stage = 0; stage < STAGES; stage++)
+            wrong += way_run(&way, &mixed, (enum stage)stage, false);
+    }
+    if (mixed.add)
+        wrong += check_steps(&mixed, &random, isas[seed % (uint64_t)count]);
+    if (mixed.shape.dims[0] > 1)
+        wrong += check_sample(&mixed, &random, isas[random_range(&random, 0, count - 1)]);
+    mixed_destroy(&mixed);
+    return wrong;
+}
+
+static void test_mixed(void **state)
+{
+    const uint64_t first = number_from("GN_TEST_SEED", 1);
+    const uint64_t cases = number_from("GN_TEST_CASES", quick() ? 200 : 20000);
+    const bool wide = wide_long_double();
+    gn_isa isas[8];
+    const int count = available_isas(isas);
+    int wrong = 0;
+    (void)state;
+
+    print_message("seeds %llu to %llu\n", (unsigned long long)first,
+                  (unsigned long long)(first + cases - 1));
+    if (!wide)
+        print_message("long double is no finer than double: f64 is compared in bits alone\n");
+    for (uint64_t seed = first; seed < first + cases && wrong < 10; seed++)
+        wrong += check_case(seed, isas, count, wide);
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_mixed)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers of the library's types, converted by frexp and ldexp in long double. */
+#ifndef TYPED_H
+#define TYPED_H
+
+#include <groupnorm.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+size_t type_size(gn_type type);
+const char *type_name(gn_type type);
+/* The bits of the significand, the hidden one included. */
+int type_digits(gn_type type);
+long double type_largest(gn_type type);
+/* The smallest normal number, and the smallest of all. */
+long double type_normal(gn_type type);
+long double type_subnormal(gn_type type);
+
+long double type_value(gn_type type, uint64_t bits);
+/* Nearest even of value + rest, where rest is what rounding the sum to value left over. */
+uint64_t type_bits(gn_type type, long double value, long double rest);
+long double type_rounded(gn_type type, long double value, long double rest);
+
+/* Whether a number is neither infinite nor NaN, and whether infinite: the macros of math.h compare
+ * with LDBL_MAX, which valgrind takes for an infinity. */
+bool is_finite(long double value);
+bool is_infinite(long double value);
+
+/* Whether long double computes as finely as its name says, and finer than double: not where it is
+ * double, nor under valgrind. */
+bool wide_long_double(void);
+
+#endif /* TYPED_H */
