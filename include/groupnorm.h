@@ -32,11 +32,10 @@
  *
  * The same bits. A result depends on the values of its sample, the plan's shape, layout, types and
  * activation: not on strides, the number of threads, the other samples, N, the run, the machine or
- * the instruction set.
- * dgamma and dbeta are sums over N, unless each sample has its own, in an order that follows from
- * the shape and the values alone. Two things are not specified: the sign and payload of a NaN, and
- * results under another floating-point environment than the default one (round to nearest,
- * subnormals kept).
+ * the instruction set. dgamma and dbeta are sums over N, unless each sample has its own, in an
+ * order that follows from the shape and the values alone. Two things are not specified: the sign
+ * and payload of a NaN, and results under another floating-point environment than the default one
+ * (round to nearest, subnormals kept).
  *
  * Accuracy. With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
  * P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
@@ -54,14 +53,14 @@
  * second what real data meets. The y of a group of equal values is exactly beta, unless eps is 0:
  * then its rstd is infinite and its y NaN.
  *
- * With other types: u is 2^-53 where x is GN_F64, for deviations from the mean of 2^-500 to 2^500,
- * and in the first column 32 u rstd is (32 + log2 m) u rstd. What is stored as bfloat16 or binary16
- * is besides rounded to that type: v|exact| more, v = 2^-8 and 2^-11, and what exceeds the type,
- * the bound added, is infinite.
+ * With other types: u is 2^-53 where x is GN_F64, for deviations from the mean of 0 or of 2^-500 to
+ * 2^500, and in the first column 32 u rstd is (32 + log2 m) u rstd. What is stored in a type of
+ * fewer bits than those of u is rounded to it besides: v|exact| more, with v = 2^-24 for GN_F32,
+ * 2^-8 for GN_BF16 and 2^-11 for GN_F16; what exceeds the type, the bound added, is infinite.
  *
  * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
- * with SiLU, and stays with ReLU. For the gradients, |dy| becomes |dy| (2 + |gamma xhat| + |gamma|
- * + |beta|); with ReLU, where |z| <= e, the derivative may be either side's.
+ * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
+ * |gamma| + |beta|); with ReLU, where |z| <= e, the derivative may be either side's.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H
@@ -134,8 +133,8 @@ typedef enum gn_tensor {
 typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
     GN_ISA_GENERIC = 1,
-    GN_ISA_AVX2 = 2,   /* with FMA */
-    GN_ISA_AVX512 = 3, /* its parts F, VL and DQ */
+    GN_ISA_AVX2 = 2,   /* with FMA and F16C */
+    GN_ISA_AVX512 = 3, /* its parts F, VL and DQ, and F16C */
     GN_ISA_NEON = 4    /* on AArch64 */
 } gn_isa;
 
@@ -234,7 +233,9 @@ GN_API gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64
 /*
  * The function that makes y of z. gn_backward finds its derivative from x, mean, rstd, gamma and
  * beta: nothing is stored for it. At a z of 0 that of GN_RELU is 0. exp is the library's own,
- * within 2 units in the last place, with the same bits everywhere.
+ * within 2 units in the last place, and SiLU of z within 4, with the same bits everywhere. Where
+ * exp(-z) overflows, for z below -89 (-710 where x is GN_F64), SiLU is -0, and off by less than
+ * 2^-121 (2^-1014).
  */
 GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation);
 
@@ -296,15 +297,17 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  *
  * An output may be an input itself, of the same type and strides: y may be x or a tensor skip, sum
  * likewise, dx may be dy, x or, in gn_backward_add, sum. No output may share an element of memory
- * with anything else; tensors that lie between each other's elements share none.
+ * with anything else. Tensors that lie between each other's elements, as two slices of the channels
+ * of one buffer, share none; that is found out by search, and strides so entangled that 10,000
+ * steps of it do not tell count as sharing.
  *
  * Empty tensors. N = 0: nothing to write but zeros in dgamma and dbeta. A spatial extent of 0:
- * the same, and gn_forward makes mean and rstd NaN.
+ * the same, zeros in dskip, and gn_forward makes mean and rstd NaN.
  *
  * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
- * NaN, but in gn_normalize its own element of y alone; one in dy makes that group's dx NaN or
- * infinite; no other group's y, mean, rstd or dx changes. dgamma and dbeta are changed for the
- * channels of that group.
+ * NaN, but in gn_normalize its own element of y alone, NaN or what the formula gives for infinity;
+ * one in dy makes that group's dx NaN or infinite, unless ReLU is 0 there; no other group's y,
+ * mean, rstd or dx changes. dgamma and dbeta are changed for the channels of that group.
  *
  * All return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
  * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch
@@ -370,8 +373,8 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
  *   dy      in   tensor
  *   x       in   tensor, as given to gn_forward
  *   mean    in   [N, G], as gn_forward stored it; not NULL. Where |mean * rstd| > 1, x is read once
- *                more to find again what its rounding to float lost; a mean that is further from
- *                that of x than an ulp is taken as it is
+ *                more to find again what its rounding lost; a mean that is further from that of x
+ *                than an ulp of its type is taken as it is
  *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found again
  *                from x
  *   gamma   in   [C] or [N, C]; NULL: ones
@@ -387,8 +390,8 @@ GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x,
 
 /*
  * The gradients of gn_forward_add: those of gn_backward at sum. dx is the gradient of x, and as
- * well that of a tensor skip; that of a skip of [N, C] is its sum over space, whose error is no
- * more than the sum of theirs.
+ * well that of a tensor skip; that of a skip of [N, C] is its sum over space. The error of this is
+ * no more than the sum of those of dx before they are rounded to their type, and its own rounding.
  *
  *   sum     in   tensor, as gn_forward_add stored it
  *   dskip   out  [N, C], dense, in the type of x, whichever skip the plan has: dx summed over

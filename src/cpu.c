@@ -39,10 +39,12 @@ static unsigned detect(void)
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX))
         return isas;
     unsigned saved = xcr0();
-    bool fma = has(ecx, bit_FMA | bit_F16C);
+    bool beside = has(ecx, bit_FMA | bit_F16C);
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
         return isas;
-    if (fma && has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
+    if (!beside)
+        return isas;
+    if (has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
         isas |= 1u << GN_ISA_AVX2;
     if (has(saved, SAVES_AVX512) && has(ebx, bit_AVX512F | bit_AVX512DQ | bit_AVX512VL))
         isas |= 1u << GN_ISA_AVX512;

@@ -3,11 +3,10 @@
  * Activations and their derivatives, with the same bits in every instruction set, and the numbers
  * of a channel.
  *
- * exp(-a), for a >= 0, is p(r) * 2^n with n = round(-a / ln 2) and |r| <= ln(2)/2, where the
- * subtraction of n * ln 2, in two parts of which the first has few bits, is all but exact, and p is
- * a polynomial (for float fitted to the relative error, which is then 3.1e-9; for double Taylor's).
- * Nothing overflows: with e = exp(-|z|), the logistic function is 1 / (1 + e) where z
- * is positive and e / (1 + e) elsewhere.
+ * exp(a) is p(r) * 2^n with n = round(a / ln 2) and |r| <= ln(2)/2, where the subtraction of n * ln
+ * 2, in two parts of which the first has few bits, is all but exact, and p is a polynomial: for
+ * float fitted to the relative error, which is then 3.1e-9, for double Taylor's. Half of it is what
+ * is computed, so that all that is no infinity can be.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -20,70 +19,111 @@ struct FN(numbers) {
     VEC mean, scale, shift, slope, offset;
 };
 
-/* exp(-a) for a >= 0, and 1 / EXP_LOWER times as much, which is no subnormal number. */
-struct FN(exps) {
-    VEC e, lifted;
-};
+/*
+ * Several vectors take each step together: an exp is a long chain of operations, and a processor
+ * looks ahead for others no further than two or three of them.
+ */
+#define EACH(v, count)                                                                             \
+    UNROLL                                                                                         \
+    for (int v = 0; v < (count); v++)
 
-INLINE VEC FN(exp_polynomial)(VEC r)
+/* p(r) = 1 + r + r^2 * q(r), where q is the sum of two polynomials of r^2. */
+INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 {
-    VEC q = SPLAT(FN(exp_terms)[FN(EXP_TERMS) - 1]);
+    enum { LAST = FN(EXP_TERMS) - 1 };
+    VEC square[FN(TOGETHER)], even[FN(TOGETHER)], odd[FN(TOGETHER)];
+    EACH (v, count) {
+        square[v] = r[v] * r[v];
+        even[v] = SPLAT(FN(exp_terms)[LAST - LAST % 2]);
+        odd[v] = SPLAT(FN(exp_terms)[LAST - (LAST + 1) % 2]);
+    }
     UNROLL
-    for (int i = FN(EXP_TERMS) - 2; i >= 0; i--)
-        q = q * r + FN(exp_terms)[i];
-    return r * r * q + r + 1;
+    for (int i = LAST - LAST % 2 - 2; i >= 0; i -= 2)
+        EACH (v, count)
+            even[v] = even[v] * square[v] + FN(exp_terms)[i];
+    UNROLL
+    for (int i = LAST - (LAST + 1) % 2 - 2; i >= 0; i -= 2)
+        EACH (v, count)
+            odd[v] = odd[v] * square[v] + FN(exp_terms)[i];
+    EACH (v, count)
+        p[v] = (odd[v] * r[v] + even[v]) * square[v] + r[v] + 1;
 }
 
-INLINE struct FN(exps) FN(exp_minus)(VEC a)
+/*
+ * exp(-z) / 2. Below the limits of exp, SiLU is as good as 0, and becomes it; above them, z, whose
+ * limit it is. z becomes no less than the lower limit, limited no more than the upper one either.
+ */
+INLINE void FN(half_exps)(VEC *z, int count, VEC *limited, VEC *half)
 {
-    a = SELECT(a < FN(EXP_MOST), a, SPLAT(FN(EXP_MOST)));
-    VEC shifted = a * (REAL)-0x1.71547652b82fep0 + FN(EXP_ROUND);
-    VEC n = shifted - FN(EXP_ROUND);
-    VEC r = (-a - n * FN(EXP_LN2)) - n * FN(EXP_LN2_REST);
-    MASK bits = ((MASK)shifted - (MASK)SPLAT(FN(EXP_ROUND)) + FN(EXP_BIAS)) << FN(EXP_DIGITS);
-    VEC lifted = FN(exp_polynomial)(r) * (VEC)bits;
-    return (struct FN(exps)){lifted * FN(EXP_LOWER), lifted};
+    VEC shifted[FN(TOGETHER)], n[FN(TOGETHER)], r[FN(TOGETHER)];
+    EACH (v, count) {
+        z[v] = MAX(SPLAT(-FN(EXP_HIGHEST)), z[v]);
+        limited[v] = MIN(SPLAT(-FN(EXP_LOWEST)), z[v]);
+    }
+    EACH (v, count)
+        shifted[v] = limited[v] * -FN(EXP_LOG2E) + FN(EXP_ROUND);
+    EACH (v, count)
+        n[v] = FN(EXP_ROUND) - shifted[v];
+    EACH (v, count)
+        r[v] = (n[v] * FN(EXP_LN2) - limited[v]) + n[v] * FN(EXP_LN2_REST);
+    FN(exp_polynomials)(r, count, half);
+    /* n, negated, plus the bias less 1 are the low bits of what rounded it. */
+    EACH (v, count)
+        half[v] *= (VEC)((MASK)shifted[v] << FN(EXP_DIGITS));
 }
 
-/* act(z). A NaN stays one. */
-INLINE VEC FN(activate)(VEC z, gn_activation activation)
+/* act(z) in its place. A NaN stays one. */
+INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 {
+    VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
     if (activation == GN_IDENTITY)
-        return z;
-    MASK negative = z <= SPLAT(0);
-    if (activation == GN_RELU)
-        return SELECT(negative, SPLAT(0), z);
-    struct FN(exps) of = FN(exp_minus)(ABS(z));
-    /* Beyond the limit the product is 0 anyway, but for an infinite z. */
-    VEC limited = SELECT(z < -FN(EXP_MOST), SPLAT(-FN(EXP_MOST)), z);
-    VEC quotient = SELECT(negative, limited * of.lifted, z) / (of.e + 1);
-    return quotient * SELECT(negative, SPLAT(FN(EXP_LOWER)), SPLAT(1));
+        return;
+    if (activation == GN_RELU) {
+        EACH (v, count)
+            z[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), z[v]);
+        return;
+    }
+    FN(half_exps)(z, count, limited, half);
+    EACH (v, count)
+        z[v] = z[v] * (REAL)0.5 / (half[v] + (REAL)0.5);
 }
 
-/* The derivative of SiLU. */
-INLINE VEC FN(silu_slope)(VEC z)
+/* The derivative of SiLU in the place of z: s * (1 + z * (1 - s)), s being the logistic function.
+ */
+INLINE void FN(silu_slopes)(VEC *z, int count)
 {
-    VEC e = FN(exp_minus)(ABS(z)).e, inverse = 1 / (e + 1);
-    VEC limited = SELECT(ABS(z) < FN(EXP_MOST), z, SPLAT(0));
-    VEC part = e * inverse;
-    VEC slope = SELECT(z <= SPLAT(0), part, inverse) + limited * (part * inverse);
-    return SELECT(z == z, slope, z);
+    VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
+    FN(half_exps)(z, count, limited, half);
+    EACH (v, count)
+        half[v] = (REAL)0.5 / (half[v] + (REAL)0.5);
+    EACH (v, count)
+        z[v] = half[v] * (limited[v] * (1 - half[v]) + 1);
 }
 
-/* g = dy * act'(z); 0 where ReLU is, whatever dy. */
-INLINE VEC FN(through)(VEC dy, VEC z, gn_activation activation)
+/* g = dy * act'(z) in the place of dy; 0 where ReLU is, whatever dy. z is lost. */
+INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
 {
-    if (activation == GN_IDENTITY)
-        return dy;
-    if (activation == GN_RELU)
-        return SELECT(z <= SPLAT(0), SPLAT(0), dy);
-    return dy * FN(silu_slope)(z);
+    if (activation == GN_RELU) {
+        EACH (v, count)
+            dy[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), dy[v]);
+    } else if (activation == GN_SILU) {
+        FN(silu_slopes)(z, count);
+        EACH (v, count)
+            dy[v] *= z[v];
+    }
 }
 
-/* scale * g, where g alone can be too large, SiLU being as steep as 1.1, or too small. */
-INLINE VEC FN(scaled_through)(VEC scale, VEC dy, VEC z, gn_activation activation)
+/* scale * g likewise, where g alone can be too large, SiLU being as steep as 1.1, or too small. */
+INLINE void FN(scaled_through)(const VEC *scale, VEC *dy, VEC *z, int count,
+                               gn_activation activation)
 {
-    if (activation != GN_SILU)
-        return scale * FN(through)(dy, z, activation);
-    return scale * FN(silu_slope)(z) * dy;
+    if (activation != GN_SILU) {
+        FN(through)(dy, z, count, activation);
+        EACH (v, count)
+            dy[v] = scale[v] * dy[v];
+        return;
+    }
+    FN(silu_slopes)(z, count);
+    EACH (v, count)
+        dy[v] = scale[v] * z[v] * dy[v];
 }

@@ -203,16 +203,17 @@ INLINE struct column_numbers_f32 column_numbers(const struct gn_columns *in, con
 /* sizes[c] is 0 where all g are, and not but rounded to it. */
 static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 of, float *sizes)
 {
+    if (in->activation == GN_IDENTITY)
+        of.scale = of.shift = of.mean;
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
         int64_t part = in->channels - c;
         for (int64_t p = 0; p < in->pixels; p++) {
             vec_f32 g = read_part_f32(in->dy, in->y_type, p * in->dy_stride + c, part, 0);
             vec_f32 x = read_part_f32(in->x, in->x_type, p * in->x_stride + c, part, 0);
+            vec_f32 z = (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c);
             if (in->activation == GN_RELU)
-                g = through_f32(
-                    g, (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c),
-                    in->activation);
+                through_f32(&g, &z, 1, GN_RELU);
             sum += abs_f32(g);
         }
         put_f32(sizes + c, sum);

@@ -22,30 +22,67 @@ INLINE gn_type FN(out_type)(struct FN(pass) how)
     return how.backward ? how.x : how.y;
 }
 
-INLINE VEC FN(map)(VEC x, VEC dy, const struct FN(numbers) * of, struct FN(pass) how)
+/*
+ * Several vectors; x becomes what is to be written. The numbers are those of each vector, or all of
+ * the first.
+ */
+INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, bool one,
+                    struct FN(pass) how)
 {
-    VEC d = x - of->mean;
-    if (!how.backward)
-        return FN(activate)(d * of->scale + of->shift, how.activation);
-    VEC own = of->scale * dy;
-    if (how.activation != GN_IDENTITY)
-        own = FN(scaled_through)(of->scale, dy, d * of->scale + of->shift, how.activation);
-    return own + (of->slope * d + of->offset);
+    VEC d[FN(TOGETHER)], z[FN(TOGETHER)];
+    EACH (v, count) {
+        const struct FN(numbers) *own = &of[one ? 0 : v];
+        d[v] = x[v] - own->mean;
+        if (!how.backward || how.activation != GN_IDENTITY)
+            z[v] = d[v] * own->scale + own->shift;
+    }
+    if (!how.backward) {
+        FN(activate)(z, count, how.activation);
+        EACH (v, count)
+            x[v] = z[v];
+        return;
+    }
+    VEC scale[FN(TOGETHER)];
+    EACH (v, count)
+        scale[v] = of[one ? 0 : v].scale;
+    FN(scaled_through)(scale, dy, z, count, how.activation);
+    EACH (v, count) {
+        const struct FN(numbers) *own = &of[one ? 0 : v];
+        x[v] = dy[v] + (own->slope * d[v] + own->offset);
+    }
 }
 
-/* Element i of x and j of dy on. */
-INLINE VEC FN(map_at)(const void *x, int64_t i, const void *dy, int64_t j,
-                      const struct FN(numbers) * of, struct FN(pass) how)
+/* Vectors from element i of x, j of dy and o of out on. */
+INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, void *out, int64_t o,
+                         int count, const struct FN(numbers) * of, bool one, struct FN(pass) how,
+                         bool stream)
 {
-    VEC v = READ(x, how.x, i);
-    return FN(map)(v, how.backward ? READ(dy, how.y, j) : v, of, how);
+    VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
+    EACH (v, count) {
+        a[v] = READ(x, how.x, i + v * WIDTH);
+        if (how.backward)
+            b[v] = READ(dy, how.y, j + v * WIDTH);
+    }
+    FN(map)(a, b, count, of, one, how);
+    EACH (v, count)
+        WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], stream);
+}
+
+/* The vector from element i of x and of dy on. */
+INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i, const struct FN(numbers) * of,
+                      struct FN(pass) how)
+{
+    VEC v = READ(x, how.x, i), g = how.backward ? READ(dy, how.y, i) : v;
+    FN(map)(&v, &g, 1, of, true, how);
+    return v;
 }
 
 INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int64_t n,
                         const struct FN(numbers) * of, struct FN(pass) how)
 {
-    VEC v = READ_PART(x, how.x, i, n, 0);
-    return FN(map)(v, how.backward ? READ_PART(dy, how.y, j, n, 0) : v, of, how);
+    VEC v = READ_PART(x, how.x, i, n, 0), g = how.backward ? READ_PART(dy, how.y, j, n, 0) : v;
+    FN(map)(&v, &g, 1, of, true, how);
+    return v;
 }
 
 /* How many elements of the type lie before the next line of the cache. */
@@ -64,7 +101,7 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t at, in
         WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, n, of, how), n);
         return;
     }
-    VEC last = FN(map_at)(x, end - WIDTH, dy, end - WIDTH, of, how);
+    VEC last = FN(map_at)(x, dy, end - WIDTH, of, how);
     int64_t head = how.stream ? at + FN(before_line)(gn_at(out, to, at), to) : at;
     for (; i < head; i += WIDTH) {
         int64_t part = head - i < WIDTH ? head - i : WIDTH;
@@ -76,15 +113,10 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t at, in
             WRITE(out, to, i, v, false);
         }
     }
-    for (; i + 4 * WIDTH <= end; i += 4 * WIDTH) {
-        UNROLL
-        for (int v = 0; v < 4; v++) {
-            int64_t j = i + v * WIDTH;
-            WRITE(out, to, j, FN(map_at)(x, j, dy, j, of, how), how.stream);
-        }
-    }
+    for (; i + 4 * WIDTH <= end; i += 4 * WIDTH)
+        FN(map_some)(x, i, dy, i, out, i, 4, of, true, how, how.stream);
     for (; i + WIDTH <= end; i += WIDTH)
-        WRITE(out, to, i, FN(map_at)(x, i, dy, i, of, how), false);
+        FN(map_some)(x, i, dy, i, out, i, 1, of, true, how, false);
     if (i < end)
         WRITE(out, to, end - WIDTH, last, false);
 }
@@ -123,15 +155,17 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
     if (i)
         WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
     for (int64_t c = 0;; end += n) {
+        for (; how.activation != GN_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
+            FN(map_some)(x, i, dy, i, out, i, 4, &of, true, how, how.stream);
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH)
-            WRITE(out, to, i, FN(map_at)(x, i, dy, i, &of, how), how.stream);
+            FN(map_some)(x, i, dy, i, out, i, 1, &of, true, how, how.stream);
         if (++c == in->channels)
             break;
         struct FN(numbers) next = FN(row_numbers)(arrays, c, how);
         if (i < end) {
-            VEC first = FN(map_at)(x, i, dy, i, &of, how);
-            VEC rest = FN(map_at)(x, i, dy, i, &next, how);
+            VEC first = FN(map_at)(x, dy, i, &of, how);
+            VEC rest = FN(map_at)(x, dy, i, &next, how);
             WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), how.stream);
             i += WIDTH;
         }
@@ -188,9 +222,15 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
     gn_type to = FN(out_type)(how);
     for (int64_t p = 0; p < in->pixels; p++) {
         int64_t i = p * in->x_stride, j = p * in->dy_stride, o = p * in->out_stride, c = 0;
+        for (; how.activation != GN_IDENTITY && c + 4 * WIDTH <= channels; c += 4 * WIDTH) {
+            struct FN(numbers) of[4];
+            EACH (v, 4)
+                of[v] = FN(column_at)(arrays, c + v * WIDTH, how);
+            FN(map_some)(x, i + c, dy, j + c, out, o + c, 4, of, false, how, how.stream);
+        }
         for (; c + WIDTH <= channels; c += WIDTH) {
             struct FN(numbers) of = FN(column_at)(arrays, c, how);
-            WRITE(out, to, o + c, FN(map_at)(x, i + c, dy, j + c, &of, how), how.stream);
+            FN(map_some)(x, i + c, dy, j + c, out, o + c, 1, &of, true, how, how.stream);
         }
         if (c < channels) {
             struct FN(numbers) of = FN(column_at)(arrays, c, how);

@@ -32,10 +32,19 @@
 #define ROUND PASTE(round, R)
 #define ROUND_PART PASTE(round_part, R)
 #define SELECT PASTE(select, R)
+#define MAX PASTE(max, R)
+#define MIN PASTE(min, R)
 #define SELECT_FIRST PASTE(select_first, R)
 #define MASK PASTE(mask, R)
 
+/* Vectors of an array take a step together. */
+#define EACH(v, count)                                                                             \
+    UNROLL                                                                                         \
+    for (int v = 0; v < (count); v++)
+
 enum {
+    TOGETHER_f32 = 4,
+    TOGETHER_f64 = 4,
     SEGMENT = 8,              /* additions in a row, before the sums are added to others */
     CHUNK = 2048,             /* elements of a row that are added up in float */
     SPAN = 8192,              /* elements of a row about one shift */

@@ -49,8 +49,9 @@ static bool no_gradient(const void *dy, const void *x, struct operands_f32 as, i
     for (int64_t i = 0; i < n; i += WIDTH_f32) {
         vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
         vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
+        vec_f32 z = d * of->scale + of->shift;
         if (as.activation == GN_RELU)
-            g = through_f32(g, d * of->scale + of->shift, as.activation);
+            through_f32(&g, &z, 1, GN_RELU);
         zero &= g == splat_f32(0);
     }
     return all_f32(zero);

@@ -12,14 +12,29 @@ struct FN(operands) {
     gn_activation activation;
 };
 
-INLINE void FN(add_gradient)(VEC dy, VEC d, const struct FN(numbers) * of, gn_activation activation,
-                             VEC *a, VEC *b)
+/*
+ * Adds g and g * d of several vectors; dy becomes g. The numbers are those of each vector, or all
+ * of the first.
+ */
+INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, const struct FN(numbers) * of,
+                              bool one, gn_activation activation, VEC *a, VEC *b)
 {
-    VEC g = dy;
-    if (activation != GN_IDENTITY)
-        g = FN(through)(dy, d * of->scale + of->shift, activation);
-    *a += g;
-    *b += g * d;
+    if (activation != GN_IDENTITY) {
+        UNROLL
+        for (int first = 0; first < count; first += FN(TOGETHER)) {
+            int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
+            VEC z[FN(TOGETHER)];
+            EACH (v, n) {
+                const struct FN(numbers) *own = &of[one ? 0 : first + v];
+                z[v] = d[first + v] * own->scale + own->shift;
+            }
+            FN(through)(dy + first, z, n, activation);
+        }
+    }
+    EACH (v, count) {
+        a[v] += dy[v];
+        b[v] += dy[v] * d[v];
+    }
 }
 
 /*
@@ -33,24 +48,24 @@ INLINE void FN(gradient_segment)(const void *dy, const void *x, struct FN(operan
     int64_t i = 0;
     ROLLED
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
-        UNROLL
-        for (int v = 0; v < vecs; v++) {
+        VEC g[VECS], d[VECS];
+        EACH (v, vecs) {
             int64_t at = first + i + v * WIDTH;
-            FN(add_gradient)
-            (READ(dy, as.dy, at), MINUS(READ(x, as.x, at), of->mean), of, as.activation, &a[v],
-             &b[v]);
+            g[v] = READ(dy, as.dy, at);
+            d[v] = MINUS(READ(x, as.x, at), of->mean);
         }
+        FN(add_gradients)(g, d, vecs, of, true, as.activation, a, b);
     }
     if (i < n) {
         UNROLL
         for (int v = 0; v < vecs; v++, i += WIDTH) {
             int64_t at = first + i;
-            if (i + WIDTH <= n)
-                FN(add_gradient)
-            (READ(dy, as.dy, at), READ(x, as.x, at) - of->mean, of, as.activation, &a[v], &b[v]);
-            else if (i < n) FN(add_gradient)(READ_PART(dy, as.dy, at, n - i, 0),
-                                             READ_PART(x, as.x, at, n - i, 0) - of->mean, of,
-                                             as.activation, &a[v], &b[v]);
+            if (i >= n)
+                continue;
+            bool whole = i + WIDTH <= n;
+            VEC g = whole ? READ(dy, as.dy, at) : READ_PART(dy, as.dy, at, n - i, 0);
+            VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - of->mean;
+            FN(add_gradients)(&g, &d, 1, of, true, as.activation, &a[v], &b[v]);
         }
     }
 }
@@ -109,20 +124,20 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++, dy_at += in->dy_stride, x_at += in->x_stride) {
-        UNROLL
-        for (int v = 0; v < vecs; v++) {
+        VEC g[4], d[4];
+        EACH (v, vecs) {
             int64_t on = v * WIDTH;
             if (far && STARTS_LINE(v)) {
                 FETCH(in->dy, as.dy, dy_at + on + PIXELS_AHEAD * in->dy_stride);
                 FETCH(in->x, as.x, x_at + on + PIXELS_AHEAD * in->x_stride);
             }
-            VEC g =
+            g[v] =
                 part ? READ_PART(in->dy, as.dy, dy_at, part, 0) : READ(in->dy, as.dy, dy_at + on);
-            VEC d =
+            d[v] =
                 MINUS(part ? READ_PART(in->x, as.x, x_at, part, 0) : READ(in->x, as.x, x_at + on),
                       numbers[v].mean);
-            FN(add_gradient)(g, d, &numbers[v], as.activation, &a[v], &b[v]);
         }
+        FN(add_gradients)(g, d, vecs, numbers, false, as.activation, a, b);
     }
     a_all += c;
     b_all += c;

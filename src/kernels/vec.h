@@ -11,7 +11,9 @@
  *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
  *   STREAM_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
- *   FROM_F16, TO_F16, NARROW_BITS   optional: see vec_types.h
+ *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
+ *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second where one is NaN
+ *   FROM_BF16, FROM_F16, TO_F16, NARROW_BITS   optional: see vec_types.h
  *
  * A kernel computes in f32 or in f64. For each of the two, R, and arrays of floats:
  *

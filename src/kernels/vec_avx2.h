@@ -14,6 +14,16 @@
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm256_sqrt_ps((__m256)(v)))
 #define ALL_LANES(mask) (_mm256_movemask_ps((__m256)(mask)) == 0xff)
+#define SELECT_FLOATS(mask, yes, no)                                                               \
+    ((vec_f32)_mm256_blendv_ps((__m256)(no), (__m256)(yes), (__m256)(mask)))
+#define MAX_FLOATS(a, b) ((vec_f32)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define MIN_FLOATS(a, b) ((vec_f32)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define FROM_BF16(p)                                                                               \
+    ((vec_f32)_mm256_slli_epi32(                                                                   \
+        _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
+#define NARROW_BITS(v)                                                                             \
+    ((short_f32)_mm256_castsi256_si128(                                                            \
+        _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)(v), (__m256i)(v)), 8)))
 #define VALUE_F16(bits) _cvtsh_ss(bits)
 #define FROM_F16(p) ((vec_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p))))
 #define TO_F16(p, v)                                                                               \

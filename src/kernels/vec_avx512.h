@@ -14,6 +14,12 @@
 #define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm512_sqrt_ps((__m512)(v)))
 #define ALL_LANES(mask) (_mm512_movepi32_mask((__m512i)(mask)) == 0xffff)
+#define MAX_FLOATS(a, b) ((vec_f32)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define MIN_FLOATS(a, b) ((vec_f32)_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define FROM_BF16(p)                                                                               \
+    ((vec_f32)_mm512_slli_epi32(                                                                   \
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
+#define NARROW_BITS(v) ((short_f32)_mm512_cvtepi32_epi16((__m512i)(v)))
 #define VALUE_F16(bits) _cvtsh_ss(bits)
 #define FROM_F16(p)                                                                                \
     ((vec_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p))))

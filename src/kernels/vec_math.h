@@ -51,7 +51,11 @@ INLINE vec_f32 sqrt_f32(vec_f32 a)
 
 INLINE vec_f32 select_f32(mask_f32 mask, vec_f32 yes, vec_f32 no)
 {
+#ifdef SELECT_FLOATS
+    return SELECT_FLOATS(mask, yes, no);
+#else
     return (vec_f32)((mask & (mask_f32)yes) | (~mask & (mask_f32)no));
+#endif
 }
 
 INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
@@ -120,29 +124,53 @@ INLINE mask_f64 fits_float(vec_f64 a)
     return (size == splat_f64(0)) | ((size >= splat_f64(FLT_MIN)) & (size <= splat_f64(FLT_MAX)));
 }
 
+/* The larger and the smaller; b where one is NaN. */
+INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b)
+{
+#ifdef MAX_FLOATS
+    return MAX_FLOATS(a, b);
+#else
+    return select_f32(a > b, a, b);
+#endif
+}
+
+INLINE vec_f32 min_f32(vec_f32 a, vec_f32 b)
+{
+#ifdef MIN_FLOATS
+    return MIN_FLOATS(a, b);
+#else
+    return select_f32(a < b, a, b);
+#endif
+}
+
+INLINE vec_f64 max_f64(vec_f64 a, vec_f64 b)
+{
+    return select_f64(a > b, a, b);
+}
+
+INLINE vec_f64 min_f64(vec_f64 a, vec_f64 b)
+{
+    return select_f64(a < b, a, b);
+}
+
 /*
- * What exp needs of a type: its argument's limit, beyond which x * exp(x) is 0; a power of two by
- * which results are larger on the way, so that they are no subnormal numbers; the number that
- * rounds to an integer what it is added to; ln 2 in two parts; and the coefficients of r^2 on.
+ * What exp needs of a type: the arguments between which half of it is a normal number, 88 and 709
+ * being exceeded where it overflows in the end; the number that rounds to an integer what it is
+ * added to, and adds the exponents' bias less 1; ln 2 in two parts; and the coefficients of r^2 on.
  */
-#define EXP_MOST_f32 109.0f
-#define EXP_MOST_f64 752.0
-#define EXP_LOWER_f32 0x1p-32f
-#define EXP_LOWER_f64 0x1p-64
-#define EXP_ROUND_f32 0x1.8p23f
-#define EXP_ROUND_f64 0x1.8p52
+#define EXP_LOWEST_f32 -86.0f
+#define EXP_LOWEST_f64 -707.0
+#define EXP_HIGHEST_f32 89.4f
+#define EXP_HIGHEST_f64 710.5
+#define EXP_LOG2E_f32 0x1.715476p0f
+#define EXP_LOG2E_f64 0x1.71547652b82fep0
+#define EXP_ROUND_f32 0x1.8000fcp23f
+#define EXP_ROUND_f64 0x1.80000000003fep52
 #define EXP_LN2_f32 0x1.62e4p-1f
 #define EXP_LN2_f64 0x1.62e42feep-1
 #define EXP_LN2_REST_f32 0x1.7f7d1cp-20f
 #define EXP_LN2_REST_f64 0x1.a39ef35793c76p-33
-enum {
-    EXP_BIAS_f32 = 127 + 32,
-    EXP_BIAS_f64 = 1023 + 64,
-    EXP_DIGITS_f32 = 23,
-    EXP_DIGITS_f64 = 52,
-    EXP_TERMS_f32 = 5,
-    EXP_TERMS_f64 = 12
-};
+enum { EXP_DIGITS_f32 = 23, EXP_DIGITS_f64 = 52, EXP_TERMS_f32 = 5, EXP_TERMS_f64 = 12 };
 static const float exp_terms_f32[EXP_TERMS_f32] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558e8p-5f,
                                                    0x1.1239dep-7f, 0x1.6a29cap-10f};
 static const double exp_terms_f64[EXP_TERMS_f64] = {

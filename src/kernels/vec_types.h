@@ -10,8 +10,8 @@
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
  *   value_R(p, t, i)                one element
  *
- * FROM_F16(p), VALUE_F16(bits) and TO_F16(p, v) are given by the includer where the machine has
- * them; with the same results.
+ * FROM_BF16(p), FROM_F16(p), VALUE_F16(bits) and TO_F16(p, v) are given by the includer where the
+ * machine has them; with the same results.
  */
 
 typedef uint16_t short_f32 __attribute__((vector_size(VEC_BYTES / 2)));
@@ -24,12 +24,16 @@ typedef uint32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
 
 INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
 {
-    return ((bits_f32)mask & yes) | (~(bits_f32)mask & no);
+    return (bits_f32)select_f32(mask, (vec_f32)yes, (vec_f32)no);
 }
 
 INLINE vec_f32 from_bf16(const uint16_t *p)
 {
+#ifdef FROM_BF16
+    return FROM_BF16(p);
+#else
     return (vec_f32)(__builtin_convertvector(*(const mem_short *)p, bits_f32) << 16);
+#endif
 }
 
 INLINE void to_bf16(uint16_t *p, vec_f32 v)

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gn_forward_add and gn_backward_add: what they refuse, what a tensor or an argument that is not
+ * there means, and empty tensors. Their values are for test_mixed.c.
+ */
+#include "expect.h"
+#include "kind.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N = 2, C = 4, S = 6, ALL = N * C * S, G = 2 };
+
+static const struct shape shape = {3, {N, C, S}, G, GN_CHANNELS_FIRST, DEFAULTS};
+
+/* Every tensor of a call, and a copy of all. */
+struct tensors {
+    float x[ALL], skip[ALL], sum[ALL], y[ALL], dx[ALL], dskip[N * C], mean[N * G], rstd[N * G];
+};
+
+static void fill(struct tensors *t)
+{
+    uint64_t random = 4;
+    float *all = (float *)t;
+
+    for (size_t i = 0; i < sizeof(*t) / sizeof(*all); i++)
+        all[i] = random_normal(&random);
+}
+
+static gn_plan *plan_with(gn_skip skip)
+{
+    const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_IDENTITY, skip};
+    return make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
+}
+
+static void test_refused(void **state)
+{
+    struct tensors t, kept;
+    gn_plan *plan = plan_with(GN_SKIP_TENSOR), *channels = plan_with(GN_SKIP_CHANNEL);
+    (void)state;
+
+    fill(&t);
+    kept = t;
+    expect_failure(gn_forward_add(NULL, t.x, t.skip, NULL, NULL, t.sum, t.y, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "plan is NULL");
+    expect_failure(gn_forward_add(plan, t.x, NULL, NULL, NULL, t.sum, t.y, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "skip is NULL");
+    expect_failure(gn_forward_add(plan, t.x, t.skip, NULL, NULL, t.sum, NULL, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "y is NULL");
+    expect_failure(gn_forward_add(plan, t.x, t.skip, NULL, NULL, t.sum, t.sum, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "sum", "overlaps y");
+    expect_failure(gn_forward_add(plan, t.x, t.skip + 1, NULL, NULL, t.skip, t.y, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "sum", "overlaps skip");
+    /* A skip of [N, C] is no tensor that y or sum could be. */
+    expect_failure(gn_forward_add(channels, t.x, t.y, NULL, NULL, t.sum, t.y, NULL, NULL),
+                   GN_INVALID_ARGUMENT, "y", "overlaps skip");
+    expect_failure(
+        gn_forward_add(plan, (char *)t.x + 1, t.skip, NULL, NULL, t.sum, t.y, NULL, NULL),
+        GN_INVALID_ARGUMENT, "x", "aligned");
+    expect_failure(
+        gn_backward_add(plan, t.y, NULL, t.mean, t.rstd, NULL, NULL, t.dx, NULL, NULL, NULL),
+        GN_INVALID_ARGUMENT, "sum is NULL");
+    expect_failure(
+        gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, t.dx, t.dx, NULL, NULL),
+        GN_INVALID_ARGUMENT, "dskip", "overlaps");
+    assert_memory_equal(&t, &kept, sizeof(t));
+    gn_plan_destroy(plan);
+    gn_plan_destroy(channels);
+}
+
+/* A y that is narrower than x cannot hold the sum. */
+static void test_narrow(void **state)
+{
+    const struct kind kind = {GN_F32, GN_BF16, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+    gn_plan *plan = make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
+    struct tensors t, kept;
+    (void)state;
+
+    fill(&t);
+    kept = t;
+    expect_failure(gn_forward_add(plan, t.x, t.skip, NULL, NULL, NULL, t.y, NULL, NULL),
+                   GN_UNSUPPORTED, "sum is NULL", "bf16", "supported");
+    assert_memory_equal(&t, &kept, sizeof(t));
+    assert_int_equal(gn_forward_add(plan, t.x, t.skip, NULL, NULL, t.sum, t.y, NULL, NULL), GN_OK);
+    gn_plan_destroy(plan);
+}
+
+/* dskip with dx and without it is the same, also where channels have one element. */
+static void test_dskip_alone(void **state)
+{
+    const struct shape shapes[] = {
+        shape, {3, {N, C, S}, G, GN_CHANNELS_LAST, DEFAULTS}, {2, {N, C}, G, 0, DEFAULTS}};
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_CHANNEL};
+        gn_plan *plan = make_plan_of(&shapes[i], &kind, GN_ISA_AUTO, 1);
+        float alone[N * C];
+        struct tensors t;
+
+        fill(&t);
+        assert_int_equal(gn_forward_add(plan, t.x, t.skip, NULL, NULL, t.sum, t.y, t.mean, t.rstd),
+                         GN_OK);
+        assert_int_equal(gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, t.dx,
+                                         t.dskip, NULL, NULL),
+                         GN_OK);
+        assert_int_equal(
+            gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, NULL, alone, NULL, NULL),
+            GN_OK);
+        assert_memory_equal(alone, t.dskip, sizeof(alone));
+        gn_plan_destroy(plan);
+    }
+}
+
+static void test_empty(void **state)
+{
+    const struct shape empty[] = {{3, {0, C, S}, G, GN_CHANNELS_FIRST, DEFAULTS},
+                                  {3, {N, C, 0}, G, GN_CHANNELS_LAST, DEFAULTS}};
+    const struct kind kind = {GN_F64, GN_F64, GN_F64, GN_SILU, GN_SKIP_CHANNEL};
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        gn_plan *plan = make_plan_of(&empty[i], &kind, GN_ISA_AUTO, 1);
+        double skip[N * C] = {0}, mean[N * G], rstd[N * G], dskip[N * C], dgamma[C];
+
+        memset(dskip, 1, sizeof(dskip));
+        memset(dgamma, 1, sizeof(dgamma));
+        assert_int_equal(gn_forward_add(plan, NULL, skip, NULL, NULL, NULL, NULL, mean, rstd),
+                         GN_OK);
+        assert_int_equal(
+            gn_backward_add(plan, NULL, NULL, mean, rstd, NULL, NULL, NULL, dskip, dgamma, NULL),
+            GN_OK);
+        for (int c = 0; c < C; c++)
+            assert_true(dgamma[c] == 0);
+        for (int c = 0; i == 1 && c < N * C; c++)
+            assert_true(dskip[c] == 0);
+        for (int g = 0; i == 1 && g < N * G; g++)
+            assert_true(isnan(mean[g]) && isnan(rstd[g]));
+        gn_plan_destroy(plan);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        silent_test(test_refused),
+        silent_test(test_narrow),
+        cmocka_unit_test(test_dskip_alone),
+        cmocka_unit_test(test_empty),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

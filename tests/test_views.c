@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Strides: which are refused, with what sentence, and which tensors in one buffer may be used
+ * together. What comes out of views is for test_mixed.c.
+ */
+#include "expect.h"
+
+#include <string.h>
+
+static gn_desc *make(int rank, const int64_t *dims, int64_t groups, gn_layout layout)
+{
+    gn_desc *desc;
+
+    assert_int_equal(gn_desc_create(&desc, rank, dims), GN_OK);
+    assert_int_equal(gn_desc_set_groups(desc, groups), GN_OK);
+    assert_int_equal(gn_desc_set_layout(desc, layout), GN_OK);
+    return desc;
+}
+
+static gn_plan *plan_of(gn_desc *desc)
+{
+    gn_plan *plan;
+
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    gn_desc_destroy(desc);
+    return plan;
+}
+
+static gn_status set4(gn_desc *desc, gn_tensor which, int64_t n, int64_t c, int64_t h, int64_t w)
+{
+    const int64_t strides[4] = {n, c, h, w};
+    return gn_desc_set_strides(desc, which, strides);
+}
+
+static const gn_tensor outputs[] = {GN_Y, GN_DX, GN_SUM}, inputs[] = {GN_X, GN_DY, GN_SKIP};
+
+static void test_refused(void **state)
+{
+    const int64_t dims[4] = {2, 6, 4, 5}, huge = INT64_MAX / 2;
+    gn_desc *desc = make(4, dims, 3, GN_CHANNELS_FIRST);
+    (void)state;
+
+    expect_failure(gn_desc_set_strides(NULL, GN_X, dims), GN_INVALID_ARGUMENT, "desc is NULL");
+    expect_failure(set4(desc, GN_X, 120, 20, -5, 1), GN_INVALID_ARGUMENT, "of x", "strides[2] = -5",
+                   "negative");
+    expect_failure(set4(desc, GN_DY, huge, 20, 5, 1), GN_INVALID_ARGUMENT, "of dy", "strides[0]",
+                   "overflow");
+    expect_failure(set4(desc, GN_DY, 120, huge, 5, 1), GN_INVALID_ARGUMENT, "strides[1]",
+                   "overflow");
+    for (int i = 0; i < 3; i++) {
+        /* Broadcast; a stride that another dim has too; rows that reach into the next. */
+        expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap");
+        expect_failure(set4(desc, outputs[i], 120, 20, 1, 1), GN_INVALID_ARGUMENT, "overlap");
+        expect_failure(set4(desc, outputs[i], 120, 20, 4, 1), GN_INVALID_ARGUMENT, "overlap");
+        expect_failure(set4(desc, outputs[i], 119, 20, 5, 1), GN_INVALID_ARGUMENT, "overlap");
+        /* No two elements meet: of nested strides in any order, and of others. */
+        assert_int_equal(set4(desc, outputs[i], 1, 2, 60, 12), GN_OK);
+        assert_int_equal(set4(desc, outputs[i], 500, 40, 7, 1), GN_OK);
+        assert_int_equal(set4(desc, inputs[i], 0, 0, 0, 0), GN_OK);
+        assert_int_equal(set4(desc, inputs[i], 0, 20, 1, 1), GN_OK);
+    }
+    gn_desc_destroy(desc);
+
+    /* 0, 2, 3, 5: strides that interleave. */
+    const int64_t two[3] = {1, 2, 2}, woven[3] = {9, 2, 3}, meeting[3] = {9, 2, 2};
+    desc = make(3, two, 1, GN_CHANNELS_FIRST);
+    assert_int_equal(gn_desc_set_strides(desc, GN_Y, woven), GN_OK);
+    expect_failure(gn_desc_set_strides(desc, GN_Y, meeting), GN_INVALID_ARGUMENT, "y", "overlap");
+    gn_desc_destroy(desc);
+}
+
+/* A refused setter leaves what was set, and NULL goes back to dense. */
+static void test_kept(void **state)
+{
+    const int64_t dims[4] = {1, 2, 2, 2};
+    float x[8] = {0, 1, 2, 3, 4, 5, 6, 7}, y[40], dense[8];
+    gn_desc *desc = make(4, dims, 1, GN_CHANNELS_FIRST);
+    gn_plan *plan;
+    (void)state;
+
+    assert_int_equal(set4(desc, GN_Y, 0, 20, 10, 3), GN_OK);
+    expect_failure(set4(desc, GN_Y, 0, 20, 0, 3), GN_INVALID_ARGUMENT, "y");
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    assert_int_equal(gn_forward(plan, x, NULL, NULL, y, NULL, NULL), GN_OK);
+    gn_plan_destroy(plan);
+
+    assert_int_equal(gn_desc_set_strides(desc, GN_Y, NULL), GN_OK);
+    plan = plan_of(desc);
+    assert_int_equal(gn_forward(plan, x, NULL, NULL, dense, NULL, NULL), GN_OK);
+    gn_plan_destroy(plan);
+    for (int i = 0; i < 8; i++)
+        assert_memory_equal(&y[i / 4 * 20 + i / 2 % 2 * 10 + i % 2 * 3], &dense[i], sizeof(*y));
+}
+
+/* Of dims of size 1, any stride will do. */
+static void test_ignored(void **state)
+{
+    enum { N = 2048, C = 384 };
+    const int64_t dims[4] = {N, C, 1, 1}, one[4] = {1, C, 2, 1};
+    const int64_t strides[4] = {C, 1, 786432, 1}, odd[4] = {INT64_MAX, 2, 1, INT64_MIN};
+    static float x[N * C], y[2][N * C];
+    uint64_t random = 3;
+    (void)state;
+
+    for (int i = 0; i < N * C; i++)
+        x[i] = random_normal(&random);
+    for (int i = 0; i < 2; i++) {
+        gn_desc *desc = make(4, dims, 32, GN_CHANNELS_FIRST);
+        if (i)
+            assert_int_equal(gn_desc_set_strides(desc, GN_X, strides), GN_OK);
+        gn_plan *plan = plan_of(desc);
+        assert_int_equal(gn_forward(plan, x, NULL, NULL, y[i], NULL, NULL), GN_OK);
+        gn_plan_destroy(plan);
+    }
+    assert_memory_equal(y[0], y[1], sizeof(y[0]));
+
+    gn_desc *desc = make(4, one, 32, GN_CHANNELS_FIRST);
+    assert_int_equal(gn_desc_set_strides(desc, GN_Y, odd), GN_OK);
+    gn_desc_destroy(desc);
+}
+
+/* One buffer of [2, 8, 3, 5], in either layout, of which tensors are 4 channels. */
+enum { ROOM = 2 * 8 * 3 * 5 };
+
+static gn_plan *slices(gn_layout layout)
+{
+    const int64_t dims[4] = {2, 4, 3, 5};
+    const int64_t first[4] = {120, 15, 5, 1}, last[4] = {120, 1, 40, 8};
+    gn_desc *desc = make(4, dims, 2, layout);
+
+    for (int i = GN_X; i <= GN_SUM; i++)
+        assert_int_equal(
+            gn_desc_set_strides(desc, (gn_tensor)i, layout == GN_CHANNELS_LAST ? last : first),
+            GN_OK);
+    return plan_of(desc);
+}
+
+static void test_together(void **state)
+{
+    static float buffer[2 * ROOM], kept[2 * ROOM], mean[4], rstd[4];
+    (void)state;
+
+    for (int layout = 0; layout < 2; layout++) {
+        const int64_t channel = layout == GN_CHANNELS_LAST ? 1 : 15;
+        gn_plan *plan = slices((gn_layout)layout);
+        uint64_t random = 8;
+
+        for (int i = 0; i < 2 * ROOM; i++)
+            kept[i] = buffer[i] = random_normal(&random);
+        /* The other half of the channels; in place. */
+        float *low = buffer, *high = buffer + 4 * channel;
+        assert_int_equal(gn_forward(plan, low, NULL, NULL, high, mean, rstd), GN_OK);
+        assert_int_equal(gn_forward(plan, low, NULL, NULL, low, mean, rstd), GN_OK);
+        assert_int_equal(gn_backward(plan, high, low, mean, rstd, NULL, NULL, high, NULL, NULL),
+                         GN_OK);
+
+        memcpy(buffer, kept, sizeof(kept));
+        /* A channel too few; an element on; a sample on, with the channels of the input. */
+        expect_failure(gn_forward(plan, low, NULL, NULL, buffer + 3 * channel, NULL, NULL),
+                       GN_INVALID_ARGUMENT, "y", "overlaps x");
+        expect_failure(gn_forward(plan, low, NULL, NULL, low + (layout ? 8 : 1), NULL, NULL),
+                       GN_INVALID_ARGUMENT, "y", "overlaps x");
+        expect_failure(gn_forward(plan, low, NULL, NULL, low + 120, NULL, NULL),
+                       GN_INVALID_ARGUMENT, "y", "overlaps x");
+        /* mean among y's elements, and in the gap between them. */
+        expect_failure(gn_forward(plan, low, NULL, NULL, high, high + 119, NULL),
+                       GN_INVALID_ARGUMENT, "y", "overlaps mean");
+        assert_memory_equal(buffer, kept, sizeof(kept));
+        assert_int_equal(gn_forward(plan, low, NULL, NULL, low, high, NULL), GN_OK);
+        gn_plan_destroy(plan);
+    }
+}
+
+/* In place is for tensors of the same type and strides alone. */
+static void test_in_place(void **state)
+{
+    const int64_t dims[3] = {2, 4, 6}, strides[3] = {24, 1, 4};
+    float x[48] = {0};
+    gn_plan *plan;
+    gn_desc *desc = make(3, dims, 2, GN_CHANNELS_FIRST);
+    (void)state;
+
+    assert_int_equal(gn_desc_set_strides(desc, GN_Y, strides), GN_OK);
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    expect_failure(gn_forward(plan, x, NULL, NULL, x, NULL, NULL), GN_INVALID_ARGUMENT, "overlaps",
+                   "same", "strides");
+    gn_plan_destroy(plan);
+    assert_int_equal(gn_desc_set_strides(desc, GN_Y, NULL), GN_OK);
+    assert_int_equal(gn_desc_set_types(desc, GN_BF16, GN_F32, GN_F32), GN_OK);
+    plan = plan_of(desc);
+    expect_failure(gn_forward(plan, x, NULL, NULL, x, NULL, NULL), GN_INVALID_ARGUMENT, "overlaps",
+                   "same", "type");
+    gn_plan_destroy(plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        silent_test(test_refused),  cmocka_unit_test(test_kept), cmocka_unit_test(test_ignored),
+        silent_test(test_together), silent_test(test_in_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
