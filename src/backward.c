@@ -22,6 +22,7 @@ static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_
     int64_t one = at;
     slot->dy = gn_carve(memory, &at, channels, sizeof(double));
     slot->dyx = gn_carve(memory, &at, channels, sizeof(double));
+    slot->hard = gn_carve(memory, &at, channels, sizeof(double));
     slot->of_channels = gn_carve_moments(memory, &at, channels);
     slot->sums = (at - one) / (int64_t)sizeof(double);
     at = one = one + plan->parts.sums * (at - one);
@@ -66,8 +67,7 @@ struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                               .offset = slot->offset + group,
                               .gamma = gn_parameters_at(call->plan, call->gamma, parameter),
                               .beta = gn_parameters_at(call->plan, call->beta, parameter),
-                              .param = call->plan->desc.param,
-                              .activation = call->plan->desc.activation};
+                              .param = call->plan->desc.param};
 }
 
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)

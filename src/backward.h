@@ -15,6 +15,7 @@ struct gn_backward_call {
     const struct gn_view *x_view, *dx_view;
     void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL */
     bool stream;                       /* dx is written past the caches */
+    bool keeps;                        /* dx is where g is kept until it becomes dx */
     bool points_fit;                   /* gn_shared_points_fit, of gamma alone */
 };
 
@@ -32,7 +33,7 @@ struct gn_backward_slot {
     bool
         *narrow; /* whether floats do: with an activation for its numbers, then for the last pass */
     float *mean, *scale, *shift, *slopes, *offsets; /* a channel; see kernels.h, planes */
-    double *dy, *dyx;              /* sums a channel, of the first set of tiles; the others, */
+    double *dy, *dyx, *hard;       /* sums a channel, of the first set of tiles; the others, */
     int64_t sums;                  /* so many doubles apart */
     struct gn_moments of_channels; /* likewise, for dskip alone */
     struct gn_moments moments;     /* a group, likewise, where rounding_matters */

@@ -13,9 +13,13 @@ static int64_t means_bytes(const gn_plan *plan)
     return gn_padded(plan->parts.tile_channels) * (int64_t)sizeof(float);
 }
 
+/* The kernel's own part, and with an activation what g of a strip is kept in. */
 int64_t gn_backward_columns_work(const gn_plan *plan)
 {
-    return gn_round_up(means_bytes(plan)) + gn_columns_work_bytes(plan->parts.tile_channels);
+    int64_t channels = plan->parts.tile_channels, strip = GN_STRIP;
+    int64_t kept = GN_KEPT_PIXELS * (channels < strip ? channels : strip) * (int64_t)sizeof(float);
+    return gn_round_up(means_bytes(plan)) + gn_round_up(gn_columns_work_bytes(channels)) +
+           (plan->activates ? gn_round_up(kept) : 0);
 }
 
 /* The tile of one sample, whose groups in the slot begin at `group`. */
@@ -55,6 +59,16 @@ static struct gn_columns read_tile(const struct gn_backward_call *call, const st
                                .dy_stride = dy.stride,
                                .activation = plan->desc.activation,
                                .far = plan->far_backward};
+}
+
+/* Where dx of the tile goes. */
+static struct gn_block put_dx(const struct gn_backward_call *call, const struct sample_tile *s,
+                              struct gn_columns *columns)
+{
+    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out);
+    columns->out = dx.data;
+    columns->out_stride = dx.stride;
+    return dx;
 }
 
 /* Channels from c of the sample on, up to end. */
@@ -142,6 +156,8 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
 {
     const gn_plan *plan = call->plan;
     int64_t last = s->t.channel + s->t.channels;
+    void *kept =
+        (char *)kernel_work + gn_round_up(gn_columns_work_bytes(plan->parts.tile_channels));
     for (int64_t c = s->t.channel, end; c < last; c = end) {
         int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
         int64_t sums = s->t.sums * slot->sums + channel;
@@ -149,6 +165,10 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
         struct gn_columns strip = strip_of(all, s, c, end);
         strip.scale = slot->scale + channel;
         strip.shift = slot->shift + channel;
+        strip.hard = slot->hard + sums;
+        strip.kept_all = call->keeps;
+        strip.kept = call->keeps ? strip.out : kept;
+        strip.kept_stride = call->keeps ? strip.out_stride : strip.channels;
         if (slot->narrow[g])
             plan->kernels->sums_columns(&strip, slot->mean + channel, slot->dy + sums,
                                         slot->dyx + sums, kernel_work);
@@ -166,6 +186,8 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     for (int64_t i = 0; i < batch->items; i++) {
         struct sample_tile s = open_tile(plan, batch, i, tile, work);
         struct gn_columns columns = read_tile(call, &s, true);
+        if (call->keeps)
+            put_dx(call, &s, &columns);
         float *means = s.stage.kernel;
         double *kernel_work =
             (double *)(void *)((char *)s.stage.kernel + gn_round_up(means_bytes(plan)));
@@ -209,15 +231,19 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
 {
     const gn_plan *plan = call->plan;
     struct gn_columns all = read_tile(call, s, true);
-    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out);
-    all.out = dx.data;
-    all.out_stride = dx.stride;
+    struct gn_block dx = put_dx(call, s, &all);
     all.stream = call->stream;
     int64_t last = s->t.channel + s->t.channels;
     for (int64_t c = s->t.channel, end; c < last; c = end) {
         int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
         end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
         struct gn_columns strip = strip_of(&all, s, c, end);
+        if (call->keeps && slot->narrow[g]) {
+            strip.dy = strip.out;
+            strip.dy_stride = strip.out_stride;
+            strip.y_type = GN_F32;
+            strip.activation = GN_IDENTITY;
+        }
         if (slot->narrow[g])
             plan->kernels->apply_columns(&strip, slot->mean + channel, slot->scale + channel,
                                          slot->shift + channel, slot->slopes + channel,

@@ -43,7 +43,21 @@ static void add_sums(const gn_plan *plan, const struct gn_backward_slot *slot, i
             slot->dy[c] += dy[c];
             slot->dyx[c] += dyx[c];
         }
+        for (int64_t c = first; plan->activates && c < end; c++)
+            slot->hard[c] += slot->hard[set * slot->sums + c];
     }
+}
+
+/*
+ * What is hard on the sums of a group is hard on its last pass: where g = dy * act'(z) underflows
+ * or overflows, all of it is computed in double.
+ */
+static void widen_hard(const gn_plan *plan, const struct gn_backward_slot *slot, int64_t first,
+                       int64_t end)
+{
+    for (int64_t i = first; i < end; i++)
+        for (int64_t c = i * plan->D; slot->narrow[i] && c < (i + 1) * plan->D; c++)
+            slot->narrow[i] = slot->hard[c] == 0;
 }
 
 static void make_planes(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
@@ -218,6 +232,8 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         memset(slot->narrow + first, true, (size_t)(end - first));
     if (!plan->parts.points)
         add_sums(plan, slot, first * plan->D, end * plan->D);
+    if (plan->activates && !plan->wide)
+        widen_hard(plan, slot, first, end);
     for (int64_t i = first; i < end;) {
         struct gn_run run = gn_backward_run_at(plan, batch, i, end);
         int64_t c = run.g * plan->D, channels = run.groups * plan->D;

@@ -82,6 +82,9 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
                           const struct rows_tile *r, const struct gn_rows *all)
 {
     const gn_plan *plan = call->plan;
+    struct gn_block dx = {0};
+    if (call->keeps)
+        dx = gn_block_at(call->dx_view, call->dx, &r->part, false, NULL);
     for (int64_t i = 0, end; i < r->run.groups; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, r->run.groups) : i + 1;
         int64_t start = i * r->t.channels * r->t.length, channel = i * plan->D + r->t.channel;
@@ -92,6 +95,9 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
         rows.channels = (end - i) * r->t.channels;
         rows.scale = slot->scale + channel;
         rows.shift = slot->shift + channel;
+        rows.hard = slot->hard + sums;
+        if (call->keeps)
+            rows.kept = gn_out_at(dx.data, GN_F32, start);
         if (slot->narrow[i])
             plan->kernels->sums_rows(&rows, 1, slot->mean + channel, slot->dy + sums,
                                      slot->dyx + sums);
@@ -160,6 +166,11 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
         rows.out = gn_out_at(dx.data, all.x_type, start);
         rows.channels = (end - i) * r.t.channels;
         rows.stream = call->stream;
+        if (call->keeps && slot->narrow[i]) {
+            rows.dy = rows.out;
+            rows.y_type = GN_F32;
+            rows.activation = GN_IDENTITY;
+        }
         if (slot->narrow[i])
             plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,
                                       slot->shift + channel, slot->slopes + channel,

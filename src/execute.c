@@ -209,6 +209,10 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .dbeta = g->dbeta,
         .stream = streams(plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
         .points_fit = gn_shared_points_fit(plan, g->gamma, NULL)};
+    /* Where it can be: not in the place of what is still to be read, nor beyond the caches. */
+    call.keeps = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&
+                 g->dx != g->dy && call.dx_view->type == GN_F32 && call.dx_view->direct;
+    call.stream &= !call.keeps;
     return g->dskip && plan->S == 1 ? run_points(&call, g->dx, g->dskip) : gn_backward_run(&call);
 }
 

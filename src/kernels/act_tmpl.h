@@ -112,18 +112,3 @@ INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
             dy[v] *= z[v];
     }
 }
-
-/* scale * g likewise, where g alone can be too large, SiLU being as steep as 1.1, or too small. */
-INLINE void FN(scaled_through)(const VEC *scale, VEC *dy, VEC *z, int count,
-                               gn_activation activation)
-{
-    if (activation != GN_SILU) {
-        FN(through)(dy, z, count, activation);
-        EACH (v, count)
-            dy[v] = scale[v] * dy[v];
-        return;
-    }
-    FN(silu_slopes)(z, count);
-    EACH (v, count)
-        dy[v] = scale[v] * z[v] * dy[v];
-}

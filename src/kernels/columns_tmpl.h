@@ -200,7 +200,7 @@ INLINE struct column_numbers_f32 column_numbers(const struct gn_columns *in, con
     return (struct column_numbers_f32){mean, in->scale, in->shift};
 }
 
-/* sizes[c] is 0 where all g are, and not but rounded to it. */
+/* sizes[c] is the size of a channel: see gradient_holds. */
 static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 of, float *sizes)
 {
     if (in->activation == GN_IDENTITY)
@@ -243,11 +243,13 @@ COLD void mend_gradients(const struct gn_columns *in, const float *mean,
     bool all = true;
     column_sizes(in, column_numbers(in, mean), sizes);
     for (int64_t c = 0; c < in->channels; c++) {
-        bool holds = gradient_holds(a[c], b[c], least_gradient(in->activation), sizes[c] == 0);
+        bool holds = gradient_holds(a[c], b[c], least_gradient(in->activation), sizes[c]);
         all &= holds;
         sizes[c] = holds;
         if (!holds)
             a[c] = b[c] = 0;
+        if (in->hard)
+            in->hard[c] = !holds;
     }
     if (all)
         return;
@@ -262,13 +264,84 @@ COLD void mend_gradients(const struct gn_columns *in, const float *mean,
     }
 }
 
+/* g of `count` vectors of channels from c on, of a pixel. */
+INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as, int64_t pixel,
+                             int64_t c, int count, int64_t part, struct column_numbers_f32 of,
+                             float *g)
+{
+    vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
+    EACH (v, count) {
+        int64_t on = c + v * WIDTH_f32, x_at = pixel * in->x_stride + on;
+        int64_t dy_at = pixel * in->dy_stride + on;
+        vec_f32 x = part ? read_part_f32(in->x, as.x, x_at, part, 0) : read_f32(in->x, as.x, x_at);
+        dy[v] =
+            part ? read_part_f32(in->dy, as.dy, dy_at, part, 0) : read_f32(in->dy, as.dy, dy_at);
+        z[v] = (x - get_f32(of.mean + on)) * get_f32(of.scale + on) + get_f32(of.shift + on);
+    }
+    through_f32(dy, z, count, as.activation);
+    if (part)
+        store_part_f32(g + c, dy[0], part);
+    else
+        EACH (v, count)
+            store_f32(g + c + v * WIDTH_f32, dy[v]);
+}
+
+INLINE void pixel_gradients(struct gn_columns in, struct operands_f32 as, int64_t first,
+                            int64_t pixels, struct column_numbers_f32 of, float *g)
+{
+    for (int64_t p = first; p < first + pixels; p++, g += in.kept_stride) {
+        int64_t c = 0;
+        for (; c + 4 * WIDTH_f32 <= in.channels; c += 4 * WIDTH_f32)
+            gradient_vectors(&in, as, p, c, 4, 0, of, g);
+        for (; c + WIDTH_f32 <= in.channels; c += WIDTH_f32)
+            gradient_vectors(&in, as, p, c, 1, 0, of, g);
+        if (c < in.channels)
+            gradient_vectors(&in, as, p, c, 1, in.channels - c, of, g);
+    }
+}
+
+/* g of some pixels: of floats as they come, of all else with a branch a vector. */
+APART void make_pixel_gradients(const struct gn_columns *in, int64_t first, int64_t pixels,
+                                struct column_numbers_f32 of, float *g)
+{
+    struct operands_f32 as = {in->x_type, in->y_type, in->activation};
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, pixels, of, g);
+    else if (as.x == GN_F32 && as.dy == GN_F32)
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, pixels, of, g);
+    else
+        pixel_gradients(*in, as, first, pixels, of, g);
+}
+
+/* With an activation: the chunk's g first, then its sums. */
+static void active_gradient(const struct gn_columns *in, int64_t first, int64_t pixels,
+                            struct column_numbers_f32 of, float *a, float *b)
+{
+    float *g = in->kept_all ? in->kept + first * in->kept_stride : in->kept;
+    struct gn_columns chunk = {.x = gn_at(in->x, in->x_type, first * in->x_stride),
+                               .dy = g,
+                               .x_type = in->x_type,
+                               .y_type = GN_F32,
+                               .pixels = pixels,
+                               .channels = in->channels,
+                               .x_stride = in->x_stride,
+                               .dy_stride = in->kept_stride};
+    make_pixel_gradients(in, first, pixels, of, g);
+    column_gradient_f32(&chunk, 0, pixels, of, a, b);
+}
+
 static void sums_columns(const struct gn_columns *in, const float *mean, double *dy, double *dyx,
                          double *work)
 {
     struct column_work w = split_work(work, in->channels);
     struct column_numbers_f32 of = column_numbers(in, mean);
+    if (in->hard)
+        memset(in->hard, 0, (size_t)in->channels * sizeof *in->hard);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        column_gradient_f32(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);
+        if (in->activation != GN_IDENTITY)
+            active_gradient(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);
+        else
+            column_gradient_f32(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);
         add_chunk(in->channels, w.f32[0], p == 0, w.sums[0]);
         add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }

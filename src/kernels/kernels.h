@@ -31,7 +31,6 @@ struct gn_groups {
     const double *slope, *offset; /* backward alone, where the mean is of.mean */
     const void *gamma, *beta;     /* NULL: ones, zeros */
     gn_type param;                /* of both */
-    gn_activation activation;     /* for planes */
 };
 
 /* The sums over the channels of consecutive groups, and where the groups' parts of dgamma go. */
@@ -53,9 +52,14 @@ struct gn_rows {
     int64_t channels, length;
     gn_activation activation;
     const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
-    bool stream;                /* whether to write past the caches */
-    bool far;                   /* whether what is read comes from beyond them: for sums_rows */
+    float *kept;                /* with an activation, for g of the sums; NULL: not wanted */
+    double *hard; /* a channel: set to 1 where the sums fell back to double for an activation */
+    bool stream;  /* whether to write past the caches */
+    bool far;     /* whether what is read comes from beyond them: for sums_rows */
 };
+
+/* So many pixels are added up at a time in float. */
+enum { GN_KEPT_PIXELS = 64 };
 
 /* Channels last: `pixels` rows of `channels` elements, strides from each to the next. */
 struct gn_columns {
@@ -66,6 +70,10 @@ struct gn_columns {
     int64_t x_stride, dy_stride, out_stride;
     gn_activation activation;
     const float *scale, *shift; /* as above, padded with finite numbers */
+    float *kept; /* with an activation, for g, of GN_KEPT_PIXELS at a time or of all pixels */
+    int64_t kept_stride;
+    bool kept_all;
+    double *hard;
     bool stream, far;
 };
 

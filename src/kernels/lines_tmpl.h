@@ -70,8 +70,6 @@ static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL 
 static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
                        REAL *offset)
 {
-    /* SiLU is as steep as 1.1. */
-    double most = in->activation == GN_SILU ? 0x1p127 : (double)FLT_MAX;
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
@@ -85,7 +83,7 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
                 (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
         for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
             vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
-            fits &= fits_float(a) & (abs_f64(a) <= splat_f64(most));
+            fits &= fits_float(a);
             FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
             FN(put_number)(slope, c, channels, b);

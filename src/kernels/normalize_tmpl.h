@@ -42,13 +42,11 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, b
             x[v] = z[v];
         return;
     }
-    VEC scale[FN(TOGETHER)];
-    EACH (v, count)
-        scale[v] = of[one ? 0 : v].scale;
-    FN(scaled_through)(scale, dy, z, count, how.activation);
+    if (how.activation != GN_IDENTITY)
+        FN(through)(dy, z, count, how.activation);
     EACH (v, count) {
         const struct FN(numbers) *own = &of[one ? 0 : v];
-        x[v] = dy[v] + (own->slope * d[v] + own->offset);
+        x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
     }
 }
 

@@ -10,20 +10,24 @@ enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS *
 /* Below this, products may have underflowed. */
 #define GRADIENT_LEAST 0x1p-100
 
-/* The least |A| that can be trusted: with an activation, g itself may have underflowed. */
+/* The least |A| that can be trusted: with SiLU, g itself may have underflowed. */
 INLINE double least_gradient(gn_activation activation)
 {
-    return activation == GN_IDENTITY ? 0 : GRADIENT_LEAST;
+    return activation == GN_SILU ? GRADIENT_LEAST : 0;
 }
 
 /*
  * Whether float sums of gradients can be trusted: they did not overflow, and no product that
- * matters underflowed. Where all g are 0, as after a ReLU, nothing matters.
+ * matters underflowed. `size` is the sum of |dy|, or of |g| for ReLU: where it is 0, as after a
+ * ReLU, nothing matters; UNKNOWN_SIZE where it has not been found yet.
  */
-INLINE bool gradient_holds(double a, double b, double least, bool zero)
+#define UNKNOWN_SIZE (-1.0f)
+
+INLINE bool gradient_holds(double a, double b, double least, float size)
 {
     bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
-    return finite && ((fabs(a) >= least && fabs(b) >= GRADIENT_LEAST) || zero);
+    bool large = fabs(a) >= least || (double)size >= least;
+    return finite && ((large && fabs(b) >= GRADIENT_LEAST) || size == 0);
 }
 
 /* Where the sums of all channels hold; where not, a channel's g may be all zero. */
@@ -37,24 +41,24 @@ INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *
     }
     bool rest = true;
     for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
-        rest &= gradient_holds(a[c], b[c], least, false);
+        rest &= gradient_holds(a[c], b[c], least, UNKNOWN_SIZE);
     return all_f64(all) && rest;
 }
 
-/* Whether all g of a row are 0, and not but rounded to it, of n elements from the first on. */
-static bool no_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
-                        int64_t n, const struct numbers_f32 *of)
+/* The size of n elements of a row, from the first on. */
+static float row_size(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                      int64_t n, const struct numbers_f32 *of)
 {
-    mask_f32 zero = splat_f32(0) == splat_f32(0);
+    vec_f32 size[VECS] = {{0}};
     for (int64_t i = 0; i < n; i += WIDTH_f32) {
         vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
         vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
         vec_f32 z = d * of->scale + of->shift;
         if (as.activation == GN_RELU)
             through_f32(&g, &z, 1, GN_RELU);
-        zero &= g == splat_f32(0);
+        size[i / WIDTH_f32 % VECS] += abs_f32(g);
     }
-    return all_f32(zero);
+    return (float)rough_f32(size, VECS);
 }
 
 INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
@@ -64,16 +68,18 @@ INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
                                 .shift = splat_f64((double)of->shift[0])};
 }
 
-/* In double, unless all g are 0. */
-COLD void wide_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+/* In double, unless all g are 0; returns whether. */
+COLD bool wide_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
                         int64_t n, const struct numbers_f32 *of, double *a, double *b)
 {
-    if (gradient_holds(*a, *b, least_gradient(as.activation), no_gradient(dy, x, as, first, n, of)))
-        return;
+    float size = row_size(dy, x, as, first, n, of);
+    if (gradient_holds(*a, *b, least_gradient(as.activation), size))
+        return false;
     FELL_BACK();
     struct numbers_f64 numbers = widened_numbers(of);
-    row_gradient_f64(dy, x, (struct operands_f64){as.x, as.dy, as.activation}, first, n, &numbers,
-                     VECS, a, b);
+    struct operands_f64 wide = {as.x, as.dy, as.activation};
+    row_gradient_f64(dy, x, wide, first, n, &numbers, VECS, a, b);
+    return true;
 }
 
 /*
@@ -198,58 +204,132 @@ COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *mean
     int64_t n = rows->length;
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        if (!gradient_holds(dy_sums[c], dyx_sums[c], 0, false))
+        if (!gradient_holds(dy_sums[c], dyx_sums[c], 0, UNKNOWN_SIZE))
             wide_gradient(rows->dy, rows->x,
                           (struct operands_f32){rows->x_type, rows->y_type, rows->activation},
                           c * n, n, &of, &dy_sums[c], &dyx_sums[c]);
     }
 }
 
-/* A and B of a row of any length, chunk by chunk. */
-INLINE void sums_any(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+/* A and B of a row of any length, chunk by chunk; returns whether some had to be in double. */
+INLINE bool sums_any(const void *dy, const void *x, struct operands_f32 as, int64_t first,
                      int64_t length, const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
 {
+    bool hard = false;
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < length; i += CHUNK) {
         int64_t n = length - i < CHUNK ? length - i : CHUNK;
         double a, b;
         row_gradient_f32(dy, x, as, first + i, n, of, VECS, &a, &b);
-        if (!gradient_holds(a, b, least_gradient(as.activation), false))
-            wide_gradient(dy, x, as, first + i, n, of, &a, &b);
+        if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
+            hard |= wide_gradient(dy, x, as, first + i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
+    return hard;
 }
 
 /* Apart, each with its own registers. */
-typedef void sums_row(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+typedef bool sums_row(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
                       double *dy_sum, double *dyx_sum);
 
-APART void sums_row_f32(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+APART bool sums_row_f32(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
                         double *dy_sum, double *dyx_sum)
 {
-    sums_any(rows->dy, rows->x, floats, first, rows->length, of, dy_sum, dyx_sum);
+    return sums_any(rows->dy, rows->x, floats, first, rows->length, of, dy_sum, dyx_sum);
 }
 
-APART void sums_row_bf16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+APART bool sums_row_bf16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
                          double *dy_sum, double *dyx_sum)
 {
-    sums_any(rows->dy, rows->x, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, first,
-             rows->length, of, dy_sum, dyx_sum);
+    return sums_any(rows->dy, rows->x, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, first,
+                    rows->length, of, dy_sum, dyx_sum);
 }
 
-APART void sums_row_f16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+APART bool sums_row_f16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
                         double *dy_sum, double *dyx_sum)
 {
-    sums_any(rows->dy, rows->x, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, first,
-             rows->length, of, dy_sum, dyx_sum);
+    return sums_any(rows->dy, rows->x, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, first,
+                    rows->length, of, dy_sum, dyx_sum);
 }
 
-APART void sums_row_mixed(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+APART bool sums_row_mixed(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
                           double *dy_sum, double *dyx_sum)
 {
-    sums_any(rows->dy, rows->x, (struct operands_f32){rows->x_type, rows->y_type, rows->activation},
-             first, rows->length, of, dy_sum, dyx_sum);
+    return sums_any(rows->dy, rows->x,
+                    (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, first,
+                    rows->length, of, dy_sum, dyx_sum);
+}
+
+INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                          int64_t n, const struct numbers_f32 *all, float *g)
+{
+    enum { BLOCK = TOGETHER_f32 * WIDTH_f32 };
+    struct numbers_f32 of = *all;
+    int64_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        vec_f32 z[TOGETHER_f32], own[TOGETHER_f32];
+        EACH (v, TOGETHER_f32) {
+            int64_t at = first + i + v * WIDTH_f32;
+            z[v] = (read_f32(x, as.x, at) - of.mean) * of.scale + of.shift;
+            own[v] = read_f32(dy, as.dy, at);
+        }
+        through_f32(own, z, TOGETHER_f32, as.activation);
+        EACH (v, TOGETHER_f32)
+            store_f32(g + i + v * WIDTH_f32, own[v]);
+    }
+    for (; i < n; i += WIDTH_f32) {
+        int64_t part = n - i, at = first + i;
+        vec_f32 z = (read_part_f32(x, as.x, at, part, 0) - of.mean) * of.scale + of.shift;
+        vec_f32 own = read_part_f32(dy, as.dy, at, part, 0);
+        through_f32(&own, &z, 1, as.activation);
+        if (part >= WIDTH_f32)
+            store_f32(g + i, own);
+        else
+            store_part_f32(g + i, own, part);
+    }
+}
+
+/* g of n elements of a row from `first` on: of floats as they come, else a branch a vector. */
+APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
+                          const struct numbers_f32 *of, float *g)
+{
+    struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, n,
+                      of, g);
+    else if (as.x == GN_F32 && as.dy == GN_F32)
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, n,
+                      of, g);
+    else
+        row_gradients(rows->dy, rows->x, as, first, n, of, g);
+}
+
+/* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
+static bool sums_row_active(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
+                            double *dy_sum, double *dyx_sum)
+{
+    struct operands_f32 given = {rows->x_type, rows->y_type, rows->activation};
+    float chunk[CHUNK];
+    bool hard = false;
+    *dy_sum = *dyx_sum = 0;
+    for (int64_t i = first, end = first + rows->length; i < end; i += CHUNK) {
+        int64_t n = end - i < CHUNK ? end - i : CHUNK;
+        float *g = rows->kept ? rows->kept + i : chunk;
+        const void *x = gn_at(rows->x, rows->x_type, i);
+        double a, b;
+        make_gradients(rows, i, n, of, g);
+        if (rows->x_type == GN_F32)
+            row_gradient_f32(g, x, floats, 0, n, of, VECS, &a, &b);
+        else
+            row_gradient_f32(g, x, (struct operands_f32){rows->x_type, GN_F32, GN_IDENTITY}, 0, n,
+                             of, VECS, &a, &b);
+        if (!gradient_holds(a, b, least_gradient(rows->activation), UNKNOWN_SIZE))
+            hard |= wide_gradient(rows->dy, rows->x, given, i, n, of, &a, &b);
+        *dy_sum += a;
+        *dyx_sum += b;
+    }
+    return hard;
 }
 
 /* The means of `count` rows from `first` on, of groups of `depth` rows. */
@@ -296,13 +376,16 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
             mend_rows(rows, depth, means, dy_sums, dyx_sums);
         return;
     }
-    sums_row *sums = !plain                    ? sums_row_mixed
-                     : rows->x_type == GN_BF16 ? sums_row_bf16
-                     : rows->x_type == GN_F16  ? sums_row_f16
-                                               : sums_row_f32;
+    sums_row *sums = rows->activation != GN_IDENTITY ? sums_row_active
+                     : !plain                        ? sums_row_mixed
+                     : rows->x_type == GN_BF16       ? sums_row_bf16
+                     : rows->x_type == GN_F16        ? sums_row_f16
+                                                     : sums_row_f32;
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        sums(rows, c * rows->length, &of, dy_sums + c, dyx_sums + c);
+        bool hard = sums(rows, c * rows->length, &of, dy_sums + c, dyx_sums + c);
+        if (rows->hard)
+            rows->hard[c] = hard;
     }
 }
 

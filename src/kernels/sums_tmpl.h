@@ -172,8 +172,9 @@ INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands)
 static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
                                 struct FN(column_numbers) of, REAL *a, REAL *b)
 {
-    struct FN(operands) as = {in->x_type, in->y_type, in->activation};
-    bool plain = IN_FLOAT && as.activation == GN_IDENTITY && as.x == as.dy, far = FN(fetches)(in);
+    /* Float comes with g already. */
+    struct FN(operands) as = {in->x_type, in->y_type, IN_FLOAT ? GN_IDENTITY : in->activation};
+    bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
     if (plain && as.x == GN_F32 && far)
         FN(gradient_panels)
     (in, (struct FN(operands)){GN_F32, GN_F32, GN_IDENTITY}, first, pixels, of, true, a, b);

@@ -13,7 +13,7 @@
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
  *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second where one is NaN
- *   FROM_BF16, FROM_F16, TO_F16, NARROW_BITS   optional: see vec_types.h
+ *   FROM_BF16, FROM_F16, TO_F16, NARROW_BITS, UNLESS_NAN   optional: see vec_types.h
  *
  * A kernel computes in f32 or in f64. For each of the two, R, and arrays of floats:
  *

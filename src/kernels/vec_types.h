@@ -27,6 +27,11 @@ INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
     return (bits_f32)select_f32(mask, (vec_f32)yes, (vec_f32)no);
 }
 
+/* Lane by lane, yes where v is a number. */
+#ifndef UNLESS_NAN
+#define UNLESS_NAN(v, yes, no) select_bits((v) == (v), yes, no)
+#endif
+
 INLINE vec_f32 from_bf16(const uint16_t *p)
 {
 #ifdef FROM_BF16
@@ -40,7 +45,7 @@ INLINE void to_bf16(uint16_t *p, vec_f32 v)
 {
     bits_f32 bits = (bits_f32)v, upper = bits >> 16;
     bits_f32 rounded = (bits + 0x7fff + (upper & 1)) >> 16;
-    *(mem_short *)p = NARROW_BITS(select_bits(v == v, rounded, upper | 0x40));
+    *(mem_short *)p = NARROW_BITS(UNLESS_NAN(v, rounded, upper | 0x40));
 }
 
 /* As gn_from_f16. */
