@@ -21,6 +21,14 @@ struct Case {
     Direction direction;
     int threads;
     gn_isa isa;
+    gn_type type; // of all tensors but gamma and beta
+    gn_activation activation;
+
+    int64_t bytes() const; // of a tensor
+    bool plain() const     // of floats, without an activation
+    {
+        return type == GN_F32 && activation == GN_IDENTITY;
+    }
 };
 
 struct PlanDeleter {
@@ -34,7 +42,8 @@ using Plan = std::unique_ptr<gn_plan, PlanDeleter>;
 // Throws UsageError with the library's sentence.
 Plan make_plan(const Case &wanted);
 
-// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, with the instruction set that the plan really has.
+// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, with the instruction set that the plan really has, and
+// type:TYPE and act:ACTIVATION where they are not f32 and identity.
 std::string case_name(const Case &wanted, const gn_plan *plan);
 
 // The bytes that have to move between a core with its L2 cache and the rest: each tensor that is

@@ -153,8 +153,8 @@ void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool str
 {
     static std::atomic<float> sink;
     const bool backward = wanted.direction == Direction::backward;
-    const Part all = {backward ? tensors.dy.data() : nullptr, tensors.x.data(), tensors.out.data(),
-                      wanted.shape.elements()};
+    const Part all = {backward ? tensors.dy.floats() : nullptr, tensors.x.floats(),
+                      tensors.out.floats(), wanted.shape.elements()};
     const int64_t size = block_elements(wanted);
     const int64_t blocks = (all.elements + size - 1) / size;
     const int64_t alone = blocks - blocks % threads;

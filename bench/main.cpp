@@ -31,8 +31,11 @@ static void register_all(const Options &options)
             for (const Direction direction : options.directions)
                 for (const int threads : options.threads)
                     for (const gn_isa isa : options.isas)
-                        register_case({shape, layout, direction, threads, isa}, options.loops,
-                                      names);
+                        for (const gn_type type : options.types)
+                            for (const gn_activation activation : options.activations)
+                                register_case(
+                                    {shape, layout, direction, threads, isa, type, activation},
+                                    options.loops, names);
 }
 
 } // namespace bench

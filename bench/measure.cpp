@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -58,8 +59,8 @@ class Workload
 
     void copy(const Way &way)
     {
-        gn_bench_copy(tensors.out.data(), tensors.x.data(), wanted.shape.elements(), way.threads,
-                      way.streamed);
+        const int64_t floats = wanted.bytes() / static_cast<int64_t>(sizeof(float));
+        gn_bench_copy(tensors.out.floats(), tensors.x.floats(), floats, way.threads, way.streamed);
     }
 
     void loops(const Way &way)
@@ -122,7 +123,7 @@ static std::vector<Way> ways_to_move(const Case &wanted)
     std::vector<Way> ways = {{wanted.threads, false, {}}};
     if (gn_bench_copy_streams())
         ways.push_back({wanted.threads, true, {}});
-    if (wanted.threads > 1 && wanted.shape.bytes() <= ONE_THREAD_BYTES)
+    if (wanted.threads > 1 && wanted.bytes() <= ONE_THREAD_BYTES)
         ways.push_back({1, false, {}});
     return ways;
 }
@@ -149,7 +150,7 @@ static double fastest(std::vector<Way> &ways)
 static double floor_of(const Case &wanted, double copy)
 {
     return copy * static_cast<double>(bytes_to_move(wanted)) /
-           (2 * static_cast<double>(wanted.shape.bytes()));
+           (2 * static_cast<double>(wanted.bytes()));
 }
 
 static void report(benchmark::State &state, const Case &wanted, double time, double copy)
@@ -166,9 +167,15 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
     Workload work(wanted);
     std::vector<Way> copies = ways_to_move(wanted), loops = copies;
     const int calls = calls_in_burst(work, copies[0]);
-    const int settling = wanted.shape.bytes() <= LARGE_BYTES ? 4 : 1;
-    std::vector<double> times;
+    const int settling = wanted.bytes() <= LARGE_BYTES ? 4 : 1;
+    std::vector<double> times, plain_times;
     int64_t allocated = 0;
+    Case plain_case = wanted;
+    plain_case.type = GN_F32;
+    plain_case.activation = GN_IDENTITY;
+    std::optional<Workload> plain;
+    if (!wanted.plain())
+        plain.emplace(plain_case);
 
     while (state.KeepRunningBatch(calls)) {
         state.PauseTiming();
@@ -177,6 +184,8 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
         if (with_loops)
             for (Way &way : loops)
                 way.times.push_back(burst(calls, settling, [&] { work.loops(way); }));
+        if (plain)
+            plain_times.push_back(burst(calls, settling, [&] { plain->call(); }));
         state.ResumeTiming();
         const int64_t before = allocations();
         const double time = burst(calls, settling, [&] { work.call(); });
@@ -187,6 +196,11 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
 
     const double copy = fastest(copies);
     report(state, wanted, median(times), copy);
+    if (plain) {
+        const double time = median(plain_times);
+        state.counters["plain_us"] = time * 1e6;
+        state.counters["of_plain"] = median(times) / time;
+    }
     if (with_loops) {
         const double moving = fastest(loops);
         state.counters["loops_us"] = moving * 1e6;

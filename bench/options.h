@@ -19,6 +19,8 @@ struct Options {
     std::vector<Direction> directions = {Direction::forward, Direction::backward};
     std::vector<int> threads; // each 1 or more
     std::vector<gn_isa> isas = {GN_ISA_AUTO};
+    std::vector<gn_type> types = {GN_F32};
+    std::vector<gn_activation> activations = {GN_IDENTITY};
     bool loops = false;
 };
 

@@ -33,11 +33,6 @@ int64_t Shape::spatial() const
     return product(dims.begin() + 2, dims.end());
 }
 
-int64_t Shape::bytes() const
-{
-    return elements() * static_cast<int64_t>(sizeof(float));
-}
-
 std::string Shape::name() const
 {
     std::string text = std::to_string(dims[0]);

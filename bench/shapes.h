@@ -20,7 +20,6 @@ struct Shape {
     }
     int64_t elements() const; // of the tensor
     int64_t spatial() const;  // elements of one channel of one sample
-    int64_t bytes() const;    // of the tensor, in float
     std::string name() const; // as parse_shape reads it
 };
 

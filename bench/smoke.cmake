@@ -58,3 +58,28 @@ refuses("none of forward, backward" --shape 1x4/2 --direction=)
 refuses("from 1 to 1024" --shape 1x4/2 --threads 1,0)
 refuses("none of auto" --shape 1x4/2 --isa mmx)
 refuses("takes no value" --shape 1x4/2 --loops=1)
+refuses("none of f32, f64" --shape 1x4/2 --type f8)
+refuses("none of identity, relu" --shape 1x4/2 --activation gelu)
+refuses("for f32 without an activation" --shape 1x4/2 --type bf16 --loops)
+
+# Every type with every activation, beside f32 without one.
+execute_process(
+  COMMAND ${BENCH} --shape 4x32x5x5/8 --threads 1 --isa generic --layout last
+    --type f32,f64,bf16,f16 --activation identity,relu,silu
+    --benchmark_min_time=0.0001 --benchmark_format=json
+  OUTPUT_VARIABLE json ERROR_VARIABLE errors RESULT_VARIABLE code)
+if(code)
+  message(FATAL_ERROR "gn-bench --type exits with ${code}: ${errors}")
+endif()
+string(JSON count LENGTH "${json}" benchmarks)
+if(NOT count EQUAL 24)
+  message(FATAL_ERROR "${count} benchmarks, not 24:\n${json}")
+endif()
+string(JSON name GET "${json}" benchmarks 8 name)
+if(NOT name STREQUAL "4x32x5x5/8/last/forward/threads:1/isa:generic/type:bf16/act:silu/manual_time")
+  message(FATAL_ERROR "benchmark 8 is ${name}")
+endif()
+string(JSON value GET "${json}" benchmarks 8 of_plain)
+if(NOT value GREATER 0)
+  message(FATAL_ERROR "${name}: of_plain is ${value}")
+endif()

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <cstring>
 #include <new>
 
 #include "copy.h"
@@ -38,20 +39,44 @@ static float noise(uint64_t counter)
     return static_cast<float>(sum) * scale;
 }
 
-Tensor::Tensor(int64_t elements, int64_t offset, int threads, uint64_t seed, float mean)
+// An element, of the short types cut off rather than rounded: any values will do.
+static void put(void *tensor, gn_type type, int64_t i, float value)
 {
-    const size_t bytes = static_cast<size_t>(elements) * sizeof(float);
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    const uint32_t sign = bits >> 16 & 0x8000, size = bits >> 13 & 0x3ffff;
+    switch (type) {
+    case GN_F64:
+        static_cast<double *>(tensor)[i] = static_cast<double>(value);
+        break;
+    case GN_BF16:
+        static_cast<uint16_t *>(tensor)[i] = static_cast<uint16_t>(bits >> 16);
+        break;
+    case GN_F16: // the exponents begin 112 later; what is smaller becomes 0
+        static_cast<uint16_t *>(tensor)[i] =
+            static_cast<uint16_t>(sign | (size < 113 << 10 ? 0 : size - (112 << 10)));
+        break;
+    default:
+        static_cast<float *>(tensor)[i] = value;
+    }
+}
+
+Tensor::Tensor(gn_type type, int64_t elements, int64_t offset, int threads, uint64_t seed,
+               float mean)
+{
+    const size_t size = type == GN_F64 ? 8 : type == GN_F32 ? 4 : 2;
+    const size_t bytes = static_cast<size_t>(elements) * size;
     const size_t pages = (bytes + static_cast<size_t>(offset + PAGE - 1)) / PAGE;
     block.reset(std::aligned_alloc(PAGE, (pages + 1) * PAGE));
     if (!block)
         throw std::bad_alloc();
-    first = reinterpret_cast<float *>(static_cast<char *>(block.get()) + offset);
+    first = static_cast<char *>(block.get()) + offset;
 
 #pragma omp parallel num_threads(threads)
     {
         const Share share = share_of(elements, omp_get_thread_num(), omp_get_num_threads());
         for (int64_t i = share.first; i < share.last; i++)
-            first[i] = mean + noise((seed << 48) + static_cast<uint64_t>(i));
+            put(first, type, i, mean + noise((seed << 48) + static_cast<uint64_t>(i)));
     }
 }
 
@@ -64,10 +89,10 @@ static std::vector<float> parameter(int64_t count, uint64_t seed, float mean)
 }
 
 Tensors::Tensors(const Case &wanted)
-    : x(wanted.shape.elements(), OFFSET_X, wanted.threads, 1, 0.5f),
-      dy(wanted.direction == Direction::backward ? wanted.shape.elements() : 0, OFFSET_DY,
-         wanted.threads, 2, 0),
-      out(wanted.shape.elements(), OFFSET_OUT, wanted.threads, 3, 0),
+    : x(wanted.type, wanted.shape.elements(), OFFSET_X, wanted.threads, 1, 0.5f),
+      dy(wanted.type, wanted.direction == Direction::backward ? wanted.shape.elements() : 0,
+         OFFSET_DY, wanted.threads, 2, 0),
+      out(wanted.type, wanted.shape.elements(), OFFSET_OUT, wanted.threads, 3, 0),
       gamma(parameter(wanted.shape.channels(), 4, 1)),
       beta(parameter(wanted.shape.channels(), 5, 0)), dgamma(gamma.size()), dbeta(gamma.size()),
       mean(static_cast<size_t>(wanted.shape.dims[0] * wanted.shape.groups)), rstd(mean.size())

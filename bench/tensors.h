@@ -19,11 +19,15 @@ class Tensor
 {
   public:
     // Fills it with the mean plus noise of deviation 1, the seed's own. Throws std::bad_alloc.
-    Tensor(int64_t elements, int64_t offset, int threads, uint64_t seed, float mean);
+    Tensor(gn_type type, int64_t elements, int64_t offset, int threads, uint64_t seed, float mean);
 
-    float *data() const
+    void *data() const
     {
         return first;
+    }
+    float *floats() const
+    {
+        return static_cast<float *>(first);
     }
 
   private:
@@ -34,7 +38,7 @@ class Tensor
         }
     };
     std::unique_ptr<void, Free> block;
-    float *first;
+    void *first;
 };
 
 // What gn_forward and gn_backward are given. `out` is y or dx.
@@ -42,7 +46,8 @@ struct Tensors {
     explicit Tensors(const Case &wanted);
 
     Tensor x, dy, out; // dy has no elements in the forward direction
-    std::vector<float> gamma, beta, dgamma, dbeta, mean, rstd;
+    std::vector<float> gamma, beta, dgamma, dbeta;
+    std::vector<double> mean, rstd; // room for floats too
 };
 
 } // namespace bench
