@@ -11,9 +11,18 @@
 
 A plan's shape is the logical one, [N, C, spatial...], whatever the layout. Arrays are given as they
 lie in memory: their shape is (N, C, spatial...) for Layout.CHANNELS_FIRST and (N, spatial..., C)
-for Layout.CHANNELS_LAST; Plan.array_shape says which. All of them are C-contiguous and float32, and
-are handed to the library without a copy; an array that is anything else is refused here, before the
-library sees its address.
+for Layout.CHANNELS_LAST; Plan.array_shape says which. They are handed to the library without a
+copy; an array that is not what the plan was made for is refused here, before the library sees its
+address.
+
+Types and strides. A plan is made for float32 unless its `types` say otherwise. numpy has no
+bfloat16: an array of Type.BF16 is one of uint16, each the upper half of a float32, whose values are
+(array.astype(np.uint32) << 16).view(np.float32). Arrays are C-contiguous, unless the plan was made
+with the strides of others:
+
+    part = x[:, :32, 1:-1, 1:-1]
+    with groupnorm.Plan(part.shape, strides={groupnorm.Tensor.X: part.strides}) as plan:
+        y = plan.forward(part)
 
 The library is loaded with this module: the file that the environment variable GN_LIBRARY names,
 else what the system's loader finds as libgroupnorm.so.0. Import this module before a fork() whose
@@ -36,6 +45,7 @@ import weakref
 import numpy as np
 
 __all__ = [
+    "Activation",
     "Affine",
     "GroupNormError",
     "InvalidArgumentError",
@@ -43,7 +53,10 @@ __all__ = [
     "Layout",
     "OutOfMemoryError",
     "Plan",
+    "Skip",
     "Status",
+    "Tensor",
+    "Type",
     "UnsupportedError",
     "group_norm",
     "version",
@@ -67,11 +80,51 @@ class Layout(enum.IntEnum):
     CHANNELS_LAST = 1
 
 
+class Type(enum.IntEnum):
+    """gn_type: that of the elements; BF16 are the bits of a bfloat16 in a uint16."""
+
+    F32 = 0
+    F64 = 1
+    BF16 = 2
+    F16 = 3
+
+    @property
+    def dtype(self):
+        """That of the arrays."""
+        return np.dtype((np.float32, np.float64, np.uint16, np.float16)[self])
+
+
 class Affine(enum.IntEnum):
     """gn_affine: whether samples share gamma and beta, of shape (C,), or have their own, (N, C)."""
 
     CHANNEL = 0
     SAMPLE = 1
+
+
+class Activation(enum.IntEnum):
+    """gn_activation: the function that makes y of gamma * xhat + beta."""
+
+    IDENTITY = 0
+    RELU = 1
+    SILU = 2
+
+
+class Skip(enum.IntEnum):
+    """gn_skip: whether what forward_add adds to x is of its shape, or (N, C)."""
+
+    TENSOR = 0
+    CHANNEL = 1
+
+
+class Tensor(enum.IntEnum):
+    """gn_tensor: those that a plan's strides are of."""
+
+    X = 0
+    Y = 1
+    DY = 2
+    DX = 3
+    SKIP = 4
+    SUM = 5
 
 
 class Isa(enum.IntEnum):
@@ -147,16 +200,22 @@ _PROTOTYPES = {
     "gn_desc_set_layout": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_epsilon": (_Status, [_DescPointer, ctypes.c_double]),
     "gn_desc_set_types": (_Status, [_DescPointer, ctypes.c_int, ctypes.c_int, ctypes.c_int]),
-    "gn_desc_set_activation": (_Status, [_DescPointer, ctypes.c_int]),
-    "gn_desc_set_threads": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_affine": (_Status, [_DescPointer, ctypes.c_int]),
+    "gn_desc_set_strides": (
+        _Status, [_DescPointer, ctypes.c_int, ctypes.POINTER(ctypes.c_int64)]
+    ),
+    "gn_desc_set_activation": (_Status, [_DescPointer, ctypes.c_int]),
+    "gn_desc_set_skip": (_Status, [_DescPointer, ctypes.c_int]),
+    "gn_desc_set_threads": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_desc_set_isa": (_Status, [_DescPointer, ctypes.c_int]),
     "gn_plan_create": (_Status, [ctypes.POINTER(_PlanPointer), _DescPointer]),
     "gn_plan_destroy": (None, [_PlanPointer]),
     "gn_plan_describe": (ctypes.c_int, [_PlanPointer, ctypes.c_char_p, ctypes.c_size_t]),
     "gn_forward": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 6),
+    "gn_forward_add": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 8),
     "gn_normalize": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 6),
     "gn_backward": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 9),
+    "gn_backward_add": (_Status, [_PlanPointer] + [ctypes.c_void_p] * 10),
 }
 
 
@@ -240,30 +299,68 @@ def _member(name, kind, value):
     return value
 
 
-def _check_array(name, array, shape, writable=False):
-    """TypeError or ValueError unless `array` is float32, of `shape`, aligned and C-contiguous."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} is a {type(array).__name__}, not a numpy.ndarray")
-    if array.dtype != np.float32:
-        raise TypeError(f"{name} has dtype {array.dtype}, not float32")
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, not {shape}")
-    if not array.flags.c_contiguous:
-        raise ValueError(f"{name} is not C-contiguous: its strides are {array.strides}")
-    if not array.flags.aligned:
-        raise ValueError(f"{name} is not aligned to its element type")
-    if writable and not array.flags.writeable:
-        raise ValueError(f"{name} is read-only")
+def _dense(shape, size):
+    """The strides of a C-contiguous array whose elements have so many bytes."""
+    strides = []
+    for dim in reversed(shape):
+        strides.insert(0, size)
+        size *= max(dim, 1)
+    return tuple(strides)
 
 
-def _gradient(name, wanted, shape):
-    """The array to write to: `wanted` itself if it is one, a new one for True, None for False."""
-    if isinstance(wanted, np.ndarray):
-        _check_array(name, wanted, shape, writable=True)
-        return wanted
-    if not isinstance(wanted, (bool, np.bool_)):
-        raise TypeError(f"{name} is a {type(wanted).__name__}, not a bool or a numpy.ndarray")
-    return np.empty(shape, np.float32) if wanted else None
+class _Spec:
+    """What an array has to be: of a Type, a shape, and strides in bytes (None: C-contiguous)."""
+
+    def __init__(self, of_type, shape, strides=None):
+        self.type = of_type
+        self.shape = shape
+        self.strides = _dense(shape, of_type.dtype.itemsize) if strides is None else strides
+
+    def check(self, name, array, writable=False):
+        """TypeError or ValueError unless `array` is one, and aligned."""
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} is a {type(array).__name__}, not a numpy.ndarray")
+        if array.dtype != self.type.dtype:
+            raise TypeError(f"{name} has dtype {array.dtype}, not {self.type.dtype}, as the plan's "
+                            f"Type.{self.type.name}")
+        if array.shape != self.shape:
+            raise ValueError(f"{name} has shape {array.shape}, not {self.shape}")
+        if array.strides != self.strides and array.size and any(
+            dim > 1 and stride != planned
+            for dim, stride, planned in zip(self.shape, array.strides, self.strides)
+        ):
+            raise ValueError(f"{name} has strides {array.strides}, not the plan's {self.strides}")
+        if not array.flags.aligned:
+            raise ValueError(f"{name} is not aligned to its element type")
+        if writable and not array.flags.writeable:
+            raise ValueError(f"{name} is read-only")
+
+    def new(self):
+        """An array, whose elements are anything."""
+        if 0 in self.shape:
+            return np.empty(self.shape, self.type.dtype)
+        size = self.type.dtype.itemsize
+        last = sum((dim - 1) * stride for dim, stride in zip(self.shape, self.strides) if dim > 1)
+        memory = np.empty(last // size + 1, self.type.dtype)
+        strides = [stride if dim > 1 else size for dim, stride in zip(self.shape, self.strides)]
+        return np.ndarray(self.shape, self.type.dtype, memory, strides=strides)
+
+    def output(self, name, wanted):
+        """The array to write to: `wanted` itself if it is one, a new one for True, else None."""
+        if isinstance(wanted, np.ndarray):
+            self.check(name, wanted, writable=True)
+            return wanted
+        if not isinstance(wanted, (bool, np.bool_)):
+            raise TypeError(f"{name} is a {type(wanted).__name__}, not a bool or a numpy.ndarray")
+        return self.new() if wanted else None
+
+
+def _type_by_dtype(name, array):
+    """The Type of the array's elements; TypeError where the dtype does not tell."""
+    for each in (Type.F32, Type.F64, Type.F16):
+        if array.dtype == each.dtype:
+            return each
+    raise TypeError(f"{name} has dtype {array.dtype}, which is no groupnorm.Type: give the types")
 
 
 def _address(array):
@@ -300,69 +397,129 @@ class Plan:
         *,
         layout=Layout.CHANNELS_FIRST,
         eps=1e-5,
+        types=Type.F32,
         affine=Affine.CHANNEL,
+        strides=None,
+        activation=Activation.IDENTITY,
+        skip=Skip.TENSOR,
         threads=0,
         isa=Isa.AUTO,
     ):
         """Makes a plan.
 
-        shape    ints, the logical [N, C, spatial...] whatever the layout: 2 to 8 of them, N and
-                 spatial dims 0 or more, C 1 or more
-        groups   the number of groups, a divisor of C
-        layout   the order of the arrays in memory
-        eps      finite, 0 or more
-        affine   whether each sample has its own gamma and beta
-        threads  the most threads that one call may use; 0: what OpenMP gives at the call
-        isa      the instruction set of the kernels
+        shape       ints, the logical [N, C, spatial...] whatever the layout: 2 to 8 of them, N and
+                    spatial dims 0 or more, C 1 or more
+        groups      the number of groups, a divisor of C
+        layout      the order of the arrays in memory
+        eps         finite, 0 or more
+        types       a Type for all arrays; or three: of x, dx, skip, dskip and sum; of y and dy; of
+                    gamma, beta, dgamma and dbeta. mean and rstd are float64 where x is, and else
+                    float32
+        affine      whether each sample has its own gamma and beta
+        strides     a dict from Tensor to the strides of its arrays, in bytes and in the order of
+                    array_shape, as numpy's array.strides; those of a Tensor that is not in it
+                    are C-contiguous
+        activation  the function that makes y of gamma * xhat + beta
+        skip        the shape of what forward_add adds to x
+        threads     the most threads that one call may use; 0: what OpenMP gives at the call
+        isa         the instruction set of the kernels
 
-        TypeError: an argument of another type. InvalidArgumentError (ValueError): a value out of
-        range, groups that do not divide C, a wrong name in the environment's GN_ISA.
-        UnsupportedError (NotImplementedError): an isa that the library or the machine lacks.
+        TypeError: an argument of another type. ValueError: strides of another number than the dims,
+        or of parts of elements. InvalidArgumentError (ValueError): a value out of range, groups
+        that do not divide C, strides that are negative or with which an output's elements share
+        memory, a wrong name in the environment's GN_ISA. UnsupportedError (NotImplementedError):
+        types that do not go together, an isa that the library or the machine lacks.
         OutOfMemoryError (MemoryError).
         """
-        dims = [_integer(f"shape[{i}]", dim, 64) for i, dim in enumerate(shape)]
-        groups = _integer("groups", groups, 64)
+        self._shape = tuple(_integer(f"shape[{i}]", dim, 64) for i, dim in enumerate(shape))
+        self._groups = _integer("groups", groups, 64)
+        self._layout = _member("layout", Layout, layout)
+        self._eps = float(eps)
+        types = (types,) * 3 if isinstance(types, Type) else tuple(types)
+        if len(types) != 3:
+            raise ValueError(f"types are {len(types)}, not one or three")
+        self._types = tuple(_member("types", Type, each) for each in types)
+        self._affine = _member("affine", Affine, affine)
+        self._activation = _member("activation", Activation, activation)
+        self._skip = _member("skip", Skip, skip)
+        strides = {
+            _member("strides", Tensor, tensor): tuple(
+                _integer(f"strides of {tensor.name.lower()}", stride, 64) for stride in of_tensor
+            )
+            for tensor, of_tensor in dict(strides or {}).items()
+        }
         threads = _integer("threads", threads, 32)
-        layout = _member("layout", Layout, layout)
-        affine = _member("affine", Affine, affine)
         isa = _member("isa", Isa, isa)
-        eps = float(eps)
 
         desc = _DescPointer()
         plan = _PlanPointer()
-        _library.gn_desc_create(desc, len(dims), (ctypes.c_int64 * len(dims))(*dims))
+        dims = (ctypes.c_int64 * len(self._shape))(*self._shape)
+        _library.gn_desc_create(desc, len(dims), dims)
         try:
-            _library.gn_desc_set_groups(desc, groups)
-            _library.gn_desc_set_layout(desc, layout)
-            _library.gn_desc_set_epsilon(desc, eps)
-            _library.gn_desc_set_affine(desc, affine)
+            _library.gn_desc_set_groups(desc, self._groups)
+            _library.gn_desc_set_layout(desc, self._layout)
+            _library.gn_desc_set_epsilon(desc, self._eps)
+            _library.gn_desc_set_types(desc, *self._types)
+            _library.gn_desc_set_affine(desc, self._affine)
+            for tensor, of_tensor in strides.items():
+                elements = (ctypes.c_int64 * len(dims))(*self._elements(tensor, of_tensor))
+                _library.gn_desc_set_strides(desc, tensor, elements)
+            _library.gn_desc_set_activation(desc, self._activation)
+            _library.gn_desc_set_skip(desc, self._skip)
             _library.gn_desc_set_threads(desc, threads)
             _library.gn_desc_set_isa(desc, isa)
             _library.gn_plan_create(plan, desc)
         finally:
             _library.gn_desc_destroy(desc)
-
         self._handle = _Handle(plan)
-        self._shape = tuple(dims)
-        self._groups = groups
-        self._layout = layout
-        self._eps = eps
-        self._affine = affine
+
+        x_type, _, param_type = self._types
+        stats_type = Type.F64 if x_type is Type.F64 else Type.F32
+        self._specs = {
+            tensor: _Spec(self._type_of(tensor), self.array_shape, strides.get(tensor))
+            for tensor in Tensor
+        }
+        self._channel_spec = _Spec(x_type, self._shape[:2])
+        self._param_spec = _Spec(param_type, self.param_shape)
+        self._stats_spec = _Spec(stats_type, self.stats_shape)
+
+    def _type_of(self, tensor):
+        return self._types[1 if tensor in (Tensor.Y, Tensor.DY) else 0]
+
+    def _elements(self, tensor, strides):
+        """Strides as gn_desc_set_strides takes them: in elements and in the order of the shape."""
+        name, size = tensor.name.lower(), self._type_of(tensor).dtype.itemsize
+        if len(strides) != len(self._shape):
+            raise ValueError(f"strides of {name} = {strides} are not {len(self._shape)}")
+        if any(stride % size for dim, stride in zip(self.array_shape, strides) if dim > 1):
+            raise ValueError(f"strides of {name} = {strides} are not of elements of {size} bytes")
+        batch, *others = (stride // size for stride in strides)
+        if self._layout is Layout.CHANNELS_LAST:
+            others = others[-1:] + others[:-1]
+        return batch, *others
 
     shape = property(lambda self: self._shape, doc="The logical shape (N, C, spatial...).")
     groups = property(lambda self: self._groups, doc="The number of groups, G.")
     layout = property(lambda self: self._layout, doc="The Layout of the arrays.")
     eps = property(lambda self: self._eps, doc="What is added to the variance.")
+    types = property(lambda self: self._types, doc="The Types of x, of y and of gamma.")
     affine = property(lambda self: self._affine, doc="Whose gamma and beta are: an Affine.")
+    activation = property(lambda self: self._activation, doc="The Activation.")
+    skip = property(lambda self: self._skip, doc="The Skip of forward_add.")
     closed = property(lambda self: self._handle is None, doc="Whether close() was called.")
 
     @property
     def array_shape(self):
-        """The shape of the arrays x, y, dy and dx: that of their memory."""
+        """The shape of the arrays x, y, dy, dx and sum: that of their memory."""
         batch, channels, *spatial = self._shape
         if self._layout is Layout.CHANNELS_LAST:
             return (batch, *spatial, channels)
         return self._shape
+
+    @property
+    def strides(self):
+        """A dict from each Tensor to the strides of its arrays, in bytes."""
+        return {tensor: spec.strides for tensor, spec in self._specs.items()}
 
     @property
     def param_shape(self):
@@ -375,9 +532,12 @@ class Plan:
         return self._shape[0], self._groups
 
     def __repr__(self):
+        types = ", ".join(f"Type.{each.name}" for each in self._types)
         return (
             f"Plan({self._shape}, groups={self._groups}, layout=Layout.{self._layout.name}, "
-            f"eps={self._eps}, affine=Affine.{self._affine.name}{', closed' if self.closed else ''})"
+            f"eps={self._eps}, types=({types}), affine=Affine.{self._affine.name}, "
+            f"activation=Activation.{self._activation.name}, skip=Skip.{self._skip.name}"
+            f"{', closed' if self.closed else ''})"
         )
 
     def __enter__(self):
@@ -407,93 +567,178 @@ class Plan:
         return json.loads(buffer.value)
 
     def forward(self, x, gamma=None, beta=None, *, out=None, stats=False):
-        """y = gamma * xhat + beta, where xhat is x with each group normalized.
+        """y = act(gamma * xhat + beta), where xhat is x with each group normalized.
 
-        x      float32, array_shape
-        gamma  float32, param_shape; None: ones
-        beta   float32, param_shape; None: zeros
-        out    float32, array_shape, to write y to; may be x; None: a new array
+        x      array_shape
+        gamma  param_shape; None: ones
+        beta   param_shape; None: zeros
+        out    array_shape, to write y to; may be x; None: a new array
         stats  whether to return mean and rstd as well, which backward asks for
 
-        Returns y, or (y, mean, rstd), the latter two of shape (N, G).
+        Each of the plan's types and strides. Returns y, or (y, mean, rstd), the latter two of shape
+        (N, G).
 
-        TypeError: an argument that is no float32 array. ValueError: one of another shape, not
-        C-contiguous, or read-only where it is written to; a closed plan. InvalidArgumentError
-        (ValueError): out overlaps an input otherwise than by being x. OutOfMemoryError
-        (MemoryError). `out` is unchanged after an error.
+        TypeError: an argument that is no array, or of another dtype than the plan's. ValueError:
+        one of another shape or other strides, or read-only where it is written to; a closed plan.
+        InvalidArgumentError (ValueError): out overlaps an input otherwise than by being x.
+        OutOfMemoryError (MemoryError). `out` is unchanged after an error.
         """
         handle = self._open()
-        out = self._check_forward(x, gamma, beta, out)
-        mean = np.empty(self.stats_shape, np.float32) if stats else None
-        rstd = np.empty(self.stats_shape, np.float32) if stats else None
+        self._check(Tensor.X, "x", x)
+        self._check_params(gamma, beta)
+        out = self._out(out)
+        mean, rstd = self._new_stats(stats)
         _library.gn_forward(handle.pointer, *map(_address, (x, gamma, beta, out, mean, rstd)))
         return (out, mean, rstd) if stats else out
 
-    def normalize(self, x, mean, rstd, gamma=None, beta=None, *, out=None):
-        """y = gamma * (x - mean) * rstd + beta for a mean and rstd from elsewhere.
+    def forward_add(self, x, skip, gamma=None, beta=None, *, out=None, sum=True, stats=False):
+        """forward of x + skip, as in a residual connection.
 
-        mean, rstd  float32, (N, G)
+        skip  array_shape, or (N, C) with Skip.CHANNEL; of the type of x
+        out   as in forward; may be skip too
+        sum   True: x + skip is returned in a new array; False: it is not stored; or an array of
+              array_shape to write to, which may be x or skip
+
+        The other arguments are those of forward. Returns (y, sum), sum being None where it is not
+        stored, or (y, sum, mean, rstd).
+
+        Errors are those of forward. UnsupportedError (NotImplementedError): no sum, where the type
+        of y is not as wide as that of x.
+        """
+        handle = self._open()
+        self._check(Tensor.X, "x", x)
+        if self._skip is Skip.CHANNEL:
+            self._channel_spec.check("skip", skip)
+        else:
+            self._check(Tensor.SKIP, "skip", skip)
+        self._check_params(gamma, beta)
+        out = self._out(out)
+        sum = self._output(Tensor.SUM, "sum", sum)
+        mean, rstd = self._new_stats(stats)
+        _library.gn_forward_add(
+            handle.pointer, *map(_address, (x, skip, gamma, beta, sum, out, mean, rstd))
+        )
+        return (out, sum, mean, rstd) if stats else (out, sum)
+
+    def normalize(self, x, mean, rstd, gamma=None, beta=None, *, out=None):
+        """y = act(gamma * (x - mean) * rstd + beta) for a mean and rstd from elsewhere.
+
+        mean, rstd  float32, float64 where x is, (N, G)
 
         The other arguments, and the errors, are those of forward. Returns y.
         """
         handle = self._open()
-        _check_array("mean", mean, self.stats_shape)
-        _check_array("rstd", rstd, self.stats_shape)
-        out = self._check_forward(x, gamma, beta, out)
+        self._check_stats(mean, rstd)
+        self._check(Tensor.X, "x", x)
+        self._check_params(gamma, beta)
+        out = self._out(out)
         _library.gn_normalize(handle.pointer, *map(_address, (x, mean, rstd, gamma, beta, out)))
         return out
 
-    def _check_forward(self, x, gamma, beta, out):
-        """Checks the arrays; returns where y goes."""
-        _check_array("x", x, self.array_shape)
-        if gamma is not None:
-            _check_array("gamma", gamma, self.param_shape)
-        if beta is not None:
-            _check_array("beta", beta, self.param_shape)
-        if out is None:
-            return np.empty(self.array_shape, np.float32)
-        _check_array("out", out, self.array_shape, writable=True)
-        return out
+    def backward(
+        self, dy, x, mean, rstd, gamma=None, beta=None, *, dx=True, dgamma=True, dbeta=True
+    ):
+        """The gradients of y = act(gamma * xhat + beta), given dy, the gradient with respect to y.
 
-    def backward(self, dy, x, mean, rstd, gamma=None, *, dx=True, dgamma=True, dbeta=True):
-        """The gradients of y = gamma * xhat + beta, given dy, the gradient with respect to y.
-
-        dy          float32, array_shape
-        x           float32, array_shape, as given to forward
-        mean, rstd  float32, (N, G), as forward returned them
-        gamma       float32, param_shape, as given to forward; None: ones
-        dx          True: returned in a new array; False: not computed; or a float32 array of
-                    array_shape to write to, which may be dy or x
-        dgamma      the same, of param_shape
-        dbeta       the same, of param_shape
+        dy           array_shape
+        x            array_shape, as given to forward
+        mean, rstd   (N, G), as forward returned them
+        gamma, beta  param_shape, as given to forward; None: ones, zeros. beta matters only where
+                     there is an activation
+        dx           True: returned in a new array; False: not computed; or an array of array_shape
+                     to write to, which may be dy or x
+        dgamma       the same, of param_shape
+        dbeta        the same, of param_shape
 
         Returns (dx, dgamma, dbeta), None for each that is not computed.
 
         Errors are those of forward.
         """
         handle = self._open()
-        _check_array("dy", dy, self.array_shape)
-        _check_array("x", x, self.array_shape)
-        _check_array("mean", mean, self.stats_shape)
-        _check_array("rstd", rstd, self.stats_shape)
-        if gamma is not None:
-            _check_array("gamma", gamma, self.param_shape)
-        dx = _gradient("dx", dx, self.array_shape)
-        dgamma = _gradient("dgamma", dgamma, self.param_shape)
-        dbeta = _gradient("dbeta", dbeta, self.param_shape)
+        self._check(Tensor.DY, "dy", dy)
+        self._check(Tensor.X, "x", x)
+        self._check_stats(mean, rstd)
+        self._check_params(gamma, beta)
+        dx = self._output(Tensor.DX, "dx", dx)
+        dgamma = self._param_spec.output("dgamma", dgamma)
+        dbeta = self._param_spec.output("dbeta", dbeta)
         _library.gn_backward(
             handle.pointer,
-            *map(_address, (dy, x, mean, rstd, gamma, None, dx, dgamma, dbeta)),
+            *map(_address, (dy, x, mean, rstd, gamma, beta, dx, dgamma, dbeta)),
         )
         return dx, dgamma, dbeta
 
+    def backward_add(
+        self, dy, sum, mean, rstd, gamma=None, beta=None,
+        *, dx=True, dskip=False, dgamma=True, dbeta=True
+    ):
+        """The gradients of forward_add: those of backward at sum = x + skip.
 
-def group_norm(x, groups=32, gamma=None, beta=None, eps=1e-5, layout=Layout.CHANNELS_FIRST):
-    """y = gamma * xhat + beta in one call, without a plan to keep.
+        sum    array_shape, as forward_add returned it
+        dx     that of x, which is that of a skip of the shape of x as well; may be sum too
+        dskip  that of a skip of (N, C): dx summed over space; True, False, or an array to write to
 
-    x is float32 of shape (N, C, spatial...), or (N, spatial..., C) where layout is CHANNELS_LAST;
-    gamma and beta are float32 of shape (C,) or None. Returns a new array of x's shape. Errors are
-    those of Plan and Plan.forward.
+        The other arguments, and the errors, are those of backward. Returns (dx, dskip, dgamma,
+        dbeta), None for each that is not computed.
+        """
+        handle = self._open()
+        self._check(Tensor.DY, "dy", dy)
+        self._check(Tensor.SUM, "sum", sum)
+        self._check_stats(mean, rstd)
+        self._check_params(gamma, beta)
+        dx = self._output(Tensor.DX, "dx", dx)
+        dskip = self._channel_spec.output("dskip", dskip)
+        dgamma = self._param_spec.output("dgamma", dgamma)
+        dbeta = self._param_spec.output("dbeta", dbeta)
+        _library.gn_backward_add(
+            handle.pointer,
+            *map(_address, (dy, sum, mean, rstd, gamma, beta, dx, dskip, dgamma, dbeta)),
+        )
+        return dx, dskip, dgamma, dbeta
+
+    def _check(self, tensor, name, array):
+        self._specs[tensor].check(name, array)
+
+    def _output(self, tensor, name, wanted):
+        return self._specs[tensor].output(name, wanted)
+
+    def _out(self, out):
+        """Where y goes: `out`, or a new array for None."""
+        if out is None:
+            return self._specs[Tensor.Y].new()
+        self._specs[Tensor.Y].check("out", out, writable=True)
+        return out
+
+    def _check_params(self, gamma, beta):
+        if gamma is not None:
+            self._param_spec.check("gamma", gamma)
+        if beta is not None:
+            self._param_spec.check("beta", beta)
+
+    def _check_stats(self, mean, rstd):
+        self._stats_spec.check("mean", mean)
+        self._stats_spec.check("rstd", rstd)
+
+    def _new_stats(self, wanted):
+        return (self._stats_spec.new(), self._stats_spec.new()) if wanted else (None, None)
+
+
+def group_norm(
+    x,
+    groups=32,
+    gamma=None,
+    beta=None,
+    eps=1e-5,
+    layout=Layout.CHANNELS_FIRST,
+    activation=Activation.IDENTITY,
+    types=None,
+):
+    """y = act(gamma * xhat + beta) in one call, without a plan to keep.
+
+    x is an array of shape (N, C, spatial...), or (N, spatial..., C) where layout is CHANNELS_LAST,
+    in any strides; gamma and beta are arrays of shape (C,) or None. types are as in Plan; None:
+    what the dtypes of x and gamma or beta say, which cannot say bfloat16. Returns a new
+    C-contiguous array of x's shape. Errors are those of Plan and Plan.forward.
     """
     if not isinstance(x, np.ndarray):
         raise TypeError(f"x is a {type(x).__name__}, not a numpy.ndarray")
@@ -503,5 +748,11 @@ def group_norm(x, groups=32, gamma=None, beta=None, eps=1e-5, layout=Layout.CHAN
         shape = (x.shape[0], x.shape[-1], *x.shape[1:-1])
     else:
         shape = x.shape
-    with Plan(shape, groups, layout=layout, eps=eps) as plan:
+    if types is None:
+        param = next((array for array in (gamma, beta) if array is not None), x)
+        types = _type_by_dtype("x", x), _type_by_dtype("x", x), _type_by_dtype("gamma", param)
+    strides = {Tensor.X: x.strides}
+    with Plan(
+        shape, groups, layout=layout, eps=eps, types=types, strides=strides, activation=activation
+    ) as plan:
         return plan.forward(x, gamma, beta)

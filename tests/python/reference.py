@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Exact results by numpy in float64, and random data, for the tests of the numpy binding."""
+"""Exact results by numpy, and random data, for the tests of the numpy binding."""
+
+import math
+import unittest
 
 import numpy as np
 
-from groupnorm import Layout
+from groupnorm import Activation, Affine, Layout, Plan, Type
 
 # (logical shape, groups)
 CASES = [
@@ -21,18 +24,51 @@ CASES = [
 
 UNIT = 2.0**-24  # half the distance of 1 to the next float
 SMALLEST = 2.0**-149
+# What the results of a type are rounded by, where they are computed with more digits, and its
+# smallest subnormal number.
+ROUNDING = {Type.F32: 0, Type.F64: 0, Type.BF16: 2.0**-8, Type.F16: 2.0**-11}
+SUBNORMAL = {Type.F32: SMALLEST, Type.F64: SMALLEST, Type.BF16: 2.0**-133, Type.F16: 2.0**-24}
 
 
-def exact(x, dy, groups, gamma, beta, eps):
-    """The results in float64 for x and dy of logical shape, and the header's bound on each error.
+def store(values, of_type):
+    """An array of a Type, the values rounded to it; of finite ones."""
+    if of_type is not Type.BF16:
+        return values.astype(of_type.dtype)
+    bits = values.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
-    gamma and beta are arrays of shape (C,) or (N, C). Returns two dicts by name.
+
+def value(array, of_type):
+    """The values of an array of a Type."""
+    if of_type is not Type.BF16:
+        return array
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def _activate(z, activation):
+    """act(z) and act'(z)."""
+    if activation is Activation.RELU:
+        return np.maximum(z, 0), (z > 0).astype(z.dtype)
+    if activation is Activation.SILU:
+        sigmoid = 1 / (1 + np.exp(-z))
+        return z * sigmoid, sigmoid * (1 + z * (1 - sigmoid))
+    return z, np.ones_like(z)
+
+
+def exact(x, dy, groups, gamma, beta, eps, activation=Activation.IDENTITY):
+    """The results for x and dy of logical shape, and the header's bound on each error.
+
+    gamma and beta are arrays of shape (C,) or (N, C). All is computed in float64, or more where x
+    is that. Returns two dicts by name.
     """
     batch, channels = x.shape[:2]
     grouped = (batch, groups, -1)
     over_tensor = (-1, channels) + (1,) * (x.ndim - 2)
     sum_axes = (*range(2 - gamma.ndim), *range(2, x.ndim))
-    x, dy, gamma, beta = (a.astype(np.float64) for a in (x, dy, gamma, beta))
+    double = x.dtype == np.float64
+    unit = UNIT**2 * 2**-5 if double else UNIT
+    wide = np.longdouble if double else np.float64
+    x, dy, gamma, beta = (a.astype(wide) for a in (x, dy, gamma, beta))
     gamma_over, beta_over = gamma.reshape(over_tensor), beta.reshape(over_tensor)
 
     def group_mean(a):
@@ -45,29 +81,39 @@ def exact(x, dy, groups, gamma, beta, eps):
 
     mean = group_mean(x)
     variance = group_mean((x - spread(mean)) ** 2)
-    rstd = 1 / np.sqrt(variance + eps)
+    rstd = 1 / np.sqrt(variance + wide(eps))
     rstd_over = spread(rstd)
     xhat = (x - spread(mean)) * rstd_over
-    g = gamma_over * dy
+    y, slope = _activate(gamma_over * xhat + beta_over, activation)
+    h = slope * dy
+    g = gamma_over * h
     results = {
-        "y": gamma_over * xhat + beta_over,
+        "y": y,
         "mean": mean[..., 0],
         "rstd": rstd[..., 0],
         "dx": rstd_over * (g - spread(group_mean(g)) - xhat * spread(group_mean(g * xhat))),
-        "dgamma": (dy * xhat).sum(axis=sum_axes),
-        "dbeta": dy.sum(axis=sum_axes),
+        "dgamma": (h * xhat).sum(axis=sum_axes),
+        "dbeta": h.sum(axis=sum_axes),
     }
-    p = spread(group_mean(np.abs(g)))
-    r = spread(group_mean(np.abs(g * xhat)))
+    y_bound = 48 * np.abs(gamma_over * xhat) + 24 * np.abs(gamma_over) + 2 * np.abs(beta_over)
+    rstd_factor = 32 + math.log2(max(1, x[0].size // groups)) * double
+    dy = np.abs(dy)
+    if activation is not Activation.IDENTITY:
+        dy = dy * (2 + np.abs(gamma_over * xhat) + np.abs(gamma_over) + np.abs(beta_over))
+    if activation is Activation.SILU:
+        y_bound = 1.1 * y_bound + 8 * np.abs(y)
+    g = np.abs(gamma_over) * dy
+    p = spread(group_mean(g))
+    r = spread(group_mean(g * np.abs(xhat)))
     bounds = {
-        "y": 48 * np.abs(gamma_over * xhat) + 24 * np.abs(gamma_over) + 2 * np.abs(beta_over),
+        "y": y_bound,
         "mean": np.abs(mean[..., 0]) + 16 * np.sqrt(variance[..., 0]),
-        "rstd": 32 * rstd[..., 0],
-        "dx": 128 * rstd_over * (np.abs(g) + p + (1 + np.abs(xhat)) * r),
-        "dgamma": 64 * (np.abs(dy) * (1 + np.abs(xhat))).sum(axis=sum_axes),
-        "dbeta": 12 * np.abs(dy).sum(axis=sum_axes),
+        "rstd": rstd_factor * rstd[..., 0],
+        "dx": 128 * rstd_over * (g + p + (1 + np.abs(xhat)) * r),
+        "dgamma": 64 * (dy * (1 + np.abs(xhat))).sum(axis=sum_axes),
+        "dbeta": 12 * dy.sum(axis=sum_axes),
     }
-    return results, {name: UNIT * bound + SMALLEST for name, bound in bounds.items()}
+    return results, {name: unit * bound + SMALLEST for name, bound in bounds.items()}
 
 
 def to_memory(a, layout):
@@ -81,25 +127,72 @@ def to_logical(a, layout):
 
 
 def same_bits(a, b):
-    """Whether two float32 arrays are the same, bit by bit."""
-    return a.shape == b.shape and np.array_equal(a.view(np.uint32), b.view(np.uint32))
+    """Whether two arrays are the same, bit by bit."""
+    bits = f"u{a.itemsize}"
+    return (a.shape == b.shape and a.dtype == b.dtype
+            and np.array_equal(a.view(bits), b.view(bits)))
 
 
 class Data:
-    """Random x, dy, gamma and beta for a logical shape; x and dy as they lie in memory."""
+    """Random x, dy, gamma and beta for a logical shape; x and dy as they lie in memory.
+
+    Those in `logical` are the same values, which an array of bfloat16 does not show.
+    """
 
     def __init__(self, shape, layout=Layout.CHANNELS_FIRST, seed=0, mean=0.5, deviation=2.0,
-                 param_shape=None):
+                 param_shape=None, types=Type.F32):
         rng = np.random.default_rng(seed)
-        self.x_logical = (mean + deviation * rng.standard_normal(shape)).astype(np.float32)
-        self.dy_logical = rng.standard_normal(shape).astype(np.float32)
-        self.x = to_memory(self.x_logical, layout)
-        self.dy = to_memory(self.dy_logical, layout)
-        self.gamma = rng.standard_normal(param_shape or shape[1]).astype(np.float32)
-        self.beta = rng.standard_normal(param_shape or shape[1]).astype(np.float32)
+        self.types = (types,) * 3 if isinstance(types, Type) else types
+        self.logical = {}
+
+        def noise(name, shape, of_type, mean=0.0, deviation=1.0):
+            array = store(mean + deviation * rng.standard_normal(shape), of_type)
+            self.logical[name] = value(array, of_type)
+            return array
+
+        x, y, param = self.types
+        self.x = to_memory(noise("x", shape, x, mean, deviation), layout)
+        self.dy = to_memory(noise("dy", shape, y), layout)
+        self.gamma = noise("gamma", param_shape or shape[1], param)
+        self.beta = noise("beta", param_shape or shape[1], param)
 
 
 def run(plan, data):
     """(y, mean, rstd, dx, dgamma, dbeta) of a plan for a Data."""
     forward = plan.forward(data.x, data.gamma, data.beta, stats=True)
-    return forward + plan.backward(data.dy, data.x, *forward[1:], data.gamma)
+    return forward + plan.backward(data.dy, data.x, *forward[1:], data.gamma, data.beta)
+
+
+class AccuracyTest(unittest.TestCase):
+    def check(self, shape, groups, layout, data, eps=1e-5, gamma=True, beta=True,
+              activation=Activation.IDENTITY):
+        """Compares all results with the exact ones, within the bounds of the header."""
+        values = data.logical
+        results, bounds = exact(
+            values["x"], values["dy"], groups,
+            values["gamma"] if gamma else np.ones_like(values["gamma"]),
+            values["beta"] if beta else np.zeros_like(values["beta"]), eps, activation,
+        )
+        gamma = data.gamma if gamma else None
+        beta = data.beta if beta else None
+        affine = Affine.SAMPLE if data.gamma.ndim == 2 else Affine.CHANNEL
+        with Plan(shape, groups, layout=layout, eps=eps, types=data.types, affine=affine,
+                  activation=activation) as plan:
+            y, mean, rstd = plan.forward(data.x, gamma, beta, stats=True)
+            dx, dgamma, dbeta = plan.backward(data.dy, data.x, mean, rstd, gamma, beta)
+        x_type, y_type, param_type = data.types
+        stats_type = Type.F64 if x_type is Type.F64 else Type.F32
+        for name, actual, of_type in (
+            ("y", to_logical(y, layout), y_type), ("mean", mean, stats_type),
+            ("rstd", rstd, stats_type), ("dx", to_logical(dx, layout), x_type),
+            ("dgamma", dgamma, param_type), ("dbeta", dbeta, param_type),
+        ):
+            self.assertEqual(actual.dtype, of_type.dtype, name)
+            self.assertEqual(actual.shape, results[name].shape, name)
+            rounding = ROUNDING[of_type]
+            if of_type is Type.F32 and x_type is Type.F64:
+                rounding = UNIT
+            bound = bounds[name] + rounding * (np.abs(results[name]) + bounds[name])
+            bound += SUBNORMAL[of_type]
+            excess = np.abs(value(actual, of_type) - results[name]) / bound
+            self.assertLessEqual(excess.max(), 1, f"{name} of {shape}, {groups} groups, {layout!r}")

@@ -15,7 +15,7 @@ import unittest.mock
 import numpy as np
 
 import groupnorm
-from groupnorm import Affine, Isa, Layout, Plan
+from groupnorm import Activation, Affine, Isa, Layout, Plan, Skip, Tensor, Type
 from reference import CASES, Data, run, same_bits
 
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "include" / "groupnorm.h"
@@ -46,6 +46,9 @@ class PlanErrorTest(unittest.TestCase):
             {"eps": float("inf")},
             {"threads": -1},
             {"threads": 1025},
+            {"strides": {Tensor.X: (80, -20, 4)}},
+            {"strides": {Tensor.Y: (0, 20, 4)}},
+            {"strides": {Tensor.DY: (2**62, 20, 4)}},
         ):
             with self.subTest(**arguments):
                 with self.assertRaises(groupnorm.InvalidArgumentError) as caught:
@@ -76,10 +79,34 @@ class PlanErrorTest(unittest.TestCase):
             ("layout", "channels_last"),
             ("layout", 1),
             ("isa", Layout.CHANNELS_LAST),
+            ("types", np.float32),
+            ("types", (Type.F32, Type.F32, 0)),
+            ("activation", "silu"),
+            ("skip", 1),
+            ("strides", {"x": (80, 20, 4)}),
+            ("strides", {Tensor.X: (80.0, 20, 4)}),
+            ("strides", {Tensor.X: None}),
         ):
             with self.subTest(name=name, value=value):
                 with self.assertRaises(TypeError):
                     Plan(**{"shape": (2, 4, 5), "groups": 2, name: value})
+
+    def test_strides_of_other_dims_or_elements(self):
+        for strides, sentence in (
+            ((20, 4), r"strides of x = \(20, 4\) are not 3"),
+            ((80, 20, 6), r"strides of x = \(80, 20, 6\) are not of elements of 4 bytes"),
+            ((80, 20, 2**63), "strides of x = .*does not fit"),
+        ):
+            with self.assertRaisesRegex(ValueError, sentence):
+                Plan((2, 4, 5), 2, strides={Tensor.X: strides})
+
+    def test_unsupported_types(self):
+        for types in ((Type.F64, Type.F32, Type.F32), (Type.BF16, Type.F16, Type.F32),
+                      (Type.F32, Type.F32, Type.BF16)):
+            with self.assertRaisesRegex(groupnorm.UnsupportedError, "types? .*supported are"):
+                Plan((2, 4, 5), 2, types=types)
+        with self.assertRaisesRegex(ValueError, "types are 2"):
+            Plan((2, 4, 5), 2, types=(Type.F32, Type.F32))
 
     def test_unsupported_instruction_set(self):
         unsupported = []
@@ -122,8 +149,10 @@ class PlanTest(unittest.TestCase):
         self.assertEqual(
             repr(plan),
             "Plan((2, 4, 3, 5), groups=2, layout=Layout.CHANNELS_LAST, eps=0.001, "
-            "affine=Affine.CHANNEL)",
+            "types=(Type.F32, Type.F32, Type.F32), affine=Affine.CHANNEL, "
+            "activation=Activation.IDENTITY, skip=Skip.TENSOR)",
         )
+        self.assertEqual(plan.strides, dict.fromkeys(Tensor, (240, 80, 16, 4)))
         by_sample = Plan((2, 4, 3), 2, affine=Affine.SAMPLE)
         self.assertIs(by_sample.affine, Affine.SAMPLE)
         self.assertEqual(by_sample.param_shape, (2, 4))
@@ -162,14 +191,19 @@ class PlanTest(unittest.TestCase):
         x = np.zeros((2, 4, 5), np.float32)
         with self.assertRaises(TypeError):
             groupnorm.group_norm(x.tolist(), 2)
-        with self.assertRaises(TypeError):
-            groupnorm.group_norm(x.astype(np.float64), 2)
+        for dtype in (np.int32, np.uint16):
+            with self.assertRaisesRegex(TypeError, f"^x has dtype {dtype.__name__}"):
+                groupnorm.group_norm(x.astype(dtype), 2)
+        with self.assertRaisesRegex(TypeError, "^gamma has dtype uint16"):
+            groupnorm.group_norm(x, 2, np.zeros(4, np.uint16))
+        with self.assertRaisesRegex(TypeError, "^beta has dtype float64"):
+            groupnorm.group_norm(x, 2, np.zeros(4, np.float32), np.zeros(4))
         with self.assertRaises(TypeError):
             groupnorm.group_norm(x, 2, layout="channels_last")
         with self.assertRaises(ValueError):
             groupnorm.group_norm(x[0, 0], 2)
-        with self.assertRaises(ValueError):
-            groupnorm.group_norm(x.T, 2)
+        with self.assertRaisesRegex(ValueError, "strides of x.* is negative"):
+            groupnorm.group_norm(x[:, ::-1], 2)
         with self.assertRaises(ValueError):
             groupnorm.group_norm(x, 3)
 
@@ -224,8 +258,15 @@ class LibraryTest(unittest.TestCase):
             for body, name in re.findall(r"typedef enum \w+ \{(.*?)\} (\w+);", text, re.DOTALL)
         }
         for name, kind, prefix in (("gn_status", groupnorm.Status, "GN_"),
-                                   ("gn_layout", Layout, "GN_"), ("gn_isa", Isa, "GN_ISA_")):
-            self.assertEqual(enums[name], {prefix + member.name: member for member in kind})
+                                   ("gn_layout", Layout, "GN_"), ("gn_type", Type, "GN_"),
+                                   ("gn_affine", Affine, "GN_AFFINE_"),
+                                   ("gn_activation", Activation, "GN_"),
+                                   ("gn_skip", Skip, "GN_SKIP_"), ("gn_tensor", Tensor, "GN_"),
+                                   ("gn_isa", Isa, "GN_ISA_")):
+            with self.subTest(name):
+                members = {prefix + member.name: member for member in kind}
+                self.assertEqual(enums.pop(name), members)
+        self.assertFalse(enums)
 
 
 if __name__ == "__main__":
