@@ -7,10 +7,13 @@
     norm = GroupNorm(32, 64)            # as torch.nn.GroupNorm, with the same state_dict
     model = replace_groupnorm(model)    # or every GroupNorm of a model, in place
 
-float32 tensors of 2 to 8 dims, [N, C, spatial...], forward and backward. A tensor whose channels
-come second in memory (torch.contiguous_format) or last (torch.channels_last,
-torch.channels_last_3d, a transposed [N, L, C]) is read where it lies, and what is computed from it
-has the same strides. Any other tensor is copied first.
+    norm = GroupNorm(32, 64, activation="silu")    # with what follows
+    y, total = norm(x, skip, return_sum=True)      # and what goes before: of x + skip
+
+Tensors of float32, float64, bfloat16 or float16 of 2 to 8 dims, [N, C, spatial...], forward and
+backward. A tensor is read where it lies, whatever its strides: none is copied, whether it is in
+torch.contiguous_format, in torch.channels_last, a slice of another, transposed or expanded. What is
+computed from a dense one has the same strides.
 
 A call uses torch.get_num_threads() threads at most.
 
@@ -21,13 +24,16 @@ GroupNorm and once with this one, and compares the outputs and the gradients; se
 import argparse
 import copy
 import functools
+import math
 import os
 import sys
 import time
 
+import numpy as np
 import torch
 
 import groupnorm
+from groupnorm import Activation, Affine, Layout, Skip, Type
 
 __all__ = ["GroupNorm", "group_norm", "replace_groupnorm"]
 
@@ -36,137 +42,242 @@ MAX_PLANS = 64
 # The most threads that a plan takes.
 MAX_THREADS = 1024
 
+_TYPES = {
+    torch.float32: Type.F32,
+    torch.float64: Type.F64,
+    torch.bfloat16: Type.BF16,
+    torch.float16: Type.F16,
+}
+_ACTIVATIONS = {None: Activation.IDENTITY, "relu": Activation.RELU, "silu": Activation.SILU}
+
 
 @functools.lru_cache(maxsize=MAX_PLANS, typed=True)
-def _plan(shape, groups, layout, eps, affine, threads):
-    """The plan for these arguments; one that falls out of the cache lives as long as it is used."""
-    return groupnorm.Plan(
-        shape, groups, layout=layout, eps=eps, affine=affine, threads=threads
+def _plan(*, strides, **arguments):
+    """The plan for these arguments; one that falls out of the cache lives as long as it is used.
+
+    strides are pairs, as a dict cannot be in the cache's key.
+    """
+    return groupnorm.Plan(strides=dict(strides), **arguments)
+
+
+def _plan_for(arguments, **arrays):
+    """The plan for these arguments and arrays, each by the name of its groupnorm.Tensor."""
+    strides = tuple(
+        (groupnorm.Tensor[name], array.strides)
+        for name, array in arrays.items() if not array.flags.c_contiguous
     )
+    threads = min(torch.get_num_threads(), MAX_THREADS)
+    return _plan(**arguments, strides=strides, threads=threads)
 
 
 def _layout(x):
-    """The groupnorm.Layout in which x is dense, or None.
-
-    A tensor of one channel, or without spatial extent, is dense in both.
-    """
-    if x.is_contiguous():
-        return groupnorm.Layout.CHANNELS_FIRST
-    if x.movedim(1, -1).is_contiguous():
-        return groupnorm.Layout.CHANNELS_LAST
-    return None
+    """The Layout for x: channels last where they are nearer to each other than pixels are."""
+    strides = [stride for dim, stride in zip(x.shape[2:], x.stride()[2:]) if dim > 1]
+    pixels = min(filter(None, strides), default=math.inf)  # 0: all are the same pixel
+    if strides and x.shape[1] > 1 and 0 < x.stride(1) < pixels:
+        return Layout.CHANNELS_LAST
+    return Layout.CHANNELS_FIRST
 
 
-def _dense(x):
-    """x, or a copy of it that has a layout."""
-    if _layout(x) is None:
-        x = x.clone()  # dense, the dims in the order of x's strides: often enough
-    if _layout(x) is None:
-        x = x.contiguous()
-    return x
-
-
-def _in_order(tensor, layout):
-    """The tensor without its gradient, its dims in the order that `layout` has them in memory."""
+def _array(tensor, layout=Layout.CHANNELS_FIRST):
+    """The memory of a tensor, its dims in the order of the layout; bfloat16 as bits."""
     tensor = tensor.detach()
-    return tensor.movedim(1, -1) if layout is groupnorm.Layout.CHANNELS_LAST else tensor
+    if layout is Layout.CHANNELS_LAST:
+        tensor = tensor.movedim(1, -1)
+    if tensor.dtype is torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    return tensor.numpy()
 
 
-def _param(tensor):
-    """weight or bias as a numpy array, of the same memory if it is dense; None: None."""
-    return None if tensor is None else tensor.detach().contiguous().numpy()
+def _small_array(tensor):
+    """That of weight, bias or a skip of [N, C], of the same memory if it is dense; None: None."""
+    return None if tensor is None else _array(tensor.contiguous())
 
 
-def _affine(*params):
-    """Whether each sample has its own weight and bias, by the dims of those that are given."""
-    by_sample = any(param is not None and param.dim() == 2 for param in params)
-    return groupnorm.Affine.SAMPLE if by_sample else groupnorm.Affine.CHANNEL
+def _tensor(array):
+    """The tensor whose memory the array is; None: None."""
+    if array is None or array.dtype != np.uint16:
+        return array if array is None else torch.from_numpy(array)
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
 class _GroupNorm(torch.autograd.Function):
-    """y = weight * xhat + bias and its gradients."""
+    """y = act(weight * xhat + bias), where xhat is of x or of x + skip, and its gradients."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, groups, eps):
-        """x [N, C, ...], weight and bias [C], [N, C] or None, all float32; returns y as x is."""
-        x = _dense(x)
+    def forward(ctx, x, skip, weight, bias, groups, eps, activation, keep_sum, return_sum):
+        """x [N, C, ...], skip the same, [N, C] or None, weight and bias [C], [N, C] or None.
+
+        keep_sum says whether x + skip is needed, be it to return it or by backward. Returns y, or y
+        and x + skip, with the strides of x if that is dense.
+        """
+        params = [param for param in (weight, bias) if param is not None]
+        by_sample = any(param.dim() == 2 for param in params)
+        by_channel = skip is not None and skip.shape != x.shape
         layout = _layout(x)
-        threads = min(torch.get_num_threads(), MAX_THREADS)
-        plan = _plan(tuple(x.shape), groups, layout, eps, _affine(weight, bias), threads)
-        y = torch.empty_like(x)  # with the strides of x
-        _, mean, rstd = plan.forward(
-            _in_order(x, layout).numpy(),
-            _param(weight),
-            _param(bias),
-            out=_in_order(y, layout).numpy(),
-            stats=True,
+        ctx.arguments = {
+            "shape": tuple(x.shape), "groups": groups, "layout": layout, "eps": eps,
+            "types": (_TYPES[x.dtype], _TYPES[x.dtype], _TYPES[(params or [x])[0].dtype]),
+            "affine": Affine.SAMPLE if by_sample else Affine.CHANNEL,
+            "activation": activation,
+            "skip": Skip.CHANNEL if by_channel else Skip.TENSOR,
+        }
+        y = torch.empty_like(x)
+        arrays = {"X": _array(x, layout), "Y": _array(y, layout)}
+        if skip is None:
+            total = x  # what is normalized
+            plan = _plan_for(ctx.arguments, **arrays)
+            _, mean, rstd = plan.forward(
+                arrays["X"], _small_array(weight), _small_array(bias), out=arrays["Y"], stats=True
+            )
+        else:
+            total = torch.empty_like(x) if keep_sum else None
+            if keep_sum:
+                arrays["SUM"] = _array(total, layout)
+            if not by_channel:
+                arrays["SKIP"] = _array(skip, layout)
+            plan = _plan_for(ctx.arguments, **arrays)
+            _, _, mean, rstd = plan.forward_add(
+                arrays["X"], _small_array(skip) if by_channel else arrays["SKIP"],
+                _small_array(weight), _small_array(bias), out=arrays["Y"],
+                sum=arrays.get("SUM", False), stats=True,
+            )
+        ctx.with_skip, ctx.by_channel = skip is not None, by_channel
+        ctx.set_materialize_grads(False)
+        # Without an activation, no gradient depends on the bias.
+        ctx.save_for_backward(
+            total, weight, None if activation is Activation.IDENTITY else bias,
+            torch.from_numpy(mean), torch.from_numpy(rstd),
         )
-        ctx.plan = plan
-        ctx.save_for_backward(x, weight, torch.from_numpy(mean), torch.from_numpy(rstd))
-        return y
+        return (y, total) if return_sum else y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy):
-        """dy [N, C, ...] in any strides; returns (dx, dweight, dbias, None, None)."""
-        x, weight, mean, rstd = ctx.saved_tensors
-        layout = ctx.plan.layout
-        need_x, need_weight, need_bias = ctx.needs_input_grad[:3]
-        dx = torch.empty_like(x) if need_x else None
-        _, dweight, dbias = ctx.plan.backward(
-            _in_order(dy, layout).contiguous().numpy(),
-            _in_order(x, layout).numpy(),
-            mean.numpy(),
-            rstd.numpy(),
-            _param(weight),
-            dx=_in_order(dx, layout).numpy() if need_x else False,
-            dgamma=need_weight,
-            dbeta=need_bias,
+    def backward(ctx, dy, dsum=None):
+        """dy and dsum [N, C, ...] in any strides, or None where nothing depends on y or the sum.
+
+        Returns (dx, dskip, dweight, dbias), and None for each of the other arguments.
+        """
+        total, weight, bias, mean, rstd = ctx.saved_tensors
+        layout = ctx.arguments["layout"]
+        need_x, need_skip, need_weight, need_bias = ctx.needs_input_grad[:4]
+        need_x = need_x or (need_skip and not ctx.by_channel)  # they are the same
+        need_skip = need_skip and ctx.by_channel
+        dx = dskip = dweight = dbias = None
+        if dy is not None:
+            dx = torch.empty_like(total) if need_x else None
+            name = "SUM" if ctx.with_skip else "X"
+            arrays = {"DY": _array(dy, layout), name: _array(total, layout)}
+            if need_x:
+                arrays["DX"] = _array(dx, layout)
+            plan = _plan_for(ctx.arguments, **arrays)
+            inputs = (arrays["DY"], arrays[name], mean.numpy(), rstd.numpy(),
+                      _small_array(weight), _small_array(bias))
+            wanted = {"dx": arrays.get("DX", False), "dgamma": need_weight, "dbeta": need_bias}
+            if ctx.with_skip:
+                _, dskip, dweight, dbias = plan.backward_add(*inputs, **wanted, dskip=need_skip)
+            else:
+                _, dweight, dbias = plan.backward(*inputs, **wanted)
+            dskip, dweight, dbias = map(_tensor, (dskip, dweight, dbias))
+        if dsum is not None:
+            if need_x:
+                dx = dsum if dx is None else dx.add_(dsum)
+            if need_skip:
+                sums = dsum.sum(tuple(range(2, dsum.dim())))
+                dskip = sums if dskip is None else dskip.add_(sums)
+        if ctx.with_skip and not ctx.by_channel:
+            dskip = dx
+        return dx, dskip, dweight, dbias, None, None, None, None, None
+
+
+def _activation(name):
+    """The Activation of the name; ValueError where there is none."""
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}, not None, 'relu' or 'silu'")
+    return _ACTIVATIONS[name]
+
+
+def _check(name, tensor, dtypes):
+    """TypeError or ValueError unless it is a dense tensor of one of the dtypes, on the CPU."""
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"{name} is a {type(tensor).__name__}, not a torch.Tensor")
+    if tensor.dtype not in dtypes:
+        raise TypeError(f"{name} is {tensor.dtype}, not {' or '.join(map(str, dtypes))}")
+    if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+        raise ValueError(
+            f"{name} is {tensor.layout} on {tensor.device}; libgroupnorm takes dense tensors on "
+            "the CPU only"
         )
-        dweight = torch.from_numpy(dweight) if need_weight else None
-        dbias = torch.from_numpy(dbias) if need_bias else None
-        return dx, dweight, dbias, None, None
 
 
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
-    """torch.nn.functional.group_norm by libgroupnorm.
+def group_norm(
+    input, num_groups, weight=None, bias=None, eps=1e-5,
+    *, activation=None, skip=None, return_sum=False
+):
+    """torch.nn.functional.group_norm by libgroupnorm, with what often comes before and after.
 
-    input       float32 [N, C, spatial...] on the CPU, 2 to 8 dims
+    input       float32, float64, bfloat16 or float16 [N, C, spatial...] on the CPU, 2 to 8 dims
     num_groups  a divisor of C
-    weight      float32 [C] on the CPU, or [N, C], each sample its own; None: ones
-    bias        float32 of weight's shape on the CPU; None: zeros
+    weight      of input's type or float32, [C] on the CPU, or [N, C], each sample its own; None:
+                ones
+    bias        of weight's type and shape; None: zeros
     eps         what is added to the variance
+    activation  "relu" or "silu": of what is returned; None: none
+    skip        of input's type and shape, or [N, C]: is added to input before, over all of space
+    return_sum  whether to return input + skip too
 
-    Returns a tensor of input's shape and memory format. Gradients flow to input, weight and bias,
-    once: a second derivative raises RuntimeError. Groups of a single value, which PyTorch refuses,
-    give the bias.
+    Returns a tensor of input's shape and memory format, or two: the normalized one and input +
+    skip. Gradients flow to input, skip, weight and bias, once: a second derivative raises
+    RuntimeError. Groups of a single value, which PyTorch refuses, give the bias.
 
-    TypeError: a tensor that is not float32, or not one. ValueError: one on another device, or of
-    another shape; groups that do not divide C.
+    TypeError: a tensor of another type, or that is none. ValueError: one on another device, or of
+    another shape; groups that do not divide C; an activation of another name; a sum without skip.
     """
-    for name, tensor in (("input", input), ("weight", weight), ("bias", bias)):
-        if tensor is None and name != "input":
-            continue
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"{name} is a {type(tensor).__name__}, not a torch.Tensor")
-        if tensor.dtype != torch.float32:
-            raise TypeError(f"{name} is {tensor.dtype}; libgroupnorm takes torch.float32 only")
-        if tensor.device.type != "cpu" or tensor.layout != torch.strided:
-            raise ValueError(
-                f"{name} is {tensor.layout} on {tensor.device}; libgroupnorm takes dense tensors "
-                "on the CPU only"
-            )
+    _check("input", input, _TYPES)
+    params = [(name, param) for name, param in (("weight", weight), ("bias", bias))
+              if param is not None]
+    for name, param in params:
+        _check(name, param, dict.fromkeys((input.dtype, torch.float32)))
+        _check(name, param, (params[0][1].dtype,))
     if input.dim() < 2:
         raise ValueError(f"input has shape {tuple(input.shape)}: no batch and channels")
-    return _GroupNorm.apply(input, weight, bias, num_groups, eps)
+    if skip is not None:
+        _check("skip", skip, (input.dtype,))
+        if skip.shape not in (input.shape, input.shape[:2]):
+            raise ValueError(f"skip has shape {tuple(skip.shape)}, not {tuple(input.shape)} or "
+                             f"{tuple(input.shape[:2])}")
+    elif return_sum:
+        raise ValueError("return_sum is True, but there is no skip")
+    tensors = input, skip, weight, bias
+    needs_gradient = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in tensors
+    )
+    return _GroupNorm.apply(*tensors, num_groups, eps, _activation(activation),
+                            needs_gradient or return_sum, return_sum)
 
 
 class GroupNorm(torch.nn.GroupNorm):
-    """torch.nn.GroupNorm by libgroupnorm: the same constructor, parameters and state_dict."""
+    """torch.nn.GroupNorm by libgroupnorm: the same constructor, parameters and state_dict.
 
-    def forward(self, input):
-        """input float32 [N, C, spatial...]; returns the same shape and memory format."""
-        return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+    Beside, an activation, as in group_norm, which may be set at any time.
+    """
+
+    activation = None
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None,
+                 *, activation=None):
+        super().__init__(num_groups, num_channels, eps, affine, device, dtype)
+        _activation(activation)
+        self.activation = activation
+
+    def forward(self, input, skip=None, return_sum=False):
+        """group_norm of input, or of input + skip."""
+        return group_norm(input, self.num_groups, self.weight, self.bias, self.eps,
+                          activation=self.activation, skip=skip, return_sum=return_sum)
+
+    def extra_repr(self):
+        activation = "" if self.activation is None else f", activation={self.activation!r}"
+        return super().extra_repr() + activation
 
 
 def replace_groupnorm(module):

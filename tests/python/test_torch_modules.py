@@ -19,9 +19,13 @@ from torch_pair import TorchTest, channels_last, contiguous, make_pair
 
 class ModuleTest(TorchTest):
     def test_constructor(self):
-        self.assertEqual(
-            inspect.signature(GroupNorm.__init__), inspect.signature(torch.nn.GroupNorm.__init__)
+        ours, theirs = (
+            {name: parameter.default
+             for name, parameter in inspect.signature(module.__init__).parameters.items()}
+            for module in (GroupNorm, torch.nn.GroupNorm)
         )
+        self.assertIsNone(ours.pop("activation"))
+        self.assertEqual(ours, theirs)
         norm = GroupNorm(3, 6)
         self.assertIsInstance(norm, torch.nn.GroupNorm)
         self.assertEqual(repr(norm), repr(torch.nn.GroupNorm(3, 6)))
@@ -55,6 +59,17 @@ class ModuleTest(TorchTest):
         for other in (copy.deepcopy(norm), torch.load(file)):
             self.assertIs(type(other), GroupNorm)
             self.assertTrue(torch.equal(other(x), y))
+
+    def test_activation(self):
+        norm = GroupNorm(3, 6, activation="silu")
+        self.assertEqual(repr(norm), f"{repr(torch.nn.GroupNorm(3, 6))[:-1]}, activation='silu')")
+        x = torch.randn(2, 6, 5)
+        y = norm(x)
+        norm.activation = None
+        self.assertClose(y, torch.nn.functional.silu(norm(x)).double())
+        old = torch.nn.GroupNorm(3, 6)
+        old.__class__ = GroupNorm  # as one that was saved before there were activations
+        self.assertTrue(torch.equal(old(x), norm(x)))
 
     def test_replace(self):
         class Special(torch.nn.GroupNorm):
@@ -101,13 +116,37 @@ class ModuleTest(TorchTest):
 
 class ErrorTest(TorchTest):
     def test_dtypes(self):
-        for dtype in (torch.float64, torch.float16, torch.bfloat16, torch.int32):
-            with self.assertRaisesRegex(TypeError, f"^input is {dtype}"):
-                GroupNorm(3, 6)(torch.zeros(2, 6, 5, dtype=dtype))
-        with self.assertRaisesRegex(TypeError, "^weight is torch.float64"):
-            GroupNorm(3, 6, dtype=torch.float64)(torch.zeros(2, 6, 5))
-        with self.assertRaisesRegex(TypeError, "^bias is torch.float64"):
-            group_norm(torch.zeros(2, 6, 5), 3, bias=torch.zeros(6).double())
+        x = torch.zeros(2, 6, 5)
+        for dtype in (torch.int32, torch.bool, torch.complex64):
+            with self.assertRaisesRegex(TypeError, f"^input is {dtype}, not torch.float32 or"):
+                GroupNorm(3, 6)(x.to(dtype))
+        with self.assertRaisesRegex(TypeError, "^weight is torch.float64, not torch.float32$"):
+            GroupNorm(3, 6, dtype=torch.float64)(x)
+        with self.assertRaisesRegex(TypeError, "^bias is torch.float64, not torch.float32$"):
+            group_norm(x, 3, bias=torch.zeros(6).double())
+        with self.assertRaisesRegex(TypeError, "^weight is torch.float16, not torch.bfloat16 or t"):
+            group_norm(x.bfloat16(), 3, torch.zeros(6).half())
+        with self.assertRaisesRegex(TypeError, "^bias is torch.float32, not torch.float16$"):
+            group_norm(x.half(), 3, torch.zeros(6).half(), torch.zeros(6))
+        with self.assertRaisesRegex(TypeError, "^skip is torch.float32, not torch.bfloat16$"):
+            group_norm(x.bfloat16(), 3, skip=x)
+
+    def test_activations(self):
+        for activation in ("gelu", True, torch.nn.functional.silu):
+            with self.assertRaisesRegex(ValueError, "^activation is .*, not None, 'relu' or"):
+                group_norm(torch.zeros(2, 6, 5), 3, activation=activation)
+            with self.assertRaisesRegex(ValueError, "^activation is"):
+                GroupNorm(3, 6, activation=activation)
+
+    def test_skips(self):
+        x = torch.zeros(2, 6, 5)
+        for skip in (x[:1], x[:, :, :1], x[0], torch.zeros(6), torch.zeros(2, 3)):
+            with self.assertRaisesRegex(ValueError, "^skip has shape"):
+                group_norm(x, 3, skip=skip)
+        with self.assertRaisesRegex(TypeError, "^skip is a list"):
+            group_norm(x, 3, skip=[0.0])
+        with self.assertRaisesRegex(ValueError, "^return_sum is True"):
+            group_norm(x, 3, return_sum=True)
 
     def test_not_a_tensor(self):
         with self.assertRaisesRegex(TypeError, "^input is a NoneType"):

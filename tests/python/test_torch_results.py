@@ -57,7 +57,7 @@ class ResultTest(TorchTest):
                 if memory_format is torch.contiguous_format
                 else groupnorm.Layout.CHANNELS_LAST
             )
-            self.assertIs(y.grad_fn.plan.layout, expected)
+            self.assertIs(y.grad_fn.arguments["layout"], expected)
             dx, = torch.autograd.grad(y, x, torch.randn(shape))
             self.assertTrue(dx.is_contiguous(memory_format=memory_format))
 
