@@ -7,12 +7,13 @@ bench/NOTES.md says what is measured.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
 import sys
 
-from peers_layers import parse_layer, read_layers
+from peers_layers import Kind, parse_layer, read_layers
 from peers_report import markdown
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,11 +34,27 @@ def _number(text):
     return value
 
 
+def _list_of(names):
+    """The type of an option that takes some of the names, with commas between."""
+    def parse(text):
+        values = text.split(",")
+        for value in values:
+            if value not in names:
+                raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(names)}")
+        return list(dict.fromkeys(values))
+    return parse
+
+
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", metavar="FILE", help="a table of layers (default: shapes.tsv)")
     parser.add_argument("--shape", metavar="SHAPE", type=_layer, action="append", default=[],
                         help="one layer, NxCxSPATIAL.../GROUPS as 8x512x7x7/32; may be repeated")
+    parser.add_argument("--type", metavar="LIST", type=_list_of(Kind.SIZES), default=["f32"],
+                        dest="types", help=f"of {', '.join(Kind.SIZES)} (default: f32)")
+    parser.add_argument("--activation", metavar="LIST", type=_list_of(Kind.ACTIVATIONS),
+                        default=["identity"], dest="activations",
+                        help=f"of {', '.join(Kind.ACTIVATIONS)} (default: identity)")
     parser.add_argument("--threads", type=_number, default=len(os.sched_getaffinity(0)),
                         help="of each library (default: one per processor)")
     parser.add_argument("--repeats", type=_number, default=15,
@@ -49,6 +66,8 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if options.quick:
         options.repeats = 3
+    options.kinds = list(itertools.starmap(
+        Kind, itertools.product(options.types, options.activations)))
     options.layers = options.shape
     try:
         if options.shapes or not options.shape:
@@ -90,7 +109,7 @@ def measure(options):
         import torch
 
         import groupnorm
-        from peers_calls import Contest, Copy, backward_takes_channels_last, medians, overheads
+        from peers_calls import Contest, Copy, medians, notes_on_pytorch, overheads
     except ImportError as error:
         sys.exit(f"peers.py: {error}")
 
@@ -100,24 +119,29 @@ def measure(options):
     torch.set_num_threads(options.threads)
     copy_library = BUILD / "libgn_bench_copy.so"
     copy = Copy(str(copy_library) if copy_library.exists() else None)
-    results = []
-    for number, layer in enumerate(options.layers, 1):
-        print(f"peers.py: {number} of {len(options.layers)}: {layer.name}", file=sys.stderr)
+    results, errors = [], {}
+    matches = list(itertools.product(options.layers, options.kinds))
+    for number, (layer, kind) in enumerate(matches, 1):
+        name = ", ".join(filter(None, (layer.name, kind.name)))
+        print(f"peers.py: {number} of {len(matches)}: {name}", file=sys.stderr)
         for layout in groupnorm.Layout:
-            contest = Contest(layer, layout, options.threads)
+            contest = Contest(layer, kind, layout, options.threads)
             for direction in ("forward", "backward"):
-                kind = f"channels {'last' if layout else 'first'}, {direction}"
                 problem = contest.disagreement(direction)
                 if problem:
-                    sys.exit(f"peers.py: not timed: {layer.name}, {kind}: {problem}")
+                    sys.exit(f"peers.py: not timed: {name}, channels "
+                             f"{'last' if layout else 'first'}, {direction}: {problem}")
+                errors[kind.type] = max(errors.get(kind.type, 0), contest.pytorch_error(direction))
                 call = contest.ours(direction)
                 ours, pytorch, *copies = medians([
                     call, contest.pytorch[direction],
                     *copy.ways(contest.out, contest.x, options.threads)], options.repeats)
                 results.append({
-                    "shape": layer.name, "source": layer.source, "bytes": layer.bytes,
+                    "shape": layer.name, "source": layer.source, "type": kind.type,
+                    "activation": kind.activation, "bytes": layer.bytes(kind.size),
                     "layout": "last" if layout else "first", "direction": direction,
-                    "moved": layer.moved(bool(layout), direction, peers_process.l2_bytes()),
+                    "moved": layer.moved(bool(layout), direction, peers_process.l2_bytes(),
+                                         kind.size),
                     "copy_us": 1e6 * min(copies), "ours_us": 1e6 * ours,
                     "pytorch_us": 1e6 * pytorch})
 
@@ -128,9 +152,7 @@ def measure(options):
         f"Of every time, the call from Python is a part: on a tensor of no elements ours takes "
         f"{1e6 * our_overhead:.1f} us, PyTorch's {1e6 * pytorch_overhead:.1f} us. Ours writes to "
         f"memory it is given, PyTorch's to memory that {'was freed before' if kept else 'is new'}.",
-        *([] if backward_takes_channels_last() else [
-            "This PyTorch has no backward for channels last: as autograd does, its tensors are "
-            "copied to channels first, which is timed. Its dx stays in channels first."]),
+        *notes_on_pytorch(options.kinds, errors),
         *_absent_peers(peers_process.onednn_version()),
     ]
     if len(runtimes) > 1:

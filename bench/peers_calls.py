@@ -17,9 +17,11 @@ BURST_SECONDS = 1e-3
 WARMING_SECONDS = 10e-3  # at most, for the calls before a burst
 PAGE = 4096
 ONE_THREAD_BYTES = 1 << 20  # waking threads up can cost more than copying this much alone
-TOLERANCE = 1e-4  # of the largest terms that a result is a sum of
+# Of the largest terms that a result is a sum of; two roundings more in the shorter types.
+TOLERANCE = {"f32": 1e-4, "bf16": 1e-4 + 2.0**-7, "f16": 1e-4 + 2.0**-10}
 
 _Layout = groupnorm.Layout
+_DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def _raw(name):
@@ -29,6 +31,7 @@ def _raw(name):
     return function
 
 
+_silu, _silu_backward = torch.nn.functional.silu, torch.ops.aten.silu_backward
 _gn_forward = _raw("gn_forward")
 _gn_backward = _raw("gn_backward")
 
@@ -66,6 +69,75 @@ def _pytorch_backward(dy, x, *arguments):
     return torch.ops.aten.native_group_norm_backward(dy, x, *arguments)
 
 
+@functools.cache
+def _takes(dtype):
+    """Whether PyTorch's functions take tensors of the dtype."""
+    try:
+        torch.native_group_norm(torch.ones(1, 1, 1, dtype=dtype), None, None, 1, 1, 1, 1, EPS)
+        _silu(torch.ones(1, dtype=dtype))
+    except RuntimeError:
+        return False
+    return True
+
+
+def _pytorch_calls(kind, x, dy, gamma, beta, sizes):
+    """PyTorch's functions on the tensors, and on what backward needs of forward, by direction."""
+    if not _takes(x.dtype):
+        return _converted_calls(kind, x, dy, gamma, beta, sizes)
+    normalize = functools.partial(torch.native_group_norm, x, gamma, beta, *sizes, EPS)
+    z, *stats = normalize()
+    rest = (x, *stats, gamma, *sizes, [True, True, True])
+    if kind.activation == "identity":
+        return {"forward": normalize, "backward": functools.partial(_pytorch_backward, dy, *rest)}
+
+    def forward():
+        z, *stats = normalize()
+        return _silu(z), *stats
+
+    def backward():
+        return _pytorch_backward(_silu_backward(dy, z), *rest)
+
+    return {"forward": forward, "backward": backward}
+
+
+def _converted_calls(kind, x, dy, gamma, beta, sizes):
+    """The same by way of float: for types that PyTorch does not take, and to check results."""
+    silu = kind.activation == "silu"
+
+    def normalize():
+        return torch.native_group_norm(x.float(), gamma.float(), beta.float(), *sizes, EPS)
+
+    def forward():
+        z, *stats = normalize()
+        return (_silu(z) if silu else z).to(x.dtype), *stats
+
+    def backward():
+        dz = _silu_backward(dy.float(), z) if silu else dy.float()
+        gradients = _pytorch_backward(
+            dz, x.float(), *stats, gamma.float(), *sizes, [True, True, True])
+        return [gradient.to(x.dtype) for gradient in gradients]
+
+    z, *stats = normalize()
+    return {"forward": forward, "backward": backward}
+
+
+def notes_on_pytorch(kinds, errors):
+    """Sentences on how it is called for these Kinds, and on its errors, a dict by type."""
+    if not backward_takes_channels_last():
+        yield ("This PyTorch has no backward for channels last: as autograd does, its tensors are "
+               "copied to channels first, which is timed. Its dx stays in channels first.")
+    if any(kind.activation == "silu" for kind in kinds):
+        yield ("SiLU is one call of ours. Of PyTorch's it is two: group normalization and SiLU, "
+               "and back, where what is between them was kept.")
+    for name in dict.fromkeys(kind.type for kind in kinds):
+        if not _takes(_DTYPES[name]):
+            yield (f"This PyTorch does not take {name}: its tensors are converted to float, and "
+                   "its results back, which is timed.")
+        elif name != "f32":
+            yield (f"In {name}, PyTorch's results are up to {errors[name]:.2g} of their largest "
+                   f"terms away from those in float; ours must be within {TOLERANCE[name]:.2g}.")
+
+
 class Copy:
     """Copies by gn-bench's own functions where its library is given, else by torch.Tensor.copy_."""
 
@@ -84,17 +156,18 @@ class Copy:
         if not self._copy:
             return [functools.partial(to.copy_, source)]
         choices = [(threads, 0)] + [(threads, 1)] * self._streams
-        if threads > 1 and 4 * source.numel() <= ONE_THREAD_BYTES:
+        size = source.numel() * source.element_size()
+        if threads > 1 and size <= ONE_THREAD_BYTES:
             choices.append((1, 0))
-        arguments = [*_pointers(to, source), ctypes.c_int64(source.numel())]
+        arguments = [*_pointers(to, source), ctypes.c_int64(size // 4)]
         return [functools.partial(self._copy, *arguments, *map(ctypes.c_int, choice))
                 for choice in choices]
 
 
 class Contest:
-    """One layer in one layout: what each takes as its arguments, made once."""
+    """One layer of a Kind in one layout: what each takes as its arguments, made once."""
 
-    def __init__(self, layer, layout, threads):
+    def __init__(self, layer, kind, layout, threads):
         n, c = layer.dims[:2]
         # PyTorch has channels last for ranks 4 and 5; others have the same memory with rank 4.
         shape = layer.dims if len(layer.dims) in (4, 5) else (n, c, 1, layer.spatial)
@@ -102,26 +175,24 @@ class Contest:
         generator = torch.Generator().manual_seed(1)
 
         def noise(*dims, mean=0.0):
-            return mean + torch.randn(*dims, generator=generator)
+            return (mean + torch.randn(*dims, generator=generator)).to(dtype)
 
+        dtype = _DTYPES[kind.type]
         self.x = noise(*shape, mean=0.5).contiguous(memory_format=memory_format)
         self.dy = noise(*shape).contiguous(memory_format=memory_format)
         self.gamma, self.beta = noise(c, mean=1.0), noise(c)
         self.mean, self.rstd = torch.empty(n, layer.groups), torch.empty(n, layer.groups)
-        self.dgamma, self.dbeta = torch.empty(c), torch.empty(c)
-        self._plan = groupnorm.Plan(layer.dims, layer.groups, layout=layout, eps=EPS,
-                                    threads=threads)
-        sizes = (n, c, layer.spatial, layer.groups)
-        self._memory = torch.empty(layer.elements + PAGE // 4)
-        forward = functools.partial(
-            torch.native_group_norm, self.x, self.gamma, self.beta, *sizes, EPS)
-        _, *their_stats = forward()
-        self.pytorch = {
-            "forward": forward,
-            "backward": functools.partial(
-                _pytorch_backward, self.dy, self.x, *their_stats, self.gamma, *sizes,
-                [True, True, True]),
-        }
+        self.dgamma, self.dbeta = torch.empty(2, c, dtype=dtype)
+        self._plan = groupnorm.Plan(
+            layer.dims, layer.groups, layout=layout, eps=EPS, threads=threads,
+            types=groupnorm.Type[kind.type.upper()],
+            activation=groupnorm.Activation[kind.activation.upper()])
+        self._memory = torch.empty(layer.elements + PAGE // kind.size, dtype=dtype)
+        self._tolerance = TOLERANCE[kind.type]
+        arguments = (kind, self.x, self.dy, self.gamma, self.beta,
+                     (n, c, layer.spatial, layer.groups))
+        self.pytorch = _pytorch_calls(*arguments)
+        self._true = self.pytorch if kind.type == "f32" else _converted_calls(*arguments)
 
     def ours(self, direction):
         """Our call, whose y or dx is self.out, as far from the start of a page as PyTorch's now is.
@@ -130,7 +201,7 @@ class Contest:
         whether they do must not be another chance for each library.
         """
         theirs = self.pytorch[direction]()[0].data_ptr()
-        start = (theirs - self._memory.data_ptr()) % PAGE // 4
+        start = (theirs - self._memory.data_ptr()) % PAGE // self._memory.element_size()
         self.out = self._memory.as_strided(self.x.shape, self.x.stride(), start)
         plan, stats = self._plan._handle.pointer, (self.mean, self.rstd)
         if direction == "forward":
@@ -140,18 +211,33 @@ class Contest:
             self.dy, self.x, *stats, self.gamma, self.beta, self.out, self.dgamma, self.dbeta))
 
     def disagreement(self, direction):
-        """A sentence on what differs between the two libraries' results; None where nothing does.
+        """A sentence on what of ours differs from PyTorch's results in float; None for nothing.
 
         Call it for "forward" first.
         """
         if self.ours(direction)():
             return "libgroupnorm refuses the call"
-        for (name, scale), theirs in zip(self._scales(direction), self.pytorch[direction]()):
-            ours = self.out if name in ("y", "dx") else getattr(self, name)
-            error = (ours - theirs.reshape(ours.shape)).abs().max().item()
-            if not error <= TOLERANCE * scale:  # a NaN too
-                return f"{name} differs by {error:.2g}, where {TOLERANCE * scale:.2g} is rounding"
+        ours = ((self.out, self.mean, self.rstd) if direction == "forward" else
+                (self.out, self.dgamma, self.dbeta))
+        for name, error in self._errors(direction, ours):
+            if not error <= self._tolerance:  # a NaN too
+                return (f"{name} differs by {error:.2g} of its largest terms, where "
+                        f"{self._tolerance:.2g} is rounding")
         return None
+
+    def pytorch_error(self, direction):
+        """How far PyTorch's results are from its own in float, of their largest terms.
+
+        Call disagreement first.
+        """
+        return max(error for _, error in self._errors(direction, self.pytorch[direction]()))
+
+    def _errors(self, direction, results):
+        """The name of each result, and its error in units of its largest terms."""
+        for (name, scale), result, true in zip(
+                self._scales(direction), results, self._true[direction]()):
+            difference = result.float() - true.float().reshape(result.shape)
+            yield name, difference.abs().max().item() / scale
 
     def _scales(self, direction):
         """The names of the results in PyTorch's order, with the sizes of their largest terms."""
@@ -159,8 +245,9 @@ class Contest:
             return tensor.abs().max().item()
 
         if direction == "forward":
-            return (("y", largest(self.out)), ("mean", largest(self.x)), ("rstd", largest(self.rstd)))
-        channel = largest(self.dy.abs().transpose(0, 1).flatten(1).sum(1))
+            return (("y", largest(self.out)), ("mean", largest(self.x)),
+                    ("rstd", largest(self.rstd)))
+        channel = largest(self.dy.float().abs().transpose(0, 1).flatten(1).sum(1))
         return (("dx", largest(self.rstd) * largest(self.gamma) * largest(self.dy)),
                 ("dgamma", channel), ("dbeta", channel))
 

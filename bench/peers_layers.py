@@ -1,9 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""The layers to measure: from a table, or one by one as text."""
+"""The layers to measure: from a table, or one by one as text; and of what kinds."""
 
 import dataclasses
 import math
 import re
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The type of all tensors, as a key of SIZES, and one of ACTIVATIONS."""
+
+    SIZES = {"f32": 4, "bf16": 2, "f16": 2}
+    ACTIVATIONS = ("identity", "silu")
+
+    type: str = "f32"
+    activation: str = "identity"
+
+    @property
+    def name(self):
+        """What is not as in the default, such as "bf16, silu"; "" for the default."""
+        return ", ".join(value for value in (self.type, self.activation)
+                         if value not in ("f32", "identity"))
+
+    @property
+    def size(self):
+        """The bytes of an element."""
+        return self.SIZES[self.type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +49,15 @@ class Layer:
     def elements(self):
         return math.prod(self.dims)
 
-    @property
-    def bytes(self):
-        return 4 * self.elements
+    def bytes(self, size):
+        """Of a tensor whose elements have so many."""
+        return size * self.elements
 
-    def moved(self, channels_last, direction, l2_bytes):
+    def moved(self, channels_last, direction, l2_bytes, size=4):
         """The tensors that must move to and from an L2 cache of so many bytes: see NOTES.md."""
         blocks = self.dims[0] * (1 if channels_last else self.groups)
         inputs = 1 if direction == "forward" else 2
-        stays = inputs * self.bytes // blocks <= l2_bytes
+        stays = inputs * self.bytes(size) // blocks <= l2_bytes
         return inputs * (1 if stays else 2) + 1
 
 

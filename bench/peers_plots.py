@@ -10,7 +10,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from peers_report import conditions, digits, speedup
+from peers_report import conditions, described, digits, speedup
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
@@ -92,7 +92,8 @@ def plot_times(report, path):
 def _bars(panel, results_of, names, direction):
     """A pair of bars from 1 for each of the names, the speed-up written at the end of each."""
     for i, (layout, colour) in enumerate(zip(LAYOUTS, (BLUE, ORANGE))):
-        values = {result["shape"]: speedup(result) for result in results_of(layout, direction)}
+        values = {described(result, "shape"): speedup(result)
+                  for result in results_of(layout, direction)}
         rows = [row for row, name in enumerate(names) if name in values]
         lengths = [values[names[row]] for row in rows]
         heights = [row + (i - 0.5) * 0.38 for row in rows]
@@ -113,7 +114,7 @@ def _bars(panel, results_of, names, direction):
 def plot_speedups(report, path):
     """Speed-up over PyTorch, layer by layer."""
     results = report["results"]
-    sources = {result["shape"]: result["source"] for result in results}
+    sources = {described(result, "shape"): result["source"] for result in results}
     names = list(sources)
     speedups = [1, *map(speedup, results)]
     least, most = min(speedups), max(speedups)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The results as text. A result is a dict: shape, source, bytes, layout, direction, moved (the
-tensors that must move, see NOTES.md), copy_us, ours_us, pytorch_us; a report is a dict of the results and of what they were measured with.
+"""The results as text. A result is a dict: shape, source, type, activation, bytes, layout,
+direction, moved (the tensors that must move, see NOTES.md), copy_us, ours_us, pytorch_us; a report
+is a dict of the results and of what they were measured with.
 """
 
 import statistics
+
+from peers_layers import Kind
 
 
 def speedup(result):
@@ -20,31 +23,46 @@ def digits(value):
     return f"{value:.{decimals}f}"
 
 
+def kind_of(result):
+    """The result's Kind."""
+    return Kind(result.get("type", "f32"), result.get("activation", "identity"))
+
+
+def described(result, *keys):
+    """What the keys say of the result, and its Kind where that is not the default."""
+    return ", ".join(filter(None, [*(result[key] for key in keys), kind_of(result).name]))
+
+
 def table(results):
-    """The lines of a table in Markdown."""
-    lines = ["| N x C x spatial / G | layout | direction | copy, us | ours, us | efficiency "
-             "| PyTorch, us | times as fast |", "|---|---|---|--:|--:|--:|--:|--:|"]
+    """The lines of a table in Markdown; it names the Kinds where there are others than one."""
+    kinds = any(kind_of(result) != Kind() for result in results)
+    names = ["N x C x spatial / G", *(["type", "activation"] if kinds else []), "layout",
+             "direction"]
+    lines = [f"| {' | '.join(names)} | copy, us | ours, us | efficiency | PyTorch, us | "
+             "times as fast |", f"|{'---|' * len(names)}--:|--:|--:|--:|--:|"]
     for result in results:
+        kind = kind_of(result)
+        texts = [result["shape"], *([kind.type, kind.activation] if kinds else []),
+                 result["layout"], result["direction"]]
         numbers = (result["copy_us"], result["ours_us"], efficiency(result), result["pytorch_us"],
                    speedup(result))
-        lines.append(f"| {result['shape']} | {result['layout']} | {result['direction']} | "
-                     f"{' | '.join(map(digits, numbers))} |")
+        lines.append(f"| {' | '.join([*texts, *map(digits, numbers)])} |")
     return lines
 
 
 def summary(results):
-    """Lines with the geometric mean of each layout and direction, of all, and the minimum."""
+    """Lines with the geometric mean of each Kind, layout and direction, of all, and the minimum."""
     kinds = {}
     for result in results:
-        kinds.setdefault((result["layout"], result["direction"]), []).append(speedup(result))
+        kinds.setdefault(described(result, "layout", "direction"), []).append(speedup(result))
     lines = ["| times as fast as PyTorch | geometric mean | least |", "|---|--:|--:|"]
-    for (layout, direction), values in kinds.items():
-        lines.append(f"| channels {layout}, {direction} | "
+    for name, values in kinds.items():
+        lines.append(f"| channels {name} | "
                      f"{digits(statistics.geometric_mean(values))} | {digits(min(values))} |")
     values = [speedup(result) for result in results]
     worst = min(results, key=speedup)
     lines.append(f"| all | {digits(statistics.geometric_mean(values))} | {digits(min(values))} "
-                 f"({worst['shape']}, {worst['layout']}, {worst['direction']}) |")
+                 f"({described(worst, 'shape', 'layout', 'direction')}) |")
     return lines
 
 
