@@ -13,7 +13,8 @@
 Tensors of float32, float64, bfloat16 or float16 of 2 to 8 dims, [N, C, spatial...], forward and
 backward. A tensor is read where it lies, whatever its strides: none is copied, whether it is in
 torch.contiguous_format, in torch.channels_last, a slice of another, transposed or expanded. What is
-computed from a dense one has the same strides.
+computed from a dense one has the same strides. Only a gradient that arrives in another order than
+that of the tensor is copied before, being read twice.
 
 A call uses torch.get_num_threads() threads at most.
 
@@ -87,6 +88,15 @@ def _array(tensor, layout=Layout.CHANNELS_FIRST):
     if tensor.dtype is torch.bfloat16:
         return tensor.view(torch.int16).numpy().view(np.uint16)
     return tensor.numpy()
+
+
+def _gradient_array(dy, layout):
+    """That of dy, or of a copy where the library would have to gather it, twice, and slower."""
+    if layout is Layout.CHANNELS_FIRST and not dy[:1].is_contiguous():
+        dy = dy.contiguous()
+    elif layout is Layout.CHANNELS_LAST and dy.stride(1) != 1:
+        dy = dy.movedim(1, -1).contiguous().movedim(-1, 1)
+    return _array(dy, layout)
 
 
 def _small_array(tensor):
@@ -167,7 +177,7 @@ class _GroupNorm(torch.autograd.Function):
         if dy is not None:
             dx = torch.empty_like(total) if need_x else None
             name = "SUM" if ctx.with_skip else "X"
-            arrays = {"DY": _array(dy, layout), name: _array(total, layout)}
+            arrays = {"DY": _gradient_array(dy, layout), name: _array(total, layout)}
             if need_x:
                 arrays["DX"] = _array(dx, layout)
             plan = _plan_for(ctx.arguments, **arrays)
