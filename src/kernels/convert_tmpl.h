@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays of one type to another, and the sum of two tensors: what comes before the passes. */
 
-/* To floats; of a type that is no GN_F64. */
-static void convert(const void *p, gn_type t, int64_t n, float *out)
+INLINE void convert_from(const void *p, gn_type t, int64_t n, float *out)
 {
     int64_t i = 0;
+    for (; i + 4 * WIDTH_f32 <= n; i += 4 * WIDTH_f32)
+        EACH (v, 4)
+            store_f32(out + i + v * WIDTH_f32, read_f32(p, t, i + v * WIDTH_f32));
     for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
         store_f32(out + i, read_f32(p, t, i));
-    if (i < n)
-        store_part_f32(out + i, read_part_f32(p, t, i, n - i, 0), n - i);
+    for (; i < n; i++)
+        out[i] = value_f32(p, t, i);
+}
+
+/* To floats, of a short type. */
+static void convert(const void *p, gn_type t, int64_t n, float *out)
+{
+    if (t == GN_BF16)
+        convert_from(p, GN_BF16, n, out);
+    else
+        convert_from(p, GN_F16, n, out);
 }
 
 /* And back. */

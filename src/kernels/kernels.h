@@ -136,7 +136,7 @@ struct gn_kernels {
     gn_isa isa;
     const char *name;
 
-    /* Arrays of another type than GN_F64 to floats, and back. */
+    /* Arrays of a short type to floats, and back. */
     void (*convert)(const void *p, gn_type type, int64_t n, float *out);
     void (*convert_back)(const float *in, gn_type type, int64_t n, void *p);
 
