@@ -19,6 +19,7 @@
 #include "act_tmpl.h"
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
+#include "map_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL
@@ -29,6 +30,7 @@
 #include "act_tmpl.h"
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
+#include "map_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL
@@ -38,8 +40,12 @@
 #include "transpose_tmpl.h"
 #include "tiny_tmpl.h"
 #include "row_moments_tmpl.h"
+#include "gradients_hold_tmpl.h"
+#include "short_gradients_tmpl.h"
+#include "active_gradients_tmpl.h"
 #include "row_gradients_tmpl.h"
-#include "columns_tmpl.h"
+#include "column_moments_tmpl.h"
+#include "column_gradients_tmpl.h"
 
 const struct gn_kernels KERNELS = {
     .isa = ISA,

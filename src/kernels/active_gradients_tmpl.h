@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* With an activation: g = dy * act'(z), of rows and of pixels, four vectors a step. */
+
+INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as, int64_t first,
+                          int64_t n, const struct numbers_f32 *all, float *g)
+{
+    enum { BLOCK = TOGETHER_f32 * WIDTH_f32 };
+    struct numbers_f32 of = *all;
+    int64_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        vec_f32 z[TOGETHER_f32], own[TOGETHER_f32];
+        EACH (v, TOGETHER_f32) {
+            int64_t at = first + i + v * WIDTH_f32;
+            z[v] = (read_f32(x, as.x, at) - of.mean) * of.scale + of.shift;
+            own[v] = read_f32(dy, as.dy, at);
+        }
+        through_f32(own, z, TOGETHER_f32, as.activation);
+        EACH (v, TOGETHER_f32)
+            store_f32(g + i + v * WIDTH_f32, own[v]);
+    }
+    for (; i < n; i += WIDTH_f32) {
+        int64_t part = n - i, at = first + i;
+        vec_f32 z = (read_part_f32(x, as.x, at, part, 0) - of.mean) * of.scale + of.shift;
+        vec_f32 own = read_part_f32(dy, as.dy, at, part, 0);
+        through_f32(&own, &z, 1, as.activation);
+        if (part >= WIDTH_f32)
+            store_f32(g + i, own);
+        else
+            store_part_f32(g + i, own, part);
+    }
+}
+
+/* g of n elements of a row from `first` on: of floats as they come, else a branch a vector. */
+APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
+                          const struct numbers_f32 *of, float *g)
+{
+    struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, n,
+                      of, g);
+    else if (as.x == GN_F32 && as.dy == GN_F32)
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, n,
+                      of, g);
+    else
+        row_gradients(rows->dy, rows->x, as, first, n, of, g);
+}
+
+/* g of `count` vectors of channels from c on, of a pixel. */
+INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as, int64_t pixel,
+                             int64_t c, int count, int64_t part, struct column_numbers_f32 of,
+                             float *g)
+{
+    vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
+    EACH (v, count) {
+        int64_t on = c + v * WIDTH_f32, x_at = pixel * in->x_stride + on;
+        int64_t dy_at = pixel * in->dy_stride + on;
+        vec_f32 x = part ? read_part_f32(in->x, as.x, x_at, part, 0) : read_f32(in->x, as.x, x_at);
+        dy[v] =
+            part ? read_part_f32(in->dy, as.dy, dy_at, part, 0) : read_f32(in->dy, as.dy, dy_at);
+        z[v] = (x - get_f32(of.mean + on)) * get_f32(of.scale + on) + get_f32(of.shift + on);
+    }
+    through_f32(dy, z, count, as.activation);
+    if (part)
+        store_part_f32(g + c, dy[0], part);
+    else
+        EACH (v, count)
+            store_f32(g + c + v * WIDTH_f32, dy[v]);
+}
+
+INLINE void pixel_gradients(struct gn_columns in, struct operands_f32 as, int64_t first,
+                            int64_t pixels, struct column_numbers_f32 of, float *g)
+{
+    for (int64_t p = first; p < first + pixels; p++, g += in.kept_stride) {
+        int64_t c = 0;
+        for (; c + 4 * WIDTH_f32 <= in.channels; c += 4 * WIDTH_f32)
+            gradient_vectors(&in, as, p, c, 4, 0, of, g);
+        for (; c + WIDTH_f32 <= in.channels; c += WIDTH_f32)
+            gradient_vectors(&in, as, p, c, 1, 0, of, g);
+        if (c < in.channels)
+            gradient_vectors(&in, as, p, c, 1, in.channels - c, of, g);
+    }
+}
+
+/* g of some pixels: of floats as they come, of all else with a branch a vector. */
+APART void make_pixel_gradients(const struct gn_columns *in, int64_t first, int64_t pixels,
+                                struct column_numbers_f32 of, float *g)
+{
+    struct operands_f32 as = {in->x_type, in->y_type, in->activation};
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, pixels, of, g);
+    else if (as.x == GN_F32 && as.dy == GN_F32)
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, pixels, of, g);
+    else
+        pixel_gradients(*in, as, first, pixels, of, g);
+}

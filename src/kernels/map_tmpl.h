@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arithmetic of the last passes, y = act(z), z = (x - mean) * scale + shift, and dx = scale * g
+ * + (slope * (x - mean) + offset), g = dy * act'(z), with one value a channel; normalize_tmpl.h has
+ * the walks.
+ *
+ * Parameters: REAL and R, the computing type. See reals.h.
+ */
+
+/* What a pass does, and with what types: x and dx, and y and dy. */
+struct FN(pass) {
+    gn_type x, y;
+    gn_activation activation;
+    bool backward, stream;
+};
+
+INLINE gn_type FN(out_type)(struct FN(pass) how)
+{
+    return how.backward ? how.x : how.y;
+}
+
+/*
+ * Several vectors; x becomes what is to be written. The numbers are those of each vector, or all of
+ * the first.
+ */
+INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, bool one,
+                    struct FN(pass) how)
+{
+    VEC d[FN(TOGETHER)], z[FN(TOGETHER)];
+    EACH (v, count) {
+        const struct FN(numbers) *own = &of[one ? 0 : v];
+        d[v] = x[v] - own->mean;
+        if (!how.backward || how.activation != GN_IDENTITY)
+            z[v] = d[v] * own->scale + own->shift;
+    }
+    if (!how.backward) {
+        FN(activate)(z, count, how.activation);
+        EACH (v, count)
+            x[v] = z[v];
+        return;
+    }
+    if (how.activation != GN_IDENTITY)
+        FN(through)(dy, z, count, how.activation);
+    EACH (v, count) {
+        const struct FN(numbers) *own = &of[one ? 0 : v];
+        x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
+    }
+}
+
+/* Vectors from element i of x, j of dy and o of out on. */
+INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, void *out, int64_t o,
+                         int count, const struct FN(numbers) * of, bool one, struct FN(pass) how,
+                         bool stream)
+{
+    VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
+    EACH (v, count) {
+        a[v] = READ(x, how.x, i + v * WIDTH);
+        if (how.backward)
+            b[v] = READ(dy, how.y, j + v * WIDTH);
+    }
+    FN(map)(a, b, count, of, one, how);
+    EACH (v, count)
+        WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], stream);
+}
+
+/* The vector from element i of x and of dy on. */
+INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i, const struct FN(numbers) * of,
+                      struct FN(pass) how)
+{
+    VEC v = READ(x, how.x, i), g = how.backward ? READ(dy, how.y, i) : v;
+    FN(map)(&v, &g, 1, of, true, how);
+    return v;
+}
+
+INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int64_t n,
+                        const struct FN(numbers) * of, struct FN(pass) how)
+{
+    VEC v = READ_PART(x, how.x, i, n, 0), g = how.backward ? READ_PART(dy, how.y, j, n, 0) : v;
+    FN(map)(&v, &g, 1, of, true, how);
+    return v;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* The sums of gradients over rows below SHORT, four at a time. */
+
+/*
+ * Short rows of so few rounds that they are one segment take turns, so many at a time: each row's
+ * additions wait for those before.
+ */
+enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS * WIDTH_f32 };
+
+/*
+ * The lanes of A and B of ABREAST rows of n <= TURNS values, where row r has the vectors from r *
+ * ROW_VECS on; 8 of each to memory.
+ */
+INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const float *means, bool far,
+                          float *a_lanes, float *b_lanes)
+{
+    vec_f32 mean[ABREAST], a[ABREAST * ROW_VECS], b[ABREAST * ROW_VECS];
+    UNROLL
+    for (int r = 0; r < ABREAST; r++)
+        mean[r] = splat_f32(means[r]);
+    UNROLL
+    for (int j = 0; j < ABREAST * ROW_VECS; j++)
+        a[j] = b[j] = splat_f32(0);
+    int64_t i = 0;
+    ROLLED
+    for (; i + ROW_VECS * WIDTH_f32 <= n; i += ROW_VECS * WIDTH_f32) {
+        UNROLL
+        for (int j = 0; j < ABREAST * ROW_VECS; j++) {
+            int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
+            if (far && STARTS_LINE(j % ROW_VECS)) {
+                FETCH(dy, GN_F32, at + ROWS_AHEAD);
+                FETCH(x, GN_F32, at + ROWS_AHEAD);
+            }
+            vec_f32 g = load_f32(dy + at);
+            a[j] += g;
+            b[j] += g * minus_f32(load_f32(x + at), mean[j / ROW_VECS]);
+        }
+    }
+    UNROLL
+    for (int j = 0; j < ABREAST * ROW_VECS; j++) {
+        int64_t from = i + j % ROW_VECS * WIDTH_f32, at = j / ROW_VECS * n + from;
+        if (from < n) {
+            vec_f32 g = load_part_f32(dy + at, n - from, 0);
+            a[j] += g;
+            b[j] += g * (load_part_f32(x + at, n - from, 0) - mean[j / ROW_VECS]);
+        }
+    }
+    UNROLL
+    for (int r = 0; r < ABREAST; r++) {
+        put_eight(a_lanes + 8 * r, a + r * ROW_VECS, ROW_VECS);
+        put_eight(b_lanes + 8 * r, b + r * ROW_VECS, ROW_VECS);
+    }
+}
+
+/*
+ * Apart, for the loop has a pointer a row and no register to lose. Between so many rows the
+ * processor's own prefetch loses its way.
+ */
+APART void gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
+                             float *a_lanes, float *b_lanes)
+{
+    lanes_abreast(dy, x, n, means, false, a_lanes, b_lanes);
+}
+
+APART void far_gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
+                                 float *a_lanes, float *b_lanes)
+{
+    lanes_abreast(dy, x, n, means, true, a_lanes, b_lanes);
+}
+
+static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
+
+/* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
+INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
+                       bool far, double *dy_sums, double *dyx_sums)
+{
+    float a_lanes[4 * 8], b_lanes[4 * 8];
+    if (rows == 4 && n <= TURNS) {
+        for (int r = 0; r < 4; r += ABREAST) {
+            if (far)
+                far_gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
+                                      b_lanes + 8 * r);
+            else
+                gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
+                                  b_lanes + 8 * r);
+        }
+    } else {
+        for (int64_t r = 0; r < rows; r++) {
+            vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
+            struct numbers_f32 of = {.mean = splat_f32(mean[r])};
+            row_lanes_f32(dy, x, floats, r * n, n, &of, ROW_VECS, a, b);
+            put_eight(a_lanes + 8 * r, a, ROW_VECS);
+            put_eight(b_lanes + 8 * r, b, ROW_VECS);
+        }
+    }
+    quad a, b;
+    if (rows < 4) {
+        memset(a_lanes + 8 * rows, 0, sizeof a_lanes - (size_t)rows * 32);
+        memset(b_lanes + 8 * rows, 0, sizeof b_lanes - (size_t)rows * 32);
+    }
+    sum_eights(a_lanes, &a);
+    sum_eights(b_lanes, &b);
+    if (rows == 4) {
+        *(mem_quad *)dy_sums = a;
+        *(mem_quad *)dyx_sums = b;
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        dy_sums[r] = a[r];
+        dyx_sums[r] = b[r];
+    }
+}
