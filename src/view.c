@@ -59,18 +59,40 @@ struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type t
     return view;
 }
 
-/* How many elements lie before this one of the spatial extent. */
-static int64_t spatial_offset(const struct gn_view *view, int64_t s, int64_t *left)
+/* An element of the spatial extent: where it is along each dim, and in memory. */
+struct walk {
+    int64_t index[GN_MAX_RANK], offset;
+};
+
+static struct walk walk_to(const struct gn_view *view, int64_t s)
 {
-    int64_t offset = 0;
+    struct walk walk = {.offset = 0};
     for (int i = view->rank - 1; i >= 0; i--) {
-        int64_t index = s % view->dims[i];
-        if (i == view->rank - 1)
-            *left = view->dims[i] - index;
-        offset += index * view->strides[i];
+        walk.index[i] = s % view->dims[i];
+        walk.offset += walk.index[i] * view->strides[i];
         s /= view->dims[i];
     }
-    return offset;
+    return walk;
+}
+
+/* How many elements lie one stride of the last dim from the other, from here on, at most n. */
+static int64_t run_length(const struct gn_view *view, const struct walk *walk, int64_t n)
+{
+    int64_t left = view->dims[view->rank - 1] - walk->index[view->rank - 1];
+    return left < n ? left : n;
+}
+
+/* Goes on by no more than is left of the last dim. */
+static void go_on(const struct gn_view *view, struct walk *walk, int64_t n)
+{
+    int i = view->rank - 1;
+    walk->index[i] += n;
+    walk->offset += n * view->strides[i];
+    for (; i > 0 && walk->index[i] == view->dims[i]; i--) {
+        walk->offset += view->strides[i - 1] - view->dims[i] * view->strides[i];
+        walk->index[i] = 0;
+        walk->index[i - 1]++;
+    }
 }
 
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
@@ -126,34 +148,53 @@ static void move_run(char *tensor, char *block, const struct run *run, int64_t s
         copy_run(b, run->block_stride, a, run->stride, run->n, size);
 }
 
-/* Row after row, as far as the last spatial dim goes at a time. */
+/*
+ * As far as the last spatial dim goes at a time: row after row, or where channels are nearer to
+ * each other, a few elements of each row.
+ */
 static void move_rows(const struct gn_view *view, char *tensor, const struct gn_part *part,
                       char *block, bool back)
 {
-    int64_t stride = view->strides[view->rank - 1];
-    for (int64_t c = 0; c < part->channels; c++) {
-        int64_t base = part->n * view->n + (part->c + c) * view->c;
+    enum { FEW = 32 };
+    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
+    int64_t base = part->n * view->n + part->c * view->c;
+    bool woven = part->channels > 1 && view->c < stride;
+    int64_t together = woven ? part->channels : 1;
+    struct walk start = walk_to(view, part->s);
+    for (int64_t c = 0; c < part->channels; c += together) {
+        struct walk walk = start;
         for (int64_t s = 0, n; s < part->length; s += n) {
-            int64_t left = 1, at = base + spatial_offset(view, part->s + s, &left);
-            n = left < part->length - s ? left : part->length - s;
-            struct run run = {at, stride, c * part->length + s, 1, n};
-            move_run(tensor, block, &run, gn_size(view->type), back);
+            n = run_length(view, &walk, part->length - s);
+            n = woven && n > FEW ? FEW : n;
+            for (int64_t i = c; i < c + together; i++) {
+                struct run run = {base + i * view->c + walk.offset, stride, i * part->length + s, 1,
+                                  n};
+                move_run(tensor, block, &run, size, back);
+            }
+            go_on(view, &walk, n);
         }
     }
 }
 
-/* Pixel after pixel where channels are contiguous, else channel after channel of a few pixels. */
+/* Pixel after pixel where channels are nearer to each other, else a few pixels of each channel. */
 static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_part *part,
                         char *block, bool back)
 {
     enum { PIXELS = 16 };
     int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
     int64_t base = part->n * view->n + part->c * view->c;
+    struct walk walk = walk_to(view, part->s);
     for (int64_t s = 0, n; s < part->length; s += n) {
-        int64_t left = 1, at = base + spatial_offset(view, part->s + s, &left);
-        n = left < part->length - s ? left : part->length - s;
+        int64_t at = base + walk.offset;
+        n = run_length(view, &walk, part->length - s);
+        if (view->c == 1 && stride == part->channels) {
+            struct run run = {at, 1, s * part->channels, 1, n * part->channels};
+            move_run(tensor, block, &run, size, back);
+            go_on(view, &walk, n);
+            continue;
+        }
         n = n < PIXELS ? n : PIXELS;
-        bool whole = view->c == 1 || n == 1;
+        bool whole = view->c <= stride || n == 1;
         for (int64_t i = 0; i < (whole ? n : part->channels); i++) {
             struct run run = {at + i * stride, view->c, (s + i) * part->channels, 1,
                               part->channels};
@@ -162,6 +203,7 @@ static void move_pixels(const struct gn_view *view, char *tensor, const struct g
                                    n};
             move_run(tensor, block, &run, size, back);
         }
+        go_on(view, &walk, n);
     }
 }
 
