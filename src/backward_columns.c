@@ -57,6 +57,8 @@ static struct gn_columns read_tile(const struct gn_backward_call *call, const st
                                .channels = s->t.channels,
                                .x_stride = x.stride,
                                .dy_stride = dy.stride,
+                               .x_at = x.at,
+                               .dy_at = dy.at,
                                .activation = plan->desc.activation,
                                .far = plan->far_backward};
 }
@@ -68,6 +70,7 @@ static struct gn_block put_dx(const struct gn_backward_call *call, const struct 
     struct gn_block dx = gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out);
     columns->out = dx.data;
     columns->out_stride = dx.stride;
+    columns->out_at = dx.at;
     return dx;
 }
 
@@ -241,6 +244,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
         if (call->keeps && slot->narrow[g]) {
             strip.dy = strip.out;
             strip.dy_stride = strip.out_stride;
+            strip.dy_at = strip.out_at;
             strip.y_type = GN_F32;
             strip.activation = GN_IDENTITY;
         }

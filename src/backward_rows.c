@@ -34,20 +34,44 @@ static struct gn_rows read_tile(const struct gn_backward_call *call, const struc
                            .length = r->t.length,
                            .activation = plan->desc.activation,
                            .far = plan->far_backward};
-    rows.x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x).data;
-    if (with_dy)
-        rows.dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy).data;
+    struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x);
+    rows.x = x.data;
+    rows.x_stride = x.stride;
+    if (with_dy) {
+        struct gn_block dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy);
+        rows.dy = dy.data;
+        rows.dy_stride = dy.stride;
+    }
     return rows;
 }
 
+/* Where dx of the tile goes. */
+static struct gn_block put_dx(const struct gn_backward_call *call, const struct rows_tile *r,
+                              struct gn_rows *rows)
+{
+    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &r->part, false, r->stage.out);
+    rows->out = dx.data;
+    rows->out_stride = dx.stride;
+    return dx;
+}
+
+/* x with all rows one after the other. */
+static const void *flat_x(const struct rows_tile *r, const struct gn_rows *rows)
+{
+    struct gn_block x = {(void *)(uintptr_t)rows->x, rows->x_stride, NULL};
+    return gn_stage_flat(&r->part, rows->x_type, x, r->stage.out);
+}
+
 static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         const struct rows_tile *r, const void *x)
+                         const struct rows_tile *r, const struct gn_rows *rows)
 {
     const gn_plan *plan = call->plan;
-    if (gn_rounding_matters(call, r->index, r->run.groups))
-        plan->kernels->moments_rows(x, call->x_view->type, r->t.channels * r->t.length,
-                                    r->run.groups, plan->floor,
-                                    gn_moments_from(slot->moments, r->t.moments * slot->set));
+    if (!gn_rounding_matters(call, r->index, r->run.groups))
+        return;
+    const void *x = flat_x(r, rows);
+    plan->kernels->moments_rows(x, call->x_view->type, r->t.channels * r->t.length, r->run.groups,
+                                plan->floor,
+                                gn_moments_from(slot->moments, r->t.moments * slot->set));
 }
 
 void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -55,8 +79,26 @@ void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *b
 {
     const struct gn_backward_call *call = job->call;
     struct rows_tile r = open_tile(call->plan, batch, tile, work);
-    if (gn_rounding_matters(call, r.index, r.run.groups))
-        find_moments(call, memory, &r, read_tile(call, &r, false).x);
+    if (!gn_rounding_matters(call, r.index, r.run.groups))
+        return;
+    struct gn_rows rows = read_tile(call, &r, false);
+    find_moments(call, memory, &r, &rows);
+}
+
+/* Rows from this one on. */
+static struct gn_rows rows_from(const struct gn_rows *all, int64_t row)
+{
+    struct gn_rows rows = *all;
+    rows.x = gn_at(all->x, all->x_type, row * all->x_stride);
+    rows.dy = gn_at(all->dy, all->y_type, row * all->dy_stride);
+    rows.out = gn_out_at(all->out, all->x_type, row * all->out_stride);
+    return rows;
+}
+
+/* The next channels of the same group. */
+static void move_on(struct gn_rows *rows)
+{
+    *rows = rows_from(rows, rows->channels);
 }
 
 /* The sums of channels of a group in double; `sums` is where theirs begin. */
@@ -72,8 +114,7 @@ static void sums_wide(const struct gn_backward_call *call, const struct gn_backw
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->sums_rows_wide(&rows, mean, scale, shift, slot->dy + sums + c,
                                 slot->dyx + sums + c);
-        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
-        rows.dy = gn_at(rows.dy, rows.y_type, rows.channels * rows.length);
+        move_on(&rows);
     }
 }
 
@@ -82,22 +123,16 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
                           const struct rows_tile *r, const struct gn_rows *all)
 {
     const gn_plan *plan = call->plan;
-    struct gn_block dx = {0};
-    if (call->keeps)
-        dx = gn_block_at(call->dx_view, call->dx, &r->part, false, NULL);
     for (int64_t i = 0, end; i < r->run.groups; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, r->run.groups) : i + 1;
-        int64_t start = i * r->t.channels * r->t.length, channel = i * plan->D + r->t.channel;
-        int64_t sums = r->t.sums * slot->sums + channel;
-        struct gn_rows rows = *all;
-        rows.x = gn_at(all->x, all->x_type, start);
-        rows.dy = gn_at(all->dy, all->y_type, start);
+        int64_t channel = i * plan->D + r->t.channel, sums = r->t.sums * slot->sums + channel;
+        struct gn_rows rows = rows_from(all, i * r->t.channels);
         rows.channels = (end - i) * r->t.channels;
         rows.scale = slot->scale + channel;
         rows.shift = slot->shift + channel;
         rows.hard = slot->hard + sums;
         if (call->keeps)
-            rows.kept = gn_out_at(dx.data, GN_F32, start);
+            rows.kept = rows.out;
         if (slot->narrow[i])
             plan->kernels->sums_rows(&rows, 1, slot->mean + channel, slot->dy + sums,
                                      slot->dyx + sums);
@@ -116,16 +151,18 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     const struct gn_backward_slot *slot = memory;
     struct rows_tile r = open_tile(plan, batch, tile, work);
     struct gn_rows rows = read_tile(call, &r, true);
+    if (call->keeps)
+        put_dx(call, &r, &rows);
     int64_t sums = r.t.sums * slot->sums + r.t.channel;
     if (job->prepare) {
         prepared_sums(call, slot, &r, &rows);
     } else {
         plan->kernels->sums_rows(&rows, r.t.channels, gn_at(call->mean, GN_F32, r.index),
                                  slot->dy + sums, slot->dyx + sums);
-        find_moments(call, slot, &r, rows.x);
+        find_moments(call, slot, &r, &rows);
     }
     if (call->dskip)
-        plan->kernels->moments_rows(rows.x, rows.x_type, rows.length, rows.channels, 0,
+        plan->kernels->moments_rows(flat_x(&r, &rows), rows.x_type, rows.length, rows.channels, 0,
                                     gn_moments_from(slot->of_channels, sums));
 }
 
@@ -142,9 +179,7 @@ static void apply_wide(const struct gn_backward_call *call, const struct gn_back
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->planes_wide(&part, mean, scale, slope, offset);
         kernels->apply_rows_wide(&rows, mean, scale, shift, slope, offset);
-        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
-        rows.dy = gn_at(rows.dy, rows.y_type, rows.channels * rows.length);
-        rows.out = gn_out_at(rows.out, rows.x_type, rows.channels * rows.length);
+        move_on(&rows);
     }
 }
 
@@ -156,18 +191,16 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_backward_slot *slot = memory;
     struct rows_tile r = open_tile(plan, batch, tile, work);
     struct gn_rows all = read_tile(call, &r, true);
-    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &r.part, false, r.stage.out);
+    struct gn_block dx = put_dx(call, &r, &all);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t start = i * r.t.channels * r.t.length, channel = i * plan->D + r.t.channel;
-        struct gn_rows rows = all;
-        rows.x = gn_at(all.x, all.x_type, start);
-        rows.dy = gn_at(all.dy, all.y_type, start);
-        rows.out = gn_out_at(dx.data, all.x_type, start);
+        int64_t channel = i * plan->D + r.t.channel;
+        struct gn_rows rows = rows_from(&all, i * r.t.channels);
         rows.channels = (end - i) * r.t.channels;
         rows.stream = call->stream;
         if (call->keeps && slot->narrow[i]) {
             rows.dy = rows.out;
+            rows.dy_stride = rows.out_stride;
             rows.y_type = GN_F32;
             rows.activation = GN_IDENTITY;
         }

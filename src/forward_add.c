@@ -31,13 +31,13 @@ static void add_tensor(const struct gn_forward_call *call, const struct gn_part 
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x;
     struct gn_block skip = gn_stage_in(plan, &plan->views[GN_SKIP], call->skip, part, stage->out);
-    if (!plan->parts.columns) {
-        add_run(call, x.data, skip.data, false, part->channels * part->length, sum.data);
-        return;
-    }
-    for (int64_t p = 0; p < part->length; p++)
-        add_run(call, gn_at(x.data, type, p * x.stride), gn_at(skip.data, type, p * skip.stride),
-                false, part->channels, gn_out_at(sum.data, call->x_view->type, p * sum.stride));
+    for (int64_t c = 0; !plan->parts.columns && c < part->channels; c++)
+        add_run(call, gn_at(x.data, type, c * x.stride), gn_at(skip.data, type, c * skip.stride),
+                false, part->length, gn_out_at(sum.data, call->x_view->type, c * sum.stride));
+    for (int64_t p = 0; plan->parts.columns && p < part->length; p++)
+        add_run(call, gn_at(x.data, type, gn_pixel_at(x.at, x.stride, p)),
+                gn_at(skip.data, type, gn_pixel_at(skip.at, skip.stride, p)), false, part->channels,
+                gn_out_at(sum.data, call->x_view->type, gn_pixel_at(sum.at, sum.stride, p)));
 }
 
 /* One value a channel. */
@@ -49,13 +49,13 @@ static void add_channels(const struct gn_forward_call *call, const struct gn_par
     const void *skip = gn_at(call->skip, type, part->n * plan->C + part->c);
     if (!plan->parts.columns) {
         for (int64_t c = 0; c < part->channels; c++)
-            add_run(call, gn_at(x.data, type, c * part->length), gn_at(skip, type, c), true,
-                    part->length, gn_out_at(sum.data, to, c * part->length));
+            add_run(call, gn_at(x.data, type, c * x.stride), gn_at(skip, type, c), true,
+                    part->length, gn_out_at(sum.data, to, c * sum.stride));
         return;
     }
     for (int64_t p = 0; p < part->length; p++)
-        add_run(call, gn_at(x.data, type, p * x.stride), skip, false, part->channels,
-                gn_out_at(sum.data, to, p * sum.stride));
+        add_run(call, gn_at(x.data, type, gn_pixel_at(x.at, x.stride, p)), skip, false,
+                part->channels, gn_out_at(sum.data, to, gn_pixel_at(sum.at, sum.stride, p)));
 }
 
 struct gn_block gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,

@@ -20,6 +20,7 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
                                      .pixels = t.length,
                                      .channels = t.channels,
                                      .x_stride = x.stride,
+                                     .x_at = x.at,
                                      .far = plan->far_forward};
         plan->kernels->moments_columns(
             &columns, t.depth, plan->floor,
@@ -67,6 +68,8 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
                                      .channels = end - c,
                                      .x_stride = x.stride,
                                      .out_stride = y.stride,
+                                     .x_at = x.at,
+                                     .out_at = y.at,
                                      .activation = plan->desc.activation,
                                      .stream = call->stream};
         if (slot->narrow[g])

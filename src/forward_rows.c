@@ -13,7 +13,8 @@ void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *bat
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
     struct gn_block x = gn_forward_source(call, &part, &stage, true);
-    plan->kernels->moments_rows(x.data, call->x_view->type, t.channels * t.length, batch->items,
+    const void *flat = gn_stage_flat(&part, call->x_view->type, x, stage.out);
+    plan->kernels->moments_rows(flat, call->x_view->type, t.channels * t.length, batch->items,
                                 plan->floor, gn_moments_from(slot->moments, t.moments * slot->set));
 }
 
@@ -28,8 +29,8 @@ static void apply_wide(const struct gn_forward_call *call, const struct gn_forwa
         struct gn_groups part = gn_forward_part(call, slot, group, parameter + c, rows.channels);
         kernels->lines_wide(&part, mean, scale, shift);
         kernels->normalize_rows_wide(&rows, mean, scale, shift);
-        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.length);
-        rows.out = gn_out_at(rows.out, rows.y_type, rows.channels * rows.length);
+        rows.x = gn_at(rows.x, rows.x_type, rows.channels * rows.x_stride);
+        rows.out = gn_out_at(rows.out, rows.y_type, rows.channels * rows.out_stride);
     }
 }
 
@@ -47,14 +48,16 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
     struct gn_block y = gn_block_at(y_view, call->y, &part, false, stage.out);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t index = batch->item + i, start = i * t.channels * t.length;
+        int64_t index = batch->item + i, first = i * t.channels;
         int64_t channel = i * plan->D + t.channel;
-        struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, start),
-                               .out = gn_out_at(y.data, y_view->type, start),
+        struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, first * x.stride),
+                               .out = gn_out_at(y.data, y_view->type, first * y.stride),
                                .x_type = call->x_view->type,
                                .y_type = y_view->type,
                                .channels = (end - i) * t.channels,
                                .length = t.length,
+                               .x_stride = x.stride,
+                               .out_stride = y.stride,
                                .activation = plan->desc.activation,
                                .stream = call->stream};
         if (slot->narrow[i])

@@ -44,6 +44,17 @@ struct gn_stage gn_stage_of(const gn_plan *plan, void *work)
                              at + 3 * one + raw_bytes(plan)};
 }
 
+const void *gn_stage_flat(const struct gn_part *part, gn_type type, struct gn_block rows,
+                          void *buffer)
+{
+    if (rows.stride == part->length || part->channels == 1)
+        return rows.data;
+    for (int64_t c = 0; c < part->channels; c++)
+        memcpy(gn_out_at(buffer, type, c * part->length), gn_at(rows.data, type, c * rows.stride),
+               (size_t)(part->length * gn_size(type)));
+    return buffer;
+}
+
 static bool as_floats(const struct gn_view *view)
 {
     return view->dense && view->type == GN_F32;

@@ -46,14 +46,17 @@ struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type t
     for (int i = 0; i < view.rank; i++)
         S *= view.dims[i];
     view.n = N == 1 ? C * S : strides[0];
-    view.c = C == 1 ? 1 : strides[1];
+    view.c = C > 1 ? strides[1] : columns ? 1 : S;
     bool line = view.rank == 1;
     if (columns) {
         view.pixel = S == 1 ? C : view.strides[0];
         view.direct = line && (C == 1 || view.c == 1);
+        view.walked = !line && view.c == 1;
         view.dense = view.direct && view.n == C * S && (S == 1 || view.pixel == C);
     } else {
-        view.direct = line && (S == 1 || view.strides[0] == 1) && (C == 1 || view.c == S);
+        bool whole = line && (S == 1 || view.strides[0] == 1);
+        view.direct = whole && view.c == S;
+        view.walked = whole && view.c != S;
         view.dense = view.direct && view.n == C * S;
     }
     return view;
@@ -95,14 +98,34 @@ static void go_on(const struct gn_view *view, struct walk *walk, int64_t n)
     }
 }
 
+/* Where each of a part's pixels begins. */
+static void list_pixels(const struct gn_view *view, const struct gn_part *part, int64_t *at)
+{
+    int64_t stride = view->strides[view->rank - 1];
+    struct walk walk = walk_to(view, part->s);
+    for (int64_t s = 0, n; s < part->length; s += n) {
+        n = run_length(view, &walk, part->length - s);
+        for (int64_t i = 0; i < n; i++)
+            at[s + i] = walk.offset + i * stride;
+        go_on(view, &walk, n);
+    }
+}
+
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
                             const struct gn_part *part, bool columns, void *buffer)
 {
-    if (!view->direct)
-        return (struct gn_block){buffer, part->channels};
-    int64_t at = part->n * view->n;
-    at += columns ? part->s * view->pixel + part->c : part->c * view->c + part->s;
-    return (struct gn_block){(void *)(uintptr_t)gn_at(tensor, view->type, at), view->pixel};
+    if (!view->direct && !view->walked)
+        return (struct gn_block){buffer, columns ? part->channels : part->length, NULL};
+    int64_t at = part->n * view->n + part->c * view->c;
+    if (!columns || view->direct)
+        at += columns ? part->s * view->pixel : part->s;
+    struct gn_block block = {.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
+                             .stride = columns ? view->pixel : view->c};
+    if (columns && view->walked) {
+        list_pixels(view, part, buffer);
+        block.at = buffer;
+    }
+    return block;
 }
 
 /* Elements of any size, so far apart in both. */
@@ -211,7 +234,7 @@ void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_p
                bool columns, struct gn_block block)
 {
     char *from = (char *)(uintptr_t)tensor;
-    if (view->direct)
+    if (view->direct || view->walked)
         return;
     if (columns)
         move_pixels(view, from, part, block.data, false);
@@ -222,7 +245,7 @@ void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_p
 void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
                 struct gn_block block)
 {
-    if (view->direct)
+    if (view->direct || view->walked)
         return;
     if (columns)
         move_pixels(view, tensor, part, block.data, true);

@@ -2,7 +2,7 @@
 /*
  * Where the elements of a tensor lie, and parts of it as kernels want them: rows of contiguous
  * elements, or pixels of contiguous channels. A part that lies so already is read and written where
- * it is; of any other, there is a copy.
+ * it is, as are rows and pixels that are unevenly apart; of any other, there is a copy.
  */
 #ifndef GN_VIEW_H
 #define GN_VIEW_H
@@ -18,6 +18,8 @@ struct gn_view {
     int rank;     /* of the spatial extent, in as few dims as it goes, the last the fastest */
     int64_t dims[GN_MAX_RANK], strides[GN_MAX_RANK];
     bool direct;             /* every part lies as kernels want it */
+    bool walked;             /* likewise, but that rows do not follow on each other, or pixels are
+                                unevenly apart */
     bool dense;              /* and sample follows on sample */
     int64_t pixel;           /* of columns: from a pixel to the next */
     struct gn_extent extent; /* of all, from a start of 0 */
@@ -31,16 +33,18 @@ struct gn_part {
 /* The view of one of the descriptor's tensors, of the type; columns: as kernels want it. */
 struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type type, bool columns);
 
-/* A part where kernels get it, and how far its pixels are apart. */
+/* A part where kernels get it, and how far its rows or pixels are apart, or where each begins. */
 struct gn_block {
     void *data;
     int64_t stride;
+    const int64_t *at; /* NULL: as the stride says */
 };
 
 /*
- * The part itself where the view is direct; else its place in the buffer, into which gather copies
- * it, and from which scatter brings it back. Parts of rows are whole channels or of one alone, and
- * where the view is dense, may go on into the next samples.
+ * The part itself where the view is direct, or walked, with what the walk needs in the buffer; else
+ * its place in the buffer, into which gather copies it, and from which scatter brings it back.
+ * Parts of rows are whole channels or of one alone, and where the view is dense, may go on into the
+ * next samples.
  */
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
                             const struct gn_part *part, bool columns, void *buffer);

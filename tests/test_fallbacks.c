@@ -57,8 +57,12 @@ static void counted_destroy(struct counted *c)
 static int64_t count(struct counted *c, bool backward, bool last)
 {
     const struct gn_moments moments = {c->moments[0], c->moments[1], c->moments[2]};
-    const struct gn_rows rows = {
-        .x = c->x, .dy = c->dy, .channels = GROUPS * DEPTH, .length = c->length};
+    const struct gn_rows rows = {.x = c->x,
+                                 .dy = c->dy,
+                                 .channels = GROUPS * DEPTH,
+                                 .length = c->length,
+                                 .x_stride = c->length,
+                                 .dy_stride = c->length};
     const struct gn_columns columns = {.x = c->x,
                                        .dy = c->dy,
                                        .pixels = c->length,

@@ -52,8 +52,9 @@ INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as
 {
     vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
     EACH (v, count) {
-        int64_t on = c + v * WIDTH_f32, x_at = pixel * in->x_stride + on;
-        int64_t dy_at = pixel * in->dy_stride + on;
+        int64_t on = c + v * WIDTH_f32;
+        int64_t x_at = gn_pixel_at(in->x_at, in->x_stride, pixel) + on;
+        int64_t dy_at = gn_pixel_at(in->dy_at, in->dy_stride, pixel) + on;
         vec_f32 x = part ? read_part_f32(in->x, as.x, x_at, part, 0) : read_f32(in->x, as.x, x_at);
         dy[v] =
             part ? read_part_f32(in->dy, as.dy, dy_at, part, 0) : read_f32(in->dy, as.dy, dy_at);

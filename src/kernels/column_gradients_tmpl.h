@@ -15,8 +15,10 @@ static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 
         vec_f32 sum = splat_f32(0);
         int64_t part = in->channels - c;
         for (int64_t p = 0; p < in->pixels; p++) {
-            vec_f32 g = read_part_f32(in->dy, in->y_type, p * in->dy_stride + c, part, 0);
-            vec_f32 x = read_part_f32(in->x, in->x_type, p * in->x_stride + c, part, 0);
+            int64_t dy_at = gn_pixel_at(in->dy_at, in->dy_stride, p) + c;
+            int64_t x_at = gn_pixel_at(in->x_at, in->x_stride, p) + c;
+            vec_f32 g = read_part_f32(in->dy, in->y_type, dy_at, part, 0);
+            vec_f32 x = read_part_f32(in->x, in->x_type, x_at, part, 0);
             vec_f32 z = (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c);
             if (in->activation == GN_RELU)
                 through_f32(&g, &z, 1, GN_RELU);
@@ -75,7 +77,9 @@ static void active_gradient(const struct gn_columns *in, int64_t first, int64_t 
                             struct column_numbers_f32 of, float *a, float *b)
 {
     float *g = in->kept_all ? in->kept + first * in->kept_stride : in->kept;
-    struct gn_columns chunk = {.x = gn_at(in->x, in->x_type, first * in->x_stride),
+    int64_t offset = in->x_at ? 0 : first * in->x_stride;
+    struct gn_columns chunk = {.x = gn_at(in->x, in->x_type, offset),
+                               .x_at = in->x_at ? in->x_at + first : NULL,
                                .dy = g,
                                .x_type = in->x_type,
                                .y_type = GN_F32,

@@ -44,15 +44,16 @@ struct gn_gradient {
     double *dgamma, *dbeta; /* added to, for each channel; both NULL: not wanted */
 };
 
-/* Channels first: `channels` rows of `length` elements each, one after the other. */
+/* Channels first: `channels` rows of `length` elements each, rows so many elements apart. */
 struct gn_rows {
     const void *x, *dy;
     void *out;              /* y or dx */
     gn_type x_type, y_type; /* of x and dx, of y and dy */
     int64_t channels, length;
+    int64_t x_stride, dy_stride, out_stride;
     gn_activation activation;
     const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
-    float *kept;                /* with an activation, for g of the sums; NULL: not wanted */
+    float *kept;                /* with an activation, for g, as out; NULL: not wanted */
     double *hard; /* a channel: set to 1 where the sums fell back to double for an activation */
     bool stream;  /* whether to write past the caches */
     bool far;     /* whether what is read comes from beyond them: for sums_rows */
@@ -68,6 +69,8 @@ struct gn_columns {
     gn_type x_type, y_type;
     int64_t pixels, channels;
     int64_t x_stride, dy_stride, out_stride;
+    /* Where each pixel begins, in elements; NULL: as the strides say. */
+    const int64_t *x_at, *dy_at, *out_at;
     gn_activation activation;
     const float *scale, *shift; /* as above, padded with finite numbers */
     float *kept; /* with an activation, for g, of GN_KEPT_PIXELS at a time or of all pixels */
@@ -76,6 +79,11 @@ struct gn_columns {
     double *hard;
     bool stream, far;
 };
+
+static inline int64_t gn_pixel_at(const int64_t *at, int64_t stride, int64_t pixel)
+{
+    return at ? at[pixel] : pixel * stride;
+}
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
 struct gn_points {

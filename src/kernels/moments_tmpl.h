@@ -142,26 +142,31 @@ INLINE bool FN(fetches)(const struct gn_columns *in)
  * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
  * first panel is what they begin with.
  */
-INLINE void FN(column_panel)(const void *x, gn_type t, int64_t at, int64_t stride, int64_t pixels,
-                             int vecs, int64_t part, const REAL *shift, bool first, bool far,
-                             REAL *s_all, REAL *q_all)
+INLINE void FN(column_panel)(const struct gn_columns *in, gn_type t, const int64_t *at,
+                             int64_t pixel, int64_t pixels, int64_t c, int vecs, int64_t part,
+                             const REAL *shift, bool first, bool far, REAL *s_all, REAL *q_all)
 {
+    const void *x = in->x;
+    int64_t stride = in->x_stride;
     VEC k[4], s[4], q[4];
     UNROLL
     for (int v = 0; v < vecs; v++) {
-        k[v] = GET(shift + v * WIDTH);
+        k[v] = GET(shift + c + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, at += stride) {
+    for (int64_t p = 0; p < pixels; p++) {
+        int64_t i = gn_pixel_at(at, stride, pixel + p) + c;
         UNROLL
         for (int v = 0; v < vecs; v++) {
             if (far && STARTS_LINE(v))
-                FETCH(x, t, at + v * WIDTH + PIXELS_AHEAD * stride);
-            VEC d = MINUS(part ? READ_PART(x, t, at, part, 0) : READ(x, t, at + v * WIDTH), k[v]);
+                FETCH(x, t, i + v * WIDTH + PIXELS_AHEAD * stride);
+            VEC d = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
             s[v] += d;
             q[v] += d * d;
         }
     }
+    s_all += c;
+    q_all += c;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         PUT(s_all + v * WIDTH, first ? s[v] : GET(s_all + v * WIDTH) + s[v]);
@@ -169,22 +174,19 @@ INLINE void FN(column_panel)(const void *x, gn_type t, int64_t at, int64_t strid
     }
 }
 
-INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, int64_t first, int64_t pixels,
-                              const REAL *shift, bool far, REAL *s, REAL *q)
+INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, const int64_t *at,
+                              int64_t first, int64_t pixels, const REAL *shift, bool far, REAL *s,
+                              REAL *q)
 {
-    int64_t stride = in->x_stride, channels = in->channels, at = first * stride;
-    for (int64_t p = 0; p < pixels; p += SEGMENT, at += SEGMENT * stride) {
-        int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
-        int64_t c = 0;
+    int64_t channels = in->channels;
+    for (int64_t p = 0; p < pixels; p += SEGMENT) {
+        int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p, i = first + p, c = 0;
         for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
-            FN(column_panel)
-        (in->x, t, at + c, stride, n, 4, 0, shift + c, p == 0, far, s + c, q + c);
+            FN(column_panel)(in, t, at, i, n, c, 4, 0, shift, p == 0, far, s, q);
         for (; c + WIDTH <= channels; c += WIDTH)
-            FN(column_panel)
-        (in->x, t, at + c, stride, n, 1, 0, shift + c, p == 0, far, s + c, q + c);
+            FN(column_panel)(in, t, at, i, n, c, 1, 0, shift, p == 0, far, s, q);
         if (c < channels)
-            FN(column_panel)
-        (in->x, t, at + c, stride, n, 1, channels - c, shift + c, p == 0, far, s + c, q + c);
+            FN(column_panel)(in, t, at, i, n, c, 1, channels - c, shift, p == 0, far, s, q);
     }
 }
 
@@ -192,27 +194,33 @@ INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, int64_t fi
 static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
                             const REAL *shift, REAL *s, REAL *q)
 {
-    if (IN_FLOAT && in->x_type == GN_BF16)
-        FN(column_panels)(in, GN_BF16, first, pixels, shift, FN(fetches)(in), s, q);
-    else if (IN_FLOAT && in->x_type == GN_F16)
-        FN(column_panels)(in, GN_F16, first, pixels, shift, FN(fetches)(in), s, q);
-    else if (FN(fetches)(in))
-        FN(column_panels)(in, GN_F32, first, pixels, shift, true, s, q);
+    gn_type t = in->x_type;
+    bool far = FN(fetches)(in);
+    if (IN_FLOAT && t == GN_BF16)
+        FN(column_panels)(in, GN_BF16, in->x_at, first, pixels, shift, far, s, q);
+    else if (IN_FLOAT && t == GN_F16)
+        FN(column_panels)(in, GN_F16, in->x_at, first, pixels, shift, far, s, q);
+    else if (IN_FLOAT && in->x_at)
+        FN(column_panels)(in, GN_F32, in->x_at, first, pixels, shift, far, s, q);
+    else if (far)
+        FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, true, s, q);
+    else if (IN_FLOAT)
+        FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, false, s, q);
     else
-        FN(column_panels)
-    (in, IN_FLOAT ? GN_F32 : in->x_type, first, pixels, shift, false, s, q);
+        FN(column_panels)(in, t, in->x_at, first, pixels, shift, false, s, q);
 }
 
-/* The means of `count` pixels, `step` elements apart, and of their distances from the first. */
-INLINE void FN(sample_columns)(const void *x, gn_type t, int64_t at, int64_t step, int count,
+/* The means of `count` pixels, `step` of them apart, and of their distances from the first. */
+INLINE void FN(sample_columns)(const struct gn_columns *in, int64_t c, int64_t step, int count,
                                int64_t part, REAL *mean, REAL *distance)
 {
-    VEC first = part ? READ_PART(x, t, at, part, 0) : READ(x, t, at);
-    VEC sum = first, far = SPLAT(0);
-    for (int i = 1; i < count; i++) {
-        at += step;
-        VEC v = part ? READ_PART(x, t, at, part, 0) : READ(x, t, at);
-        sum += v;
+    gn_type t = in->x_type;
+    VEC first = SPLAT(0), sum = first, far = first;
+    for (int i = 0; i < count; i++) {
+        int64_t at = gn_pixel_at(in->x_at, in->x_stride, i * step) + c;
+        VEC v = part ? READ_PART(in->x, t, at, part, 0) : READ(in->x, t, at);
+        first = i ? first : v;
+        sum = i ? sum + v : v;
         far += ABS(v - first);
     }
     PUT(mean, sum / (REAL)count);
@@ -248,14 +256,11 @@ static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *
     int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;
     while (count > in->pixels)
         count /= 2;
-    gn_type t = in->x_type;
-    int64_t step = in->pixels / count * in->x_stride;
-    int64_t c = 0;
+    int64_t step = in->pixels / count, c = 0;
     for (; c + WIDTH <= in->channels; c += WIDTH)
-        FN(sample_columns)(in->x, t, c, step, count, 0, shift + c, distance + c);
+        FN(sample_columns)(in, c, step, count, 0, shift + c, distance + c);
     if (c < in->channels)
-        FN(sample_columns)
-    (in->x, t, c, step, count, in->channels - c, shift + c, distance + c);
+        FN(sample_columns)(in, c, step, count, in->channels - c, shift + c, distance + c);
     for (c = 0; c < in->channels; c += depth) {
         REAL k = FN(group_shift)(shift + c, distance + c, depth);
         for (int64_t i = c; i < c + depth; i++)

@@ -16,17 +16,18 @@ INLINE int64_t FN(before_line)(const void *p, gn_type t)
     return (int64_t)(-((uintptr_t)p / (uintptr_t)size) % (uintptr_t)(LINE / size));
 }
 
-INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t at, int64_t n,
+INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
                         const struct FN(numbers) * of, struct FN(pass) how)
 {
     gn_type to = FN(out_type)(how);
-    int64_t i = at, end = at + n;
+    int64_t i = 0;
     if (n < WIDTH) {
-        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, n, of, how), n);
+        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, n, of, how), n);
         return;
     }
-    VEC last = FN(map_at)(x, dy, end - WIDTH, of, how);
-    int64_t head = how.stream ? at + FN(before_line)(gn_at(out, to, at), to) : at;
+    VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
+    int64_t head = how.stream ? FN(before_line)(out, to) : 0;
+    head = head < n ? head : n;
     for (; i < head; i += WIDTH) {
         int64_t part = head - i < WIDTH ? head - i : WIDTH;
         VEC v = FN(map_part)(x, i, dy, i, part, of, how);
@@ -37,12 +38,12 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t at, in
             WRITE(out, to, i, v, false);
         }
     }
-    for (; i + 4 * WIDTH <= end; i += 4 * WIDTH)
+    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
         FN(map_some)(x, i, dy, i, out, i, 4, of, true, how, how.stream);
-    for (; i + WIDTH <= end; i += WIDTH)
+    for (; i + WIDTH <= n; i += WIDTH)
         FN(map_some)(x, i, dy, i, out, i, 1, of, true, how, false);
-    if (i < end)
-        WRITE(out, to, end - WIDTH, last, false);
+    if (i < n)
+        WRITE(out, to, n - WIDTH, last, false);
 }
 
 /* One value a channel, or of what a pass does not need, NULL. */
@@ -107,7 +108,9 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arr
     int64_t n = in->length;
     for (int64_t c = 0; c < in->channels; c++) {
         struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
-        FN(map_row)(in->x, in->dy, in->out, c * n, n, &of, how);
+        FN(map_row)
+        (gn_at(in->x, how.x, c * in->x_stride), gn_at(in->dy, how.y, c * in->dy_stride),
+         gn_out_at(in->out, FN(out_type)(how), c * in->out_stride), n, &of, how);
     }
     if (how.stream)
         STREAM_END();
@@ -116,7 +119,10 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arr
 INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
                              struct FN(pass) how)
 {
-    bool joins = IN_FLOAT && in->length >= WIDTH &&
+    int64_t n = in->length;
+    bool together =
+        in->x_stride == n && in->out_stride == n && (!how.backward || in->dy_stride == n);
+    bool joins = IN_FLOAT && together && in->length >= WIDTH &&
                  in->length < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
     if (joins)
         FN(map_joined)(in, arrays, how);
@@ -145,7 +151,9 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
     void *out = in->out;
     gn_type to = FN(out_type)(how);
     for (int64_t p = 0; p < in->pixels; p++) {
-        int64_t i = p * in->x_stride, j = p * in->dy_stride, o = p * in->out_stride, c = 0;
+        int64_t i = gn_pixel_at(in->x_at, in->x_stride, p);
+        int64_t j = gn_pixel_at(in->dy_at, in->dy_stride, p);
+        int64_t o = gn_pixel_at(in->out_at, in->out_stride, p), c = 0;
         for (; how.activation != GN_IDENTITY && c + 4 * WIDTH <= channels; c += 4 * WIDTH) {
             struct FN(numbers) of[4];
             EACH (v, 4)
@@ -170,6 +178,9 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
 INLINE bool FN(streams)(const struct gn_columns *in)
 {
     int64_t line = LINE / (int64_t)sizeof(float);
+    for (int64_t p = 0; in->stream && in->out_at && p < in->pixels; p++)
+        if (in->out_at[p] % line != 0)
+            return false;
     return in->stream && FN(before_line)(in->out, GN_F32) == 0 && in->out_stride % line == 0 &&
            in->channels % line == 0;
 }

@@ -12,32 +12,42 @@ INLINE struct numbers_f32 numbers_of_row(const struct gn_rows *rows, int64_t c, 
     return of;
 }
 
+/* Row c as one. */
+INLINE struct gn_rows row_of(const struct gn_rows *rows, int64_t c)
+{
+    struct gn_rows row = *rows;
+    row.x = gn_at(rows->x, rows->x_type, c * rows->x_stride);
+    row.dy = gn_at(rows->dy, rows->y_type, c * rows->dy_stride);
+    row.kept = rows->kept ? rows->kept + c * rows->out_stride : NULL;
+    return row;
+}
+
 /* In double, the rows below SHORT whose float sums do not hold. */
 COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *means, double *dy_sums,
                     double *dyx_sums)
 {
-    int64_t n = rows->length;
+    struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
+        struct gn_rows row = row_of(rows, c);
         if (!gradient_holds(dy_sums[c], dyx_sums[c], 0, UNKNOWN_SIZE))
-            wide_gradient(rows->dy, rows->x,
-                          (struct operands_f32){rows->x_type, rows->y_type, rows->activation},
-                          c * n, n, &of, &dy_sums[c], &dyx_sums[c]);
+            wide_gradient(row.dy, row.x, as, 0, row.length, &of, &dy_sums[c], &dyx_sums[c]);
     }
 }
 
 /* A and B of a row of any length, chunk by chunk; returns whether some had to be in double. */
-INLINE bool sums_any(const void *dy, const void *x, struct operands_f32 as, int64_t first,
-                     int64_t length, const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
+INLINE bool sums_any(const struct gn_rows *row, struct operands_f32 as,
+                     const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
 {
+    int64_t length = row->length;
     bool hard = false;
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < length; i += CHUNK) {
         int64_t n = length - i < CHUNK ? length - i : CHUNK;
         double a, b;
-        row_gradient_f32(dy, x, as, first + i, n, of, VECS, &a, &b);
+        row_gradient_f32(row->dy, row->x, as, i, n, of, VECS, &a, &b);
         if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(dy, x, as, first + i, n, of, &a, &b);
+            hard |= wide_gradient(row->dy, row->x, as, i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
@@ -45,58 +55,55 @@ INLINE bool sums_any(const void *dy, const void *x, struct operands_f32 as, int6
 }
 
 /* Apart, each with its own registers. */
-typedef bool sums_row(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                      double *dy_sum, double *dyx_sum);
+typedef bool sums_row(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                      double *dyx_sum);
 
-APART bool sums_row_f32(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                        double *dy_sum, double *dyx_sum)
+APART bool sums_row_f32(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                        double *dyx_sum)
 {
-    return sums_any(rows->dy, rows->x, floats, first, rows->length, of, dy_sum, dyx_sum);
+    return sums_any(row, floats, of, dy_sum, dyx_sum);
 }
 
-APART bool sums_row_bf16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                         double *dy_sum, double *dyx_sum)
+APART bool sums_row_bf16(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                         double *dyx_sum)
 {
-    return sums_any(rows->dy, rows->x, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, first,
-                    rows->length, of, dy_sum, dyx_sum);
+    return sums_any(row, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, of, dy_sum, dyx_sum);
 }
 
-APART bool sums_row_f16(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                        double *dy_sum, double *dyx_sum)
+APART bool sums_row_f16(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                        double *dyx_sum)
 {
-    return sums_any(rows->dy, rows->x, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, first,
-                    rows->length, of, dy_sum, dyx_sum);
+    return sums_any(row, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, of, dy_sum, dyx_sum);
 }
 
-APART bool sums_row_mixed(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                          double *dy_sum, double *dyx_sum)
+APART bool sums_row_mixed(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                          double *dyx_sum)
 {
-    return sums_any(rows->dy, rows->x,
-                    (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, first,
-                    rows->length, of, dy_sum, dyx_sum);
+    return sums_any(row, (struct operands_f32){row->x_type, row->y_type, GN_IDENTITY}, of, dy_sum,
+                    dyx_sum);
 }
 
 /* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
-static bool sums_row_active(const struct gn_rows *rows, int64_t first, const struct numbers_f32 *of,
-                            double *dy_sum, double *dyx_sum)
+static bool sums_row_active(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                            double *dyx_sum)
 {
-    struct operands_f32 given = {rows->x_type, rows->y_type, rows->activation};
+    struct operands_f32 given = {row->x_type, row->y_type, row->activation};
     float chunk[CHUNK];
     bool hard = false;
     *dy_sum = *dyx_sum = 0;
-    for (int64_t i = first, end = first + rows->length; i < end; i += CHUNK) {
-        int64_t n = end - i < CHUNK ? end - i : CHUNK;
-        float *g = rows->kept ? rows->kept + i : chunk;
-        const void *x = gn_at(rows->x, rows->x_type, i);
+    for (int64_t i = 0; i < row->length; i += CHUNK) {
+        int64_t n = row->length - i < CHUNK ? row->length - i : CHUNK;
+        float *g = row->kept ? row->kept + i : chunk;
+        const void *x = gn_at(row->x, row->x_type, i);
         double a, b;
-        make_gradients(rows, i, n, of, g);
-        if (rows->x_type == GN_F32)
+        make_gradients(row, i, n, of, g);
+        if (row->x_type == GN_F32)
             row_gradient_f32(g, x, floats, 0, n, of, VECS, &a, &b);
         else
-            row_gradient_f32(g, x, (struct operands_f32){rows->x_type, GN_F32, GN_IDENTITY}, 0, n,
+            row_gradient_f32(g, x, (struct operands_f32){row->x_type, GN_F32, GN_IDENTITY}, 0, n,
                              of, VECS, &a, &b);
-        if (!gradient_holds(a, b, least_gradient(rows->activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(rows->dy, rows->x, given, i, n, of, &a, &b);
+        if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
+            hard |= wide_gradient(row->dy, row->x, given, i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
@@ -112,7 +119,27 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
             mean[r] = means[g];
 }
 
-/* Rows below SHORT without an activation, four at a time; of other types than float, converted. */
+/* A few rows as floats one after the other: where they lie, or in the block. */
+INLINE const float *rows_together(const void *p, gn_type t, int64_t stride, int64_t n, int64_t rows,
+                                  float *block)
+{
+    if (t == GN_F32 && (stride == n || rows == 1))
+        return p;
+    if (stride == n) {
+        convert(p, t, rows * n, block);
+        return block;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const void *row = gn_at(p, t, r * stride);
+        if (t == GN_F32)
+            memcpy(block + r * n, row, (size_t)n * sizeof *block);
+        else
+            convert(row, t, n, block + r * n);
+    }
+    return block;
+}
+
+/* Rows below SHORT without an activation, four at a time. */
 static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *means,
                         double *dy_sums, double *dyx_sums)
 {
@@ -121,18 +148,12 @@ static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *
     int64_t n = rows->length, channels = rows->channels;
     for (int64_t c = 0; c < channels; c += 4) {
         int64_t left = channels - c, count = left < 4 ? left : 4;
-        const void *dy = gn_at(rows->dy, rows->y_type, c * n);
-        const void *x = gn_at(rows->x, rows->x_type, c * n);
+        struct gn_rows four = row_of(rows, c);
         if (c % ROWS == 0)
             row_means(means, depth, c, left < ROWS ? left : ROWS, mean);
-        if (rows->y_type != GN_F32) {
-            convert(dy, rows->y_type, count * n, blocks[0]);
-            dy = blocks[0];
-        }
-        if (rows->x_type != GN_F32) {
-            convert(x, rows->x_type, count * n, blocks[1]);
-            x = blocks[1];
-        }
+        const float *dy =
+            rows_together(four.dy, rows->y_type, rows->dy_stride, n, count, blocks[0]);
+        const float *x = rows_together(four.x, rows->x_type, rows->x_stride, n, count, blocks[1]);
         sums_short(dy, x, n, count, mean + c % ROWS, rows->far, dy_sums + c, dyx_sums + c);
     }
 }
@@ -154,7 +175,8 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
                                                      : sums_row_f32;
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        bool hard = sums(rows, c * rows->length, &of, dy_sums + c, dyx_sums + c);
+        struct gn_rows row = row_of(rows, c);
+        bool hard = sums(&row, &of, dy_sums + c, dyx_sums + c);
         if (rows->hard)
             rows->hard[c] = hard;
     }
@@ -168,11 +190,12 @@ static void sums_rows_wide(const struct gn_rows *rows, const double *mean, const
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f64 of = {
             .mean = splat_f64(mean[c]), .scale = splat_f64(scale[c]), .shift = splat_f64(shift[c])};
+        struct gn_rows row = row_of(rows, c);
         dy_sums[c] = dyx_sums[c] = 0;
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            row_gradient_f64(rows->dy, rows->x, as, c * rows->length + i, n, &of, VECS, &a, &b);
+            row_gradient_f64(row.dy, row.x, as, i, n, &of, VECS, &a, &b);
             dy_sums[c] += a;
             dyx_sums[c] += b;
         }

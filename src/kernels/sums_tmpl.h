@@ -105,12 +105,11 @@ struct FN(column_numbers) {
     const REAL *mean, *scale, *shift;
 };
 
-INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) as, int64_t pixel,
-                               int64_t pixels, int64_t c, int vecs, int64_t part,
+INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) as, bool tables,
+                               int64_t pixel, int64_t pixels, int64_t c, int vecs, int64_t part,
                                struct FN(column_numbers) of, bool first, bool far, REAL *a_all,
                                REAL *b_all)
 {
-    int64_t dy_at = pixel * in->dy_stride + c, x_at = pixel * in->x_stride + c;
     struct FN(numbers) numbers[4];
     VEC a[4], b[4];
     UNROLL
@@ -123,7 +122,9 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
         }
         a[v] = b[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++, dy_at += in->dy_stride, x_at += in->x_stride) {
+    for (int64_t p = 0; p < pixels; p++) {
+        int64_t dy_at = gn_pixel_at(tables ? in->dy_at : NULL, in->dy_stride, pixel + p) + c;
+        int64_t x_at = gn_pixel_at(tables ? in->x_at : NULL, in->x_stride, pixel + p) + c;
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
@@ -148,20 +149,21 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
     }
 }
 
-INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands) as, int64_t first,
-                                int64_t pixels, struct FN(column_numbers) of, bool far, REAL *a,
-                                REAL *b)
+INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands) as, bool tables,
+                                int64_t first, int64_t pixels, struct FN(column_numbers) of,
+                                bool far, REAL *a, REAL *b)
 {
     int64_t channels = in->channels;
     for (int64_t p = 0; p < pixels; p += SEGMENT) {
         int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
         int64_t c = 0;
         for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
-            FN(gradient_panel)(in, as, first + p, n, c, 4, 0, of, p == 0, far, a, b);
+            FN(gradient_panel)(in, as, tables, first + p, n, c, 4, 0, of, p == 0, far, a, b);
         for (; c + WIDTH <= channels; c += WIDTH)
-            FN(gradient_panel)(in, as, first + p, n, c, 1, 0, of, p == 0, far, a, b);
+            FN(gradient_panel)(in, as, tables, first + p, n, c, 1, 0, of, p == 0, far, a, b);
         if (c < channels)
-            FN(gradient_panel)(in, as, first + p, n, c, 1, channels - c, of, p == 0, far, a, b);
+            FN(gradient_panel)
+        (in, as, tables, first + p, n, c, 1, channels - c, of, p == 0, far, a, b);
     }
 }
 
@@ -175,14 +177,20 @@ static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int6
     /* Float comes with g already. */
     struct FN(operands) as = {in->x_type, in->y_type, IN_FLOAT ? GN_IDENTITY : in->activation};
     bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
-    if (plain && as.x == GN_F32 && far)
-        FN(gradient_panels)
-    (in, (struct FN(operands)){GN_F32, GN_F32, GN_IDENTITY}, first, pixels, of, true, a, b);
-    else if (plain && as.x == GN_F32) FN(gradient_panels)(
-        in, (struct FN(operands)){GN_F32, GN_F32, GN_IDENTITY}, first, pixels, of, false, a, b);
-    else if (plain && as.x == GN_BF16) FN(gradient_panels)(
-        in, (struct FN(operands)){GN_BF16, GN_BF16, GN_IDENTITY}, first, pixels, of, far, a, b);
-    else if (plain) FN(gradient_panels)(in, (struct FN(operands)){GN_F16, GN_F16, GN_IDENTITY},
-                                        first, pixels, of, far, a, b);
-    else FN(gradient_panels)(in, as, first, pixels, of, far, a, b);
+    const struct FN(operands) floats = {GN_F32, GN_F32, GN_IDENTITY};
+    const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_IDENTITY};
+    const struct FN(operands) f16 = {GN_F16, GN_F16, GN_IDENTITY};
+    bool tables = in->x_at || in->dy_at;
+    if (plain && as.x == GN_F32 && tables)
+        FN(gradient_panels)(in, floats, true, first, pixels, of, far, a, b);
+    else if (plain && as.x == GN_F32 && far)
+        FN(gradient_panels)(in, floats, false, first, pixels, of, true, a, b);
+    else if (plain && as.x == GN_F32)
+        FN(gradient_panels)(in, floats, false, first, pixels, of, false, a, b);
+    else if (plain && as.x == GN_BF16)
+        FN(gradient_panels)(in, bf16, true, first, pixels, of, far, a, b);
+    else if (plain)
+        FN(gradient_panels)(in, f16, true, first, pixels, of, far, a, b);
+    else
+        FN(gradient_panels)(in, as, true, first, pixels, of, far, a, b);
 }
