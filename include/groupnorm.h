@@ -222,8 +222,8 @@ GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
  * of dims of size 1 are ignored. strides is copied.
  *
  * Read and written where they lie are: in channels first, tensors whose spatial extent is dense; in
- * channels last, those whose channels are contiguous, as slices and crops. All else is copied to and
- * from scratch memory on the way, a part at a time, which takes a few times as long.
+ * channels last, those whose channels are contiguous, as slices and crops. All else is copied to
+ * and from scratch memory on the way, a part at a time, which takes a few times as long.
  *
  * GN_INVALID_ARGUMENT: a stride is negative; the last element is more than 2^56 elements on; an
  * output's elements (y, dx, sum) share memory, as with a stride of 0.
