@@ -234,8 +234,8 @@ GN_API gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64
  * The function that makes y of z. gn_backward finds its derivative from x, mean, rstd, gamma and
  * beta: nothing is stored for it. At a z of 0 that of GN_RELU is 0. exp is the library's own,
  * within 2 units in the last place, and SiLU of z within 4, with the same bits everywhere. Where
- * exp(-z) overflows, for z below -89 (-710 where x is GN_F64), SiLU is -0, and off by less than
- * 2^-121 (2^-1014).
+ * exp(-z) overflows, from z = -90 (-711 where x is GN_F64) on at the latest, SiLU is -0, and off by
+ * less than 2^-121 (2^-1014).
  */
 GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation);
 

@@ -204,8 +204,8 @@ gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64_t *str
     if (status != GN_OK)
         return status;
     desc->strided[which] = strides;
-    if (strides)
-        memcpy(desc->strides[which], strides, (size_t)desc->rank * sizeof *strides);
+    for (int i = 0; strides && i < desc->rank; i++)
+        desc->strides[which][i] = desc->dims[i] > 1 ? strides[i] : 0;
     return GN_OK;
 }
 

@@ -37,6 +37,7 @@ struct gn_plan {
 
     double floor; /* see kernels.h, moments_rows */
 
+    int64_t scratch_bytes; /* at least, of every call */
     gn_scratch_keeper scratch;
 };
 

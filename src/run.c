@@ -7,7 +7,12 @@
 
 int64_t gn_run_bytes(const gn_plan *plan, const struct gn_job *job)
 {
-    return gn_schedule_scratch(job, gn_schedule_threads(plan->desc.threads, plan->elements));
+    int64_t most = 0;
+    for (int t = gn_schedule_threads(plan->desc.threads, plan->elements); t > 0; t--) {
+        int64_t bytes = gn_schedule_scratch(job, t);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 /* Handing scratch around changes nothing that a caller can see: hence the plan is const. */
@@ -18,14 +23,16 @@ static gn_scratch_keeper *keeper_of(const gn_plan *plan)
 
 static gn_status take(const gn_plan *plan, int64_t bytes, struct gn_scratch **scratch)
 {
+    bytes = bytes > plan->scratch_bytes ? bytes : plan->scratch_bytes;
     *scratch = gn_scratch_take(keeper_of(plan), bytes);
     if (!*scratch)
         return gn_fail(GN_OUT_OF_MEMORY, "no memory for %" PRId64 " bytes of scratch", bytes);
     return GN_OK;
 }
 
-gn_status gn_run_prepare(const gn_plan *plan, int64_t bytes)
+gn_status gn_run_prepare(gn_plan *plan, int64_t bytes)
 {
+    plan->scratch_bytes = bytes;
     struct gn_scratch *scratch;
     gn_status status = take(plan, bytes, &scratch);
     if (status == GN_OK)

@@ -33,7 +33,7 @@ struct gn_job {
     int64_t (*batch)(const struct gn_job *job, int64_t item, int64_t limit);
     /* The steps of an item; those of a batch have the same. NULL: one. */
     int64_t (*steps)(const struct gn_job *job, int64_t item);
-    /* Each of the next five may be NULL: then there is nothing to do. */
+    /* Each of the next five may be NULL, prepared with prepare: then there is nothing to do. */
     /* Before reduce, for what it needs of the step: as reduce and finish. */
     void (*prepare)(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                     void *slot, void *work);

@@ -33,7 +33,7 @@ static inline struct gn_block gn_stage_in(const gn_plan *plan, const struct gn_v
 const void *gn_stage_flat(const struct gn_part *part, gn_type type, struct gn_block rows,
                           void *buffer);
 
-/* The samples of points as floats, one after the other; to_floats brings them in. */
+/* The samples of points as floats, one after the other: where they lie, or in the buffer. */
 const float *gn_stage_points(const gn_plan *plan, const struct gn_view *view, const void *tensor,
                              int64_t n, int64_t samples, void *buffer,
                              const struct gn_stage *stage);

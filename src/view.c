@@ -30,7 +30,7 @@ static void set_extent(struct gn_view *view, const struct gn_desc *desc, const i
     view->extent.rank = desc->rank;
     for (int i = 0; i < desc->rank; i++) {
         view->extent.dims[i] = desc->dims[i];
-        view->extent.strides[i] = desc->dims[i] == 1 ? 0 : strides[i] * view->extent.size;
+        view->extent.strides[i] = desc->dims[i] > 1 ? strides[i] * view->extent.size : 0;
     }
 }
 

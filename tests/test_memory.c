@@ -9,6 +9,7 @@
 #include "interpose.h"
 #include "support.h"
 
+#include <omp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -57,6 +58,34 @@ static void test_steady_state(void **state)
             tensors_destroy(tensors);
         }
     }
+    assert_int_equal(interpose_live(), 0);
+}
+
+/* What a plan took for some threads does for fewer, which share the work out otherwise. */
+static void test_fewer_threads(void **state)
+{
+    const int before = omp_get_max_threads();
+    const struct shape large = {4, {1, 64, 64, 1024}, 2, GN_CHANNELS_FIRST, DEFAULTS};
+    (void)state;
+
+    for (int i = 0; i <= SHAPES; i++) {
+        const struct shape *shape = i < SHAPES ? &shapes[i] : &large;
+        float *tensors[TENSORS];
+
+        omp_set_num_threads(4);
+        gn_plan *plan = make_plan(shape, GN_ISA_AUTO, 0);
+        tensors_create(shape, tensors);
+        tensors_fill(shape, 1, tensors);
+        for (int threads = 4; threads > 0; threads--) {
+            omp_set_num_threads(threads);
+            interpose_arm(1);
+            execute(plan, tensors);
+            assert_int_equal(interpose_disarm().by_library, 0);
+        }
+        gn_plan_destroy(plan);
+        tensors_destroy(tensors);
+    }
+    omp_set_num_threads(before);
     assert_int_equal(interpose_live(), 0);
 }
 
@@ -254,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_fewer_threads),
         cmocka_unit_test(test_creation),
         cmocka_unit_test(test_overlapping_calls),
     };

@@ -736,9 +736,9 @@ def group_norm(
     """y = act(gamma * xhat + beta) in one call, without a plan to keep.
 
     x is an array of shape (N, C, spatial...), or (N, spatial..., C) where layout is CHANNELS_LAST,
-    in any strides; gamma and beta are arrays of shape (C,) or None. types are as in Plan; None:
-    what the dtypes of x and gamma or beta say, which cannot say bfloat16. Returns a new
-    C-contiguous array of x's shape. Errors are those of Plan and Plan.forward.
+    in any strides but negative ones; gamma and beta are arrays of shape (C,) or None. types are as
+    in Plan; None: what the dtypes of x and gamma or beta say, which cannot say bfloat16. Returns a
+    new C-contiguous array of x's shape. Errors are those of Plan and Plan.forward.
     """
     if not isinstance(x, np.ndarray):
         raise TypeError(f"x is a {type(x).__name__}, not a numpy.ndarray")

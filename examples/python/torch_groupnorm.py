@@ -82,7 +82,7 @@ def _layout(x):
 
 def _array(tensor, layout=Layout.CHANNELS_FIRST):
     """The memory of a tensor, its dims in the order of the layout; bfloat16 as bits."""
-    tensor = tensor.detach()
+    tensor = tensor.detach().resolve_neg()
     if layout is Layout.CHANNELS_LAST:
         tensor = tensor.movedim(1, -1)
     if tensor.dtype is torch.bfloat16:

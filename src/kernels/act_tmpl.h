@@ -23,9 +23,6 @@ struct FN(numbers) {
  * Several vectors take each step together: an exp is a long chain of operations, and a processor
  * looks ahead for others no further than two or three of them.
  */
-#define EACH(v, count)                                                                             \
-    UNROLL                                                                                         \
-    for (int v = 0; v < (count); v++)
 
 /* p(r) = 1 + r + r^2 * q(r), where q is the sum of two polynomials of r^2. */
 INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)

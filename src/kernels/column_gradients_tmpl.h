@@ -86,7 +86,8 @@ static void active_gradient(const struct gn_columns *in, int64_t first, int64_t 
                                .pixels = pixels,
                                .channels = in->channels,
                                .x_stride = in->x_stride,
-                               .dy_stride = in->kept_stride};
+                               .dy_stride = in->kept_stride,
+                               .far = in->far};
     make_pixel_gradients(in, first, pixels, of, g);
     column_gradient_f32(&chunk, 0, pixels, of, a, b);
 }

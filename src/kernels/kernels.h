@@ -72,7 +72,7 @@ struct gn_columns {
     /* Where each pixel begins, in elements; NULL: as the strides say. */
     const int64_t *x_at, *dy_at, *out_at;
     gn_activation activation;
-    const float *scale, *shift; /* as above, padded with finite numbers */
+    const float *scale, *shift; /* as above, with room for gn_padded(channels) */
     float *kept; /* with an activation, for g, of GN_KEPT_PIXELS at a time or of all pixels */
     int64_t kept_stride;
     bool kept_all;
@@ -175,8 +175,8 @@ struct gn_kernels {
     /*
      * The sums of g = dy * act'(z) and of g * (x - mean) for each channel. The mean is the group's
      * as it was stored: of rows, one for each group of `depth`; of columns, one for each channel,
-     * padded with finite numbers. The wide ones, for any type, have all their numbers a channel; no
-     * scale and shift without an activation.
+     * with room for gn_padded(channels). The wide ones, for any type, have all their numbers a
+     * channel; no scale and shift without an activation.
      */
     void (*sums_rows)(const struct gn_rows *rows, int64_t depth, const float *means, double *dy,
                       double *dyx);

@@ -181,16 +181,17 @@ static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int6
     const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_IDENTITY};
     const struct FN(operands) f16 = {GN_F16, GN_F16, GN_IDENTITY};
     bool tables = in->x_at || in->dy_at;
-    if (plain && as.x == GN_F32 && tables)
+    if (plain && as.x == GN_F32 && tables) {
         FN(gradient_panels)(in, floats, true, first, pixels, of, far, a, b);
-    else if (plain && as.x == GN_F32 && far)
+    } else if (plain && as.x == GN_F32 && far) {
         FN(gradient_panels)(in, floats, false, first, pixels, of, true, a, b);
-    else if (plain && as.x == GN_F32)
+    } else if (plain && as.x == GN_F32) {
         FN(gradient_panels)(in, floats, false, first, pixels, of, false, a, b);
-    else if (plain && as.x == GN_BF16)
+    } else if (plain && as.x == GN_BF16) {
         FN(gradient_panels)(in, bf16, true, first, pixels, of, far, a, b);
-    else if (plain)
+    } else if (plain) {
         FN(gradient_panels)(in, f16, true, first, pixels, of, far, a, b);
-    else
+    } else {
         FN(gradient_panels)(in, as, true, first, pixels, of, far, a, b);
+    }
 }
