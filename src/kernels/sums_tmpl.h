@@ -169,7 +169,7 @@ INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands)
 
 /*
  * a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c: of floats as they come, of the
- * short types alike without an activation, and of all else with a branch a vector.
+ * short types alike, and of all else with a branch a vector.
  */
 static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
                                 struct FN(column_numbers) of, REAL *a, REAL *b)

@@ -19,9 +19,9 @@
  *
  *   vec_R            a vector; WIDTH_R elements
  *   load_R(p)        WIDTH_R floats, converted
- *   load_part_R(p, n, fill)   the first n elements, the rest is fill; n may be any number
- *   store_R(p, v), store_part_R(p, v, n)    the reverse; here n < WIDTH_R
- *   stream_R(p, v)   a store past the caches, to an address aligned to the vector
+ *   load_part_f32(p, n, fill)   the first n, the rest is fill; n may be any number
+ *   store_R(p, v), store_part_f32(p, v, n)   the reverse; here n < WIDTH_f32
+ *   stream_f32(p, v)   a store past the caches, to an address aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   four_R(p)        four values of the computing type from an array, in double
  *   round_R(p, v), round_part_R(p, v, n)    to an array of the computing type, from a vec_f64
@@ -131,11 +131,6 @@ INLINE void stream_f32(float *p, vec_f32 v)
 #endif
 }
 
-INLINE void stream_f64(float *p, vec_f64 v)
-{
-    store_f64(p, v);
-}
-
 INLINE vec_f32 get_f32(const float *p)
 {
     return *(const mem_f32 *)p;
@@ -207,13 +202,6 @@ INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
     memcpy(p, lanes, (size_t)n * sizeof *p);
 }
 #endif
-
-INLINE void store_part_f64(float *p, vec_f64 v, int64_t n)
-{
-    float lanes[WIDTH_f64];
-    store_f64(lanes, v);
-    memcpy(p, lanes, (size_t)n * sizeof *p);
-}
 
 #ifdef VEC_PART
 static vec_f32 load_part_f32(const float *p, int64_t n, float fill);
