@@ -4,14 +4,18 @@
  * nothing beside the output, wherever it begins.
  */
 #include "check.h"
+#include "kind.h"
+#include "typed.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* Elements of a tensor of half the cache, but of no more than 64 MiB. */
+/* Elements of a tensor of half the cache, but of no more than 32 MiB. */
 static int64_t beyond_cache(void)
 {
-    const int64_t most = INT64_C(128) << 20;
+    const int64_t most = INT64_C(64) << 20;
     int64_t bytes = 0;
 
 #ifdef _SC_LEVEL3_CACHE_SIZE
@@ -88,11 +92,120 @@ static void test_columns(void **state)
     assert_int_equal(check_layout(GN_CHANNELS_LAST, 136, 0), 0);
 }
 
+/* Numbers of one size, more or less, of either sign. */
+static void fill(gn_type type, int64_t n, void *out, uint64_t *random)
+{
+    uint16_t *shorts = out;
+
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t bits = random_next(random) >> 32;
+        if (type == GN_F32)
+            ((float *)out)[i] = (float)(int32_t)bits * 0x1p-31f;
+        else
+            shorts[i] =
+                (uint16_t)(type == GN_BF16 ? (bits & 0x80ff) | 0x3f00 : (bits & 0x83ff) | 0x3800);
+    }
+}
+
+/* A tensor, and what may not be written before and after it. */
+struct framed {
+    unsigned char *memory, *data;
+    size_t bytes;
+};
+
+enum { FRAME = 128, UNTOUCHED = 0xa5 };
+
+static struct framed framed(int64_t elements, gn_type type)
+{
+    struct framed t = {.bytes = (size_t)elements * type_size(type)};
+
+    t.memory = malloc(t.bytes + 2 * FRAME);
+    assert_non_null(t.memory);
+    memset(t.memory, UNTOUCHED, t.bytes + 2 * FRAME);
+    /* One element off what malloc aligns. */
+    t.data = t.memory + FRAME + type_size(type);
+    return t;
+}
+
+static void framed_free(struct framed *t)
+{
+    for (unsigned char *p = t->memory; p < t->data; p++)
+        assert_int_equal(*p, UNTOUCHED);
+    for (unsigned char *p = t->data + t->bytes; p < t->memory + t->bytes + 2 * FRAME; p++)
+        assert_int_equal(*p, UNTOUCHED);
+    free(t->memory);
+}
+
+/* All samples in one call, streamed, and each in a call of its own. */
+static void check_samples(struct shape shape, const struct kind *kind)
+{
+    const int64_t n = shape.dims[0], elements = shape_elements(&shape), each = elements / n;
+    struct framed x = framed(elements, kind->x), dy = framed(elements, kind->y);
+    struct framed y = framed(elements, kind->y), dx = framed(elements, kind->x);
+    struct framed one_y = framed(each, kind->y), one_dx = framed(each, kind->x);
+    float *mean = malloc((size_t)(n * shape.groups) * sizeof(*mean));
+    float *rstd = malloc((size_t)(n * shape.groups) * sizeof(*rstd));
+    uint64_t random = 21;
+
+    assert_true(mean && rstd);
+    fill(kind->x, elements, x.data, &random);
+    fill(kind->y, elements, dy.data, &random);
+    gn_plan *all = make_plan_of(&shape, kind, GN_ISA_AUTO, 2);
+    assert_int_equal(gn_forward(all, x.data, NULL, NULL, y.data, mean, rstd), GN_OK);
+    assert_int_equal(gn_backward(all, dy.data, x.data, mean, rstd, NULL, NULL, dx.data, NULL, NULL),
+                     GN_OK);
+    gn_plan_destroy(all);
+
+    shape.dims[0] = 1;
+    gn_plan *one = make_plan_of(&shape, kind, GN_ISA_AUTO, 1);
+    for (int64_t i = 0; i < n; i++) {
+        const unsigned char *own_x = x.data + (size_t)i * one_dx.bytes;
+        const unsigned char *own_dy = dy.data + (size_t)i * one_y.bytes;
+        assert_int_equal(gn_forward(one, own_x, NULL, NULL, one_y.data, NULL, NULL), GN_OK);
+        assert_memory_equal(one_y.data, y.data + (size_t)i * one_y.bytes, one_y.bytes);
+        assert_int_equal(gn_backward(one, own_dy, own_x, mean + i * shape.groups,
+                                     rstd + i * shape.groups, NULL, NULL, one_dx.data, NULL, NULL),
+                         GN_OK);
+        assert_memory_equal(one_dx.data, dx.data + (size_t)i * one_dx.bytes, one_dx.bytes);
+    }
+    gn_plan_destroy(one);
+    framed_free(&x);
+    framed_free(&dy);
+    framed_free(&y);
+    framed_free(&dx);
+    framed_free(&one_y);
+    framed_free(&one_dx);
+    free(mean);
+    free(rstd);
+}
+
+static void test_kinds(void **state)
+{
+    static const struct kind kinds[] = {{.x = GN_BF16, .y = GN_BF16},
+                                        {.x = GN_F16, .y = GN_F16},
+                                        {.x = GN_F16, .y = GN_F32, .activation = GN_RELU},
+                                        {.x = GN_F32, .y = GN_F32, .activation = GN_SILU}};
+    /* Rows as one, rows, and pixels of whole lines and of parts of lines. */
+    const int64_t each[][2] = {{6, 49}, {4, 1001}, {64, 16}, {24, 50}};
+    (void)state;
+
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++) {
+            const int64_t n = (quick() ? 8192 : 2 * beyond_cache()) / each[i][0] / each[i][1] + 1;
+            const struct shape shape = {3,
+                                        {n, each[i][0], each[i][1]},
+                                        2,
+                                        i < 2 ? GN_CHANNELS_FIRST : GN_CHANNELS_LAST,
+                                        DEFAULTS};
+            check_samples(shape, &kinds[k]);
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_short_rows),
-                                       cmocka_unit_test(test_columns)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_short_rows),
+        cmocka_unit_test(test_columns), cmocka_unit_test(test_kinds)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,9 @@
  *
  * exp(a) is p(r) * 2^n with n = round(a / ln 2) and |r| <= ln(2)/2, where the subtraction of n * ln
  * 2, in two parts of which the first has few bits, is all but exact, and p is a polynomial: for
- * float fitted to the relative error, which is then 3.1e-9, for double Taylor's. Half of it is what
- * is computed, so that all that is no infinity can be.
+ * float fitted to the relative error, which is then 3.1e-9, for double Taylor's. Half of 2^n is
+ * what is computed, so that all that is no infinity can be. Products with it, and with the first
+ * part of ln 2, are exact: they may be fused with what is added.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -47,10 +48,11 @@ INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 }
 
 /*
- * exp(-z) / 2. Below the limits of exp, SiLU is as good as 0, and becomes it; above them, z, whose
- * limit it is. z becomes no less than the lower limit, limited no more than the upper one either.
+ * (1 + exp(-z)) / 2. Below the limits of exp, SiLU is as good as 0, and becomes it; above them, z,
+ * whose limit it is. z becomes no less than the lower limit, limited no more than the upper one
+ * either.
  */
-INLINE void FN(half_exps)(VEC *z, int count, VEC *limited, VEC *half)
+INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 {
     VEC shifted[FN(TOGETHER)], n[FN(TOGETHER)], r[FN(TOGETHER)];
     EACH (v, count) {
@@ -62,11 +64,11 @@ INLINE void FN(half_exps)(VEC *z, int count, VEC *limited, VEC *half)
     EACH (v, count)
         n[v] = FN(EXP_ROUND) - shifted[v];
     EACH (v, count)
-        r[v] = (n[v] * FN(EXP_LN2) - limited[v]) + n[v] * FN(EXP_LN2_REST);
+        r[v] = FUSED(n[v], SPLAT(FN(EXP_LN2)), -limited[v]) + n[v] * FN(EXP_LN2_REST);
     FN(exp_polynomials)(r, count, half);
     /* n, negated, plus the bias less 1 are the low bits of what rounded it. */
     EACH (v, count)
-        half[v] *= (VEC)((MASK)shifted[v] << FN(EXP_DIGITS));
+        half[v] = FUSED(half[v], (VEC)((MASK)shifted[v] << FN(EXP_DIGITS)), SPLAT((REAL)0.5));
 }
 
 /* act(z) in its place. A NaN stays one. */
@@ -80,9 +82,9 @@ INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
             z[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), z[v]);
         return;
     }
-    FN(half_exps)(z, count, limited, half);
+    FN(half_sums)(z, count, limited, half);
     EACH (v, count)
-        z[v] = z[v] * (REAL)0.5 / (half[v] + (REAL)0.5);
+        z[v] = z[v] * (REAL)0.5 / half[v];
 }
 
 /* The derivative of SiLU in the place of z: s * (1 + z * (1 - s)), s being the logistic function.
@@ -90,9 +92,9 @@ INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 INLINE void FN(silu_slopes)(VEC *z, int count)
 {
     VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
-    FN(half_exps)(z, count, limited, half);
+    FN(half_sums)(z, count, limited, half);
     EACH (v, count)
-        half[v] = (REAL)0.5 / (half[v] + (REAL)0.5);
+        half[v] = (REAL)0.5 / half[v];
     EACH (v, count)
         z[v] = half[v] * (limited[v] * (1 - half[v]) + 1);
 }

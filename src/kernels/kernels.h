@@ -51,6 +51,12 @@ struct gn_rows {
     gn_type x_type, y_type; /* of x and dx, of y and dy */
     int64_t channels, length;
     int64_t x_stride, dy_stride, out_stride;
+    /*
+     * For the last passes: rows come in runs, the first of `first` elements, the others of `run`,
+     * the last of what is left. Where each begins, in elements; NULL: where the one before ends.
+     */
+    int64_t first, run; /* 0: whole */
+    const int64_t *x_at, *dy_at, *out_at;
     gn_activation activation;
     const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
     float *kept;                /* with an activation, for g, as out; NULL: not wanted */

@@ -105,12 +105,19 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
 INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
                          struct FN(pass) how)
 {
-    int64_t n = in->length;
+    int64_t run = in->run ? in->run : in->length;
     for (int64_t c = 0; c < in->channels; c++) {
         struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
-        FN(map_row)
-        (gn_at(in->x, how.x, c * in->x_stride), gn_at(in->dy, how.y, c * in->dy_stride),
-         gn_out_at(in->out, FN(out_type)(how), c * in->out_stride), n, &of, how);
+        int64_t n = in->run ? in->first : in->length;
+        for (int64_t s = 0, r = 0; s < in->length; s += n, n = run, r++) {
+            int64_t x = c * in->x_stride + (in->x_at ? in->x_at[r] : s);
+            int64_t dy = c * in->dy_stride + (in->dy_at ? in->dy_at[r] : s);
+            int64_t out = c * in->out_stride + (in->out_at ? in->out_at[r] : s);
+            n = n < in->length - s ? n : in->length - s;
+            FN(map_row)
+            (gn_at(in->x, how.x, x), gn_at(in->dy, how.y, dy),
+             gn_out_at(in->out, FN(out_type)(how), out), n, &of, how);
+        }
     }
     if (how.stream)
         STREAM_END();
@@ -120,8 +127,8 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) *
                              struct FN(pass) how)
 {
     int64_t n = in->length;
-    bool together =
-        in->x_stride == n && in->out_stride == n && (!how.backward || in->dy_stride == n);
+    bool together = (!in->run || in->first >= n) && in->x_stride == n && in->out_stride == n &&
+                    (!how.backward || in->dy_stride == n);
     bool joins = IN_FLOAT && together && in->length >= WIDTH &&
                  in->length < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
     if (joins)
@@ -174,39 +181,44 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
         STREAM_END();
 }
 
-/* Whether each pixel is whole lines of the cache. */
-INLINE bool FN(streams)(const struct gn_columns *in)
+/* Whether each pixel is whole lines of the cache, where out is of the type. */
+INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
 {
-    int64_t line = LINE / (int64_t)sizeof(float);
+    int64_t line = LINE / gn_size(to);
     for (int64_t p = 0; in->stream && in->out_at && p < in->pixels; p++)
         if (in->out_at[p] % line != 0)
             return false;
-    return in->stream && FN(before_line)(in->out, GN_F32) == 0 && in->out_stride % line == 0 &&
+    return in->stream && FN(before_line)(in->out, to) == 0 && in->out_stride % line == 0 &&
            in->channels % line == 0;
 }
 
 /*
- * The passes that are written out: of floats with and without streams, and of the short types
- * alike, without an activation; all else with a branch a vector. CALL has the pass as `how`.
+ * The passes that are written out: of floats with and without streams, and with SiLU; and of the
+ * short types alike, without an activation; all else with a branch a vector. CALL has the pass as
+ * `how`.
  */
 #define FOR_EACH_PASS(in, back, streams, CALL)                                                     \
     do {                                                                                           \
         struct FN(pass) how = {(in)->x_type, (in)->y_type, (in)->activation, back, false};         \
-        bool plain = IN_FLOAT && how.activation == GN_IDENTITY && how.x == how.y;                  \
-        if (plain && how.x == GN_F32 && (streams)) {                                               \
+        bool streamed = IN_FLOAT && (streams), alike = IN_FLOAT && how.x == how.y;                 \
+        bool plain = alike && how.activation == GN_IDENTITY;                                       \
+        if (plain && how.x == GN_F32 && streamed) {                                                \
             how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, true};                      \
             CALL;                                                                                  \
         } else if (plain && how.x == GN_F32) {                                                     \
             how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, false};                     \
             CALL;                                                                                  \
         } else if (plain && how.x == GN_BF16) {                                                    \
-            how = (struct FN(pass)){GN_BF16, GN_BF16, GN_IDENTITY, back, false};                   \
+            how = (struct FN(pass)){GN_BF16, GN_BF16, GN_IDENTITY, back, streamed};                \
             CALL;                                                                                  \
         } else if (plain) {                                                                        \
-            how = (struct FN(pass)){GN_F16, GN_F16, GN_IDENTITY, back, false};                     \
+            how = (struct FN(pass)){GN_F16, GN_F16, GN_IDENTITY, back, streamed};                  \
+            CALL;                                                                                  \
+        } else if (alike && how.x == GN_F32 && how.activation == GN_SILU) {                        \
+            how = (struct FN(pass)){GN_F32, GN_F32, GN_SILU, back, streamed};                      \
             CALL;                                                                                  \
         } else {                                                                                   \
-            how.stream = IN_FLOAT && FN(out_type)(how) == GN_F32 && (streams);                     \
+            how.stream = streamed;                                                                 \
             CALL;                                                                                  \
         }                                                                                          \
     } while (0)
@@ -229,13 +241,13 @@ static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean,
                                   const REAL *shift)
 {
     struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
-    FOR_EACH_PASS(in, false, FN(streams)(in), FN(map_columns)(in, &arrays, how));
+    FOR_EACH_PASS(in, false, FN(streams)(in, in->y_type), FN(map_columns)(in, &arrays, how));
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                               const REAL *shift, const REAL *slope, const REAL *offset)
 {
     struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
-    FOR_EACH_PASS(in, true, FN(streams)(in), FN(map_columns)(in, &arrays, how));
+    FOR_EACH_PASS(in, true, FN(streams)(in, in->x_type), FN(map_columns)(in, &arrays, how));
 }
 #undef FOR_EACH_PASS

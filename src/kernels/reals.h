@@ -12,6 +12,7 @@
 #define WIDTH PASTE(WIDTH, R)
 #define SPLAT PASTE(splat, R)
 #define MINUS PASTE(minus, R)
+#define FUSED PASTE(fused, R)
 #define READ PASTE(read, R)
 #define READ_PART PASTE(read_part, R)
 #define WRITE PASTE(write, R)

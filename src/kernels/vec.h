@@ -9,8 +9,10 @@
  *   SQRT, SQRT_FLOATS   optional: of a vec_f64, of a vec_f32
  *   ALL_LANES        optional: whether all of a mask_f32 are set
  *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
+ *   STREAM_SHORTS    with it: likewise, of as many elements of 16 bits
  *   STREAM_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
+ *   FUSED_FLOATS     optional: a * b + c, fused
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
  *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second where one is NaN
  *   FROM_BF16, FROM_F16, TO_F16, NARROW_BITS, UNLESS_NAN   optional: see vec_types.h
@@ -28,6 +30,7 @@
  *   abs_R, sqrt_R    lane by lane
  *   all_R(mask)      whether all lanes of a mask are true
  *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
+ *   fused_R(a, b, c)   a * b + c where the product is exact, so that it may be fused
  *
  * Reductions run over a fixed number of virtual lanes whatever the width: the 32 of float or 16 of
  * double that VECS vectors have, or half as many for short rows; see folds_tmpl.h. Sums across

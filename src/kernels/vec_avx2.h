@@ -9,7 +9,9 @@
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
 #define MINUS_FLOATS(a, b) ((vec_f32)_mm256_fmsub_ps((__m256)(a), _mm256_set1_ps(1), (__m256)(b)))
+#define FUSED_FLOATS(a, b, c) ((vec_f32)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define STREAM_FLOATS(p, v) _mm256_stream_ps(p, (__m256)(v))
+#define STREAM_SHORTS(p, v) _mm_stream_si128((__m128i *)(void *)(p), (__m128i)(v))
 #define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm256_sqrt_pd((__m256d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm256_sqrt_ps((__m256)(v)))
@@ -26,9 +28,7 @@
         _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)(v), (__m256i)(v)), 8)))
 #define VALUE_F16(bits) _cvtsh_ss(bits)
 #define FROM_F16(p) ((vec_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p))))
-#define TO_F16(p, v)                                                                               \
-    _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
-                     _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
+#define TO_F16(v) ((short_f32)_mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
 #include "vec.h"
 
 INLINE __m256i first_lanes(int64_t n)

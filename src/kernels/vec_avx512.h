@@ -9,7 +9,9 @@
 #define NARROW(v) ((mem_half)_mm512_cvtpd_ps((__m512d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
 #define MINUS_FLOATS(a, b) ((vec_f32)_mm512_fmsub_ps((__m512)(a), _mm512_set1_ps(1), (__m512)(b)))
+#define FUSED_FLOATS(a, b, c) ((vec_f32)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define STREAM_FLOATS(p, v) _mm512_stream_ps(p, (__m512)(v))
+#define STREAM_SHORTS(p, v) _mm256_stream_si256((__m256i *)(void *)(p), (__m256i)(v))
 #define STREAM_END() _mm_sfence()
 #define SQRT(v) ((vec_f64)_mm512_sqrt_pd((__m512d)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)_mm512_sqrt_ps((__m512)(v)))
@@ -27,9 +29,7 @@
 #define VALUE_F16(bits) _cvtsh_ss(bits)
 #define FROM_F16(p)                                                                                \
     ((vec_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p))))
-#define TO_F16(p, v)                                                                               \
-    _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
-                        _mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
+#define TO_F16(v) ((short_f32)_mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
 #include "vec.h"
 
 INLINE __mmask16 first_lanes(int64_t n)

@@ -25,6 +25,20 @@ INLINE vec_f64 minus_f64(vec_f64 a, vec_f64 b)
     return a - b;
 }
 
+INLINE vec_f32 fused_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+#ifdef FUSED_FLOATS
+    return FUSED_FLOATS(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE vec_f64 fused_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return a * b + c;
+}
+
 INLINE vec_f64 sqrt_f64(vec_f64 a)
 {
 #ifdef SQRT

@@ -12,8 +12,10 @@
 #define SQRT(v) ((vec_f64)vsqrtq_f64((float64x2_t)(v)))
 #define SQRT_FLOATS(v) ((vec_f32)vsqrtq_f32((float32x4_t)(v)))
 #define ALL_LANES(mask) (vminvq_u32((uint32x4_t)(mask)) != 0)
+#define FUSED_FLOATS(a, b, c)                                                                      \
+    ((vec_f32)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define FROM_F16(p) ((vec_f32)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))))
-#define TO_F16(p, v) vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)(v))))
+#define TO_F16(v) ((short_f32)vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)(v))))
 #include "vec.h"
 
 INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)

@@ -6,11 +6,11 @@
  *   read_R(p, t, i)                 elements from i on of p, of type t
  *   read_part_R(p, t, i, n, fill)   the first n of them, the rest is fill; n may be any number
  *   write_R(p, t, i, v, stream)     the reverse, past the caches where stream is true and the
- *                                   address aligned to the vector
+ *                                   address aligned to as many elements of the type
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
  *   value_R(p, t, i)                one element
  *
- * FROM_BF16(p), FROM_F16(p), VALUE_F16(bits) and TO_F16(p, v) are given by the includer where the
+ * FROM_BF16(p), FROM_F16(p), VALUE_F16(bits) and TO_F16(v) are given by the includer where the
  * machine has them; with the same results.
  */
 
@@ -41,11 +41,11 @@ INLINE vec_f32 from_bf16(const uint16_t *p)
 #endif
 }
 
-INLINE void to_bf16(uint16_t *p, vec_f32 v)
+INLINE short_f32 to_bf16(vec_f32 v)
 {
     bits_f32 bits = (bits_f32)v, upper = bits >> 16;
     bits_f32 rounded = (bits + 0x7fff + (upper & 1)) >> 16;
-    *(mem_short *)p = NARROW_BITS(UNLESS_NAN(v, rounded, upper | 0x40));
+    return NARROW_BITS(UNLESS_NAN(v, rounded, upper | 0x40));
 }
 
 /* As gn_from_f16. */
@@ -64,10 +64,10 @@ INLINE vec_f32 from_f16(const uint16_t *p)
 }
 
 /* As gn_to_f16. */
-INLINE void to_f16(uint16_t *p, vec_f32 v)
+INLINE short_f32 to_f16(vec_f32 v)
 {
 #ifdef TO_F16
-    TO_F16(p, v);
+    return TO_F16(v);
 #else
     bits_f32 bits = (bits_f32)v, size = bits & INT32_MAX;
     bits_f32 usual = (size - GN_F16_REBIAS + 0xfff + (size >> 13 & 1)) >> 13;
@@ -75,7 +75,7 @@ INLINE void to_f16(uint16_t *p, vec_f32 v)
     bits_f32 top = select_bits(v == v, (bits_f32){0} + 0x7c00, (bits_f32){0} + 0x7e00);
     usual = select_bits(size < GN_F16_LEAST, small, usual);
     usual = select_bits(size < GN_F16_TOP, usual, top);
-    *(mem_short *)p = NARROW_BITS(usual | (bits >> 16 & 0x8000));
+    return NARROW_BITS(usual | (bits >> 16 & 0x8000));
 #endif
 }
 
@@ -110,16 +110,28 @@ INLINE vec_f32 read_part_f32(const void *p, gn_type t, int64_t i, int64_t n, flo
     return get_f32(lanes);
 }
 
+INLINE short_f32 to_short(vec_f32 v, gn_type t)
+{
+    return t == GN_BF16 ? to_bf16(v) : to_f16(v);
+}
+
 INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool stream)
 {
-    if (t == GN_BF16)
-        to_bf16((uint16_t *)p + i, v);
-    else if (t == GN_F16)
-        to_f16((uint16_t *)p + i, v);
-    else if (stream)
-        stream_f32((float *)p + i, v);
-    else
-        store_f32((float *)p + i, v);
+    if (t == GN_F32) {
+        if (stream)
+            stream_f32((float *)p + i, v);
+        else
+            store_f32((float *)p + i, v);
+        return;
+    }
+    short_f32 bits = to_short(v, t);
+#ifdef STREAM_SHORTS
+    if (stream) {
+        STREAM_SHORTS((uint16_t *)p + i, bits);
+        return;
+    }
+#endif
+    *(mem_short *)((uint16_t *)p + i) = bits;
 }
 
 INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
@@ -128,13 +140,8 @@ INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
         store_part_f32((float *)p + i, v, n);
         return;
     }
-    uint16_t lanes[WIDTH_f32];
-    if (t == GN_BF16)
-        to_bf16(lanes, v);
-    else
-        to_f16(lanes, v);
-    for (int64_t lane = 0; lane < n; lane++)
-        ((uint16_t *)p)[i + lane] = lanes[lane];
+    short_f32 bits = to_short(v, t);
+    memcpy((uint16_t *)p + i, &bits, (size_t)n * sizeof(uint16_t));
 }
 
 /* What is in double is rare, or a tensor of doubles. */
