@@ -32,15 +32,19 @@ static struct gn_rows read_tile(const struct gn_backward_call *call, const struc
                            .y_type = dy_view->type,
                            .channels = r->part.channels,
                            .length = r->t.length,
+                           .first = r->part.run ? r->part.run - r->part.s % r->part.run : 0,
+                           .run = r->part.run,
                            .activation = plan->desc.activation,
                            .far = plan->far_backward};
     struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x);
     rows.x = x.data;
     rows.x_stride = x.stride;
+    rows.x_at = x.at;
     if (with_dy) {
         struct gn_block dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy);
         rows.dy = dy.data;
         rows.dy_stride = dy.stride;
+        rows.dy_at = dy.at;
     }
     return rows;
 }
@@ -52,13 +56,14 @@ static struct gn_block put_dx(const struct gn_backward_call *call, const struct 
     struct gn_block dx = gn_block_at(call->dx_view, call->dx, &r->part, false, r->stage.out);
     rows->out = dx.data;
     rows->out_stride = dx.stride;
+    rows->out_at = dx.at;
     return dx;
 }
 
 /* x with all rows one after the other. */
 static const void *flat_x(const struct rows_tile *r, const struct gn_rows *rows)
 {
-    struct gn_block x = {(void *)(uintptr_t)rows->x, rows->x_stride, NULL};
+    struct gn_block x = {.data = (void *)(uintptr_t)rows->x, .stride = rows->x_stride};
     return gn_stage_flat(&r->part, rows->x_type, x, r->stage.out);
 }
 
@@ -189,7 +194,9 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
+    const struct gn_view *views[] = {call->x_view, &plan->views[GN_DY], call->dx_view};
     struct rows_tile r = open_tile(plan, batch, tile, work);
+    r.part.run = gn_shared_run(plan->S, views, 3);
     struct gn_rows all = read_tile(call, &r, true);
     struct gn_block dx = put_dx(call, &r, &all);
     for (int64_t i = 0, end; i < batch->items; i = end) {
@@ -201,6 +208,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
         if (call->keeps && slot->narrow[i]) {
             rows.dy = rows.out;
             rows.dy_stride = rows.out_stride;
+            rows.dy_at = rows.out_at;
             rows.y_type = GN_F32;
             rows.activation = GN_IDENTITY;
         }

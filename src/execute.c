@@ -164,7 +164,7 @@ static gn_status run_points(struct gn_backward_call *call, void *dx, void *dskip
     }
     gn_status status = gn_backward_run(call);
     for (int64_t n = 0; status == GN_OK && dx && plan->elements && n < plan->N; n++) {
-        struct gn_part part = {n, 0, plan->C, 0, 1};
+        struct gn_part part = {.n = n, .channels = plan->C, .length = 1};
         void *to = gn_out_at(dskip, plan->desc.x, n * plan->C);
         struct gn_block block = gn_block_at(call->dx_view, dx, &part, true, to);
         gn_gather(call->dx_view, dx, &part, true, block);

@@ -32,7 +32,7 @@ static void add_samples(const struct gn_forward_call *call, int64_t n, int64_t s
 {
     struct gn_stage stage = gn_stage_of(call->plan, work);
     for (int64_t i = n; call->skip && i < n + samples; i++) {
-        struct gn_part part = {i, 0, call->plan->C, 0, 1};
+        struct gn_part part = {.n = i, .channels = call->plan->C, .length = 1};
         gn_forward_source(call, &part, &stage, true);
     }
 }

@@ -44,6 +44,7 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
     struct gn_stage stage = gn_stage_of(plan, work);
     struct gn_tile t = gn_tile_at(plan, tile);
     struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
+    part.run = gn_shared_run(plan->S, (const struct gn_view *const[]){call->x_view, y_view}, 2);
     struct gn_block x = gn_forward_source(call, &part, &stage, false);
     struct gn_block y = gn_block_at(y_view, call->y, &part, false, stage.out);
     for (int64_t i = 0, end; i < batch->items; i = end) {
@@ -58,6 +59,10 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
                                .length = t.length,
                                .x_stride = x.stride,
                                .out_stride = y.stride,
+                               .first = part.run - part.s % part.run,
+                               .run = part.run,
+                               .x_at = x.at,
+                               .out_at = y.at,
                                .activation = plan->desc.activation,
                                .stream = call->stream};
         if (slot->narrow[i])

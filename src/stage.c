@@ -67,7 +67,7 @@ const float *gn_stage_points(const gn_plan *plan, const struct gn_view *view, co
     if (as_floats(view))
         return (const float *)tensor + n * plan->C;
     for (int64_t i = 0; i < samples; i++, to += plan->C) {
-        struct gn_part part = {n + i, 0, plan->C, 0, 1};
+        struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
         struct gn_block block = gn_stage_in(plan, view, tensor, &part, stage->raw);
         if (view->type == GN_F32)
             memcpy(to, block.data, (size_t)plan->C * sizeof *to);
@@ -89,7 +89,7 @@ void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tens
     if (as_floats(view))
         return;
     for (int64_t i = 0; i < samples; i++, from += plan->C) {
-        struct gn_part part = {n + i, 0, plan->C, 0, 1};
+        struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
         struct gn_block block = gn_block_at(view, tensor, &part, true, stage->raw);
         if (view->type == GN_F32)
             memcpy(block.data, from, (size_t)plan->C * sizeof *from);

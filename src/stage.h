@@ -46,13 +46,17 @@ void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tens
 static inline struct gn_part gn_row_part(const gn_plan *plan, const struct gn_tile *t,
                                          int64_t group, int64_t channels)
 {
-    return (struct gn_part){group / plan->G, group % plan->G * plan->D + t->channel, channels,
-                            t->position, t->length};
+    return (struct gn_part){.n = group / plan->G,
+                            .c = group % plan->G * plan->D + t->channel,
+                            .channels = channels,
+                            .s = t->position,
+                            .length = t->length};
 }
 
 static inline struct gn_part gn_pixel_part(const struct gn_tile *t, int64_t n)
 {
-    return (struct gn_part){n, t->channel, t->channels, t->position, t->length};
+    return (struct gn_part){
+        .n = n, .c = t->channel, .channels = t->channels, .s = t->position, .length = t->length};
 }
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
-#include <string.h>
-
 #include "types.h"
+#include "walk.h"
 
 /* Merges spatial dims that follow on each other, and leaves out those of size 1. */
 static void set_spatial(struct gn_view *view, const struct gn_desc *desc, const int64_t *strides)
@@ -34,6 +33,15 @@ static void set_extent(struct gn_view *view, const struct gn_desc *desc, const i
     }
 }
 
+/* Runs of fewer elements than this are rather copied. */
+enum { LEAST_RUN = 8 };
+
+static int64_t contiguous_run(const struct gn_view *view)
+{
+    int last = view->rank - 1;
+    return view->strides[last] == 1 && view->dims[last] >= LEAST_RUN ? view->dims[last] : 0;
+}
+
 struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type type, bool columns)
 {
     struct gn_view view = {.type = type};
@@ -58,197 +66,63 @@ struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type t
         view.direct = whole && view.c == S;
         view.walked = whole && view.c != S;
         view.dense = view.direct && view.n == C * S;
+        view.run = whole ? S : contiguous_run(&view);
     }
     return view;
-}
-
-/* An element of the spatial extent: where it is along each dim, and in memory. */
-struct walk {
-    int64_t index[GN_MAX_RANK], offset;
-};
-
-static struct walk walk_to(const struct gn_view *view, int64_t s)
-{
-    struct walk walk = {.offset = 0};
-    for (int i = view->rank - 1; i >= 0; i--) {
-        walk.index[i] = s % view->dims[i];
-        walk.offset += walk.index[i] * view->strides[i];
-        s /= view->dims[i];
-    }
-    return walk;
-}
-
-/* How many elements lie one stride of the last dim from the other, from here on, at most n. */
-static int64_t run_length(const struct gn_view *view, const struct walk *walk, int64_t n)
-{
-    int64_t left = view->dims[view->rank - 1] - walk->index[view->rank - 1];
-    return left < n ? left : n;
-}
-
-/* Goes on by no more than is left of the last dim. */
-static void go_on(const struct gn_view *view, struct walk *walk, int64_t n)
-{
-    int i = view->rank - 1;
-    walk->index[i] += n;
-    walk->offset += n * view->strides[i];
-    for (; i > 0 && walk->index[i] == view->dims[i]; i--) {
-        walk->offset += view->strides[i - 1] - view->dims[i] * view->strides[i];
-        walk->index[i] = 0;
-        walk->index[i - 1]++;
-    }
 }
 
 /* Where each of a part's pixels begins. */
 static void list_pixels(const struct gn_view *view, const struct gn_part *part, int64_t *at)
 {
     int64_t stride = view->strides[view->rank - 1];
-    struct walk walk = walk_to(view, part->s);
+    struct gn_walk walk = gn_walk_to(view, part->s);
     for (int64_t s = 0, n; s < part->length; s += n) {
-        n = run_length(view, &walk, part->length - s);
+        n = gn_walk_left(view, &walk, part->length - s);
         for (int64_t i = 0; i < n; i++)
             at[s + i] = walk.offset + i * stride;
-        go_on(view, &walk, n);
+        gn_walk_on(view, &walk, view->rank - 1, n);
     }
+}
+
+/* Where each of a part's runs begins. */
+static void list_runs(const struct gn_view *view, const struct gn_part *part, int64_t *at)
+{
+    struct gn_walk walk = gn_walk_to(view, part->s);
+    int64_t n = part->run - part->s % part->run;
+    for (int64_t s = 0; s < part->length; s += n, n = part->run) {
+        *at++ = walk.offset;
+        n = n < part->length - s ? n : part->length - s;
+        gn_walk_on(view, &walk, view->rank - 1, n);
+    }
+}
+
+int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count)
+{
+    int64_t run = S;
+    for (int i = 0; i < count; i++)
+        if (views[i]->run && views[i]->run < run)
+            run = views[i]->run;
+    return run;
 }
 
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
                             const struct gn_part *part, bool columns, void *buffer)
 {
-    if (!view->direct && !view->walked)
-        return (struct gn_block){buffer, columns ? part->channels : part->length, NULL};
+    bool whole = view->direct || view->walked, in_runs = !whole && part->run && view->run;
+    if (!whole && !in_runs)
+        return (struct gn_block){
+            .data = buffer, .stride = columns ? part->channels : part->length, .copied = true};
     int64_t at = part->n * view->n + part->c * view->c;
-    if (!columns || view->direct)
+    if (view->direct || (whole && !columns))
         at += columns ? part->s * view->pixel : part->s;
     struct gn_block block = {.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
                              .stride = columns ? view->pixel : view->c};
-    if (columns && view->walked) {
+    if (view->direct || (whole && !columns))
+        return block;
+    if (columns)
         list_pixels(view, part, buffer);
-        block.at = buffer;
-    }
+    else
+        list_runs(view, part, buffer);
+    block.at = buffer;
     return block;
-}
-
-/* Elements of any size, so far apart in both. */
-static void copy_run(void *to, int64_t to_stride, const void *from, int64_t from_stride, int64_t n,
-                     int64_t size)
-{
-    if (to_stride == 1 && from_stride == 1) {
-        memcpy(to, from, (size_t)(n * size));
-        return;
-    }
-    char *out = to;
-    const char *in = from;
-    to_stride *= size;
-    from_stride *= size;
-    switch (size) {
-    case 2:
-        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
-            memcpy(out, in, 2);
-        break;
-    case 4:
-        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
-            memcpy(out, in, 4);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
-            memcpy(out, in, 8);
-    }
-}
-
-/* A step of copying between a part and its block: n elements of a row, or of the channels. */
-struct run {
-    int64_t at, stride; /* in the tensor */
-    int64_t in_block, block_stride;
-    int64_t n;
-};
-
-static void move_run(char *tensor, char *block, const struct run *run, int64_t size, bool back)
-{
-    char *a = tensor + run->at * size, *b = block + run->in_block * size;
-    if (back)
-        copy_run(a, run->stride, b, run->block_stride, run->n, size);
-    else
-        copy_run(b, run->block_stride, a, run->stride, run->n, size);
-}
-
-/*
- * As far as the last spatial dim goes at a time: row after row, or where channels are nearer to
- * each other, a few elements of each row.
- */
-static void move_rows(const struct gn_view *view, char *tensor, const struct gn_part *part,
-                      char *block, bool back)
-{
-    enum { FEW = 32 };
-    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
-    int64_t base = part->n * view->n + part->c * view->c;
-    bool woven = part->channels > 1 && view->c < stride;
-    int64_t together = woven ? part->channels : 1;
-    struct walk start = walk_to(view, part->s);
-    for (int64_t c = 0; c < part->channels; c += together) {
-        struct walk walk = start;
-        for (int64_t s = 0, n; s < part->length; s += n) {
-            n = run_length(view, &walk, part->length - s);
-            n = woven && n > FEW ? FEW : n;
-            for (int64_t i = c; i < c + together; i++) {
-                struct run run = {base + i * view->c + walk.offset, stride, i * part->length + s, 1,
-                                  n};
-                move_run(tensor, block, &run, size, back);
-            }
-            go_on(view, &walk, n);
-        }
-    }
-}
-
-/* Pixel after pixel where channels are nearer to each other, else a few pixels of each channel. */
-static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_part *part,
-                        char *block, bool back)
-{
-    enum { PIXELS = 16 };
-    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
-    int64_t base = part->n * view->n + part->c * view->c;
-    struct walk walk = walk_to(view, part->s);
-    for (int64_t s = 0, n; s < part->length; s += n) {
-        int64_t at = base + walk.offset;
-        n = run_length(view, &walk, part->length - s);
-        if (view->c == 1 && stride == part->channels) {
-            struct run run = {at, 1, s * part->channels, 1, n * part->channels};
-            move_run(tensor, block, &run, size, back);
-            go_on(view, &walk, n);
-            continue;
-        }
-        n = n < PIXELS ? n : PIXELS;
-        bool whole = view->c <= stride || n == 1;
-        for (int64_t i = 0; i < (whole ? n : part->channels); i++) {
-            struct run run = {at + i * stride, view->c, (s + i) * part->channels, 1,
-                              part->channels};
-            if (!whole)
-                run = (struct run){at + i * view->c, stride, s * part->channels + i, part->channels,
-                                   n};
-            move_run(tensor, block, &run, size, back);
-        }
-        go_on(view, &walk, n);
-    }
-}
-
-void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-               bool columns, struct gn_block block)
-{
-    char *from = (char *)(uintptr_t)tensor;
-    if (view->direct || view->walked)
-        return;
-    if (columns)
-        move_pixels(view, from, part, block.data, false);
-    else
-        move_rows(view, from, part, block.data, false);
-}
-
-void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
-                struct gn_block block)
-{
-    if (view->direct || view->walked)
-        return;
-    if (columns)
-        move_pixels(view, tensor, part, block.data, true);
-    else
-        move_rows(view, tensor, part, block.data, true);
 }

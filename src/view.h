@@ -22,29 +22,35 @@ struct gn_view {
                                 unevenly apart */
     bool dense;              /* and sample follows on sample */
     int64_t pixel;           /* of columns: from a pixel to the next */
+    int64_t run;             /* of rows: so many elements are contiguous, 0: few */
     struct gn_extent extent; /* of all, from a start of 0 */
 };
 
 /* A part of a sample: `length` elements of the spatial extent from s on, of channels from c on. */
 struct gn_part {
     int64_t n, c, channels, s, length;
+    int64_t run; /* rows may come in runs that end at multiples of it; 0: whole, or columns */
 };
+
+/* In what runs a pass over rows can go that needs no others: of the whole extent, S, or less. */
+int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count);
 
 /* The view of one of the descriptor's tensors, of the type; columns: as kernels want it. */
 struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type type, bool columns);
 
-/* A part where kernels get it, and how far its rows or pixels are apart, or where each begins. */
+/* A part where kernels get it, and how far its rows or pixels are apart. */
 struct gn_block {
     void *data;
     int64_t stride;
-    const int64_t *at; /* NULL: as the stride says */
+    const int64_t *at; /* where each pixel begins, or each run of a row; NULL: none apart */
+    bool copied;
 };
 
 /*
  * The part itself where the view is direct, or walked, with what the walk needs in the buffer; else
  * its place in the buffer, into which gather copies it, and from which scatter brings it back.
  * Parts of rows are whole channels or of one alone, and where the view is dense, may go on into the
- * next samples.
+ * next samples. Runs of rows are left in place where they are in the tensor's.
  */
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
                             const struct gn_part *part, bool columns, void *buffer);

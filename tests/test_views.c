@@ -193,11 +193,92 @@ static void test_in_place(void **state)
     gn_plan_destroy(plan);
 }
 
+/* Images of which a tile ends within a row. */
+enum {
+    CHANNELS = 2,
+    DEPTH = 3,
+    HEIGHT = 75,
+    WIDTH = 101,
+    VOXELS = DEPTH * HEIGHT * WIDTH,
+    LARGE = CHANNELS * (VOXELS + DEPTH * (3 * HEIGHT + 40))
+};
+
+static void set_gaps(int64_t *strides, int64_t after_row, int64_t after_image)
+{
+    strides[4] = 1;
+    strides[3] = WIDTH + after_row;
+    strides[2] = HEIGHT * strides[3] + after_image;
+    strides[1] = DEPTH * strides[2];
+    strides[0] = CHANNELS * strides[1];
+}
+
+static void put_voxels(float *to, const int64_t *strides, const float *from)
+{
+    for (int64_t i = 0; i < CHANNELS * VOXELS; i++)
+        to[i / VOXELS * strides[1] + i / (HEIGHT * WIDTH) % DEPTH * strides[2] +
+           i / WIDTH % HEIGHT * strides[3] + i % WIDTH] = from[i];
+}
+
+/* Forward and backward; the tensors have the order of gn_tensor. */
+static void normalize_large(float (*tensors)[LARGE], int64_t (*strides)[5], const float *x,
+                            const float *dy)
+{
+    const int64_t dims[5] = {1, CHANNELS, DEPTH, HEIGHT, WIDTH};
+    gn_desc *desc = make(5, dims, 1, GN_CHANNELS_FIRST);
+    float mean, rstd;
+
+    assert_int_equal(gn_desc_set_activation(desc, GN_SILU), GN_OK);
+    assert_int_equal(gn_desc_set_threads(desc, 2), GN_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, strides[i]), GN_OK);
+    memset(tensors, 0, 4 * sizeof(*tensors));
+    put_voxels(tensors[GN_X], strides[GN_X], x);
+    put_voxels(tensors[GN_DY], strides[GN_DY], dy);
+
+    gn_plan *plan = plan_of(desc);
+    assert_int_equal(gn_forward(plan, tensors[GN_X], NULL, NULL, tensors[GN_Y], &mean, &rstd),
+                     GN_OK);
+    assert_int_equal(gn_backward(plan, tensors[GN_DY], tensors[GN_X], &mean, &rstd, NULL, NULL,
+                                 tensors[GN_DX], NULL, NULL),
+                     GN_OK);
+    gn_plan_destroy(plan);
+}
+
+/* Gaps after rows, after images, after both and none, each in another tensor every time. */
+static void test_large_images(void **state)
+{
+    const int64_t gaps[4][2] = {{3, 0}, {0, 40}, {1, 7}, {0, 0}};
+    static float x[CHANNELS * VOXELS], dy[CHANNELS * VOXELS], expected[LARGE];
+    static float dense[4][LARGE], apart[4][LARGE];
+    int64_t strides[4][5];
+    uint64_t random = 12;
+    (void)state;
+
+    for (int i = 0; i < CHANNELS * VOXELS; i++) {
+        x[i] = random_normal(&random);
+        dy[i] = random_normal(&random);
+    }
+    for (int i = 0; i < 4; i++)
+        set_gaps(strides[i], 0, 0);
+    normalize_large(dense, strides, x, dy);
+    for (int way = 0; way < 4; way++) {
+        for (int i = 0; i < 4; i++)
+            set_gaps(strides[i], gaps[(i + way) % 4][0], gaps[(i + way) % 4][1]);
+        normalize_large(apart, strides, x, dy);
+        for (int i = GN_Y; i <= GN_DX; i += GN_DX - GN_Y) {
+            memset(expected, 0, sizeof(expected));
+            put_voxels(expected, strides[i], dense[i]);
+            assert_memory_equal(apart[i], expected, sizeof(expected));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        silent_test(test_refused),  cmocka_unit_test(test_kept), cmocka_unit_test(test_ignored),
-        silent_test(test_together), silent_test(test_in_place),
+        silent_test(test_refused),      cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_ignored), silent_test(test_together),
+        silent_test(test_in_place),     cmocka_unit_test(test_large_images),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

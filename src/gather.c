@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies of parts of tensors that kernels cannot use where they lie, and back. */
+#include <string.h>
+
+#include "types.h"
+#include "view.h"
+#include "walk.h"
+
+typedef uint8_t bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* Bytes side by side, mostly of short rows: for these a call takes longer than what it does. */
+static inline void copy_bytes(char *to, const char *from, int64_t n)
+{
+    if (n < 16 || n > 1024) {
+        memcpy(to, from, (size_t)n);
+        return;
+    }
+    bytes16 last = *(const bytes16 *)(from + n - 16);
+    int64_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        bytes16 a = *(const bytes16 *)(from + i), b = *(const bytes16 *)(from + i + 16);
+        bytes16 c = *(const bytes16 *)(from + i + 32), d = *(const bytes16 *)(from + i + 48);
+        *(bytes16 *)(to + i) = a;
+        *(bytes16 *)(to + i + 16) = b;
+        *(bytes16 *)(to + i + 32) = c;
+        *(bytes16 *)(to + i + 48) = d;
+    }
+    for (; i + 16 < n; i += 16)
+        *(bytes16 *)(to + i) = *(const bytes16 *)(from + i);
+    *(bytes16 *)(to + n - 16) = last;
+}
+
+/* Elements of any size, so far apart in both. */
+static void copy_run(void *to, int64_t to_stride, const void *from, int64_t from_stride, int64_t n,
+                     int64_t size)
+{
+    if (to_stride == 1 && from_stride == 1) {
+        copy_bytes(to, from, n * size);
+        return;
+    }
+    char *out = to;
+    const char *in = from;
+    to_stride *= size;
+    from_stride *= size;
+    switch (size) {
+    case 2:
+        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
+            memcpy(out, in, 2);
+        break;
+    case 4:
+        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
+            memcpy(out, in, 4);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
+            memcpy(out, in, 8);
+    }
+}
+
+/* A step of copying between a part and its block: n elements of a row, or of the channels. */
+struct run {
+    int64_t at, stride; /* in the tensor */
+    int64_t in_block, block_stride;
+    int64_t n;
+};
+
+static void move_run(char *tensor, char *block, const struct run *run, int64_t size, bool back)
+{
+    char *a = tensor + run->at * size, *b = block + run->in_block * size;
+    if (back)
+        copy_run(a, run->stride, b, run->block_stride, run->n, size);
+    else
+        copy_run(b, run->block_stride, a, run->stride, run->n, size);
+}
+
+/* Of a channel, whose elements follow on each other along the last dim: all such rows. */
+static void move_lines(const struct gn_view *view, char *channel, const struct gn_part *part,
+                       char *block, bool back)
+{
+    int last = view->rank - 1;
+    int64_t size = gn_size(view->type), whole = view->dims[last];
+    int64_t pitch = last ? view->strides[last - 1] * size : 0;
+    struct gn_walk walk = gn_walk_to(view, part->s);
+    for (int64_t s = 0, n, rows; s < part->length; s += rows * n) {
+        char *at = channel + walk.offset * size;
+        n = gn_walk_left(view, &walk, part->length - s);
+        rows = 1;
+        if (last && n == whole) {
+            rows = (part->length - s) / n;
+            int64_t left = view->dims[last - 1] - walk.index[last - 1];
+            rows = rows < left ? rows : left;
+        }
+        for (int64_t i = 0; i < rows; i++, at += pitch, block += n * size)
+            copy_bytes(back ? at : block, back ? block : at, n * size);
+        if (n == whole && last)
+            gn_walk_on(view, &walk, last - 1, rows);
+        else
+            gn_walk_on(view, &walk, last, n);
+    }
+}
+
+/*
+ * As far as the last spatial dim goes at a time: row after row, or where channels are nearer to
+ * each other, a few elements of each row.
+ */
+static void move_rows(const struct gn_view *view, char *tensor, const struct gn_part *part,
+                      char *block, bool back)
+{
+    enum { FEW = 32 };
+    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
+    int64_t base = part->n * view->n + part->c * view->c;
+    bool woven = part->channels > 1 && view->c < stride;
+    for (int64_t c = 0; c < part->channels && stride == 1; c++)
+        move_lines(view, tensor + (base + c * view->c) * size, part,
+                   block + c * part->length * size, back);
+    if (stride == 1)
+        return;
+    int64_t together = woven ? part->channels : 1;
+    struct gn_walk start = gn_walk_to(view, part->s);
+    for (int64_t c = 0; c < part->channels; c += together) {
+        struct gn_walk walk = start;
+        for (int64_t s = 0, n; s < part->length; s += n) {
+            n = gn_walk_left(view, &walk, part->length - s);
+            n = woven && n > FEW ? FEW : n;
+            for (int64_t i = c; i < c + together; i++) {
+                struct run run = {base + i * view->c + walk.offset, stride, i * part->length + s, 1,
+                                  n};
+                move_run(tensor, block, &run, size, back);
+            }
+            gn_walk_on(view, &walk, view->rank - 1, n);
+        }
+    }
+}
+
+/* Pixel after pixel where channels are nearer to each other, else a few pixels of each channel. */
+static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_part *part,
+                        char *block, bool back)
+{
+    enum { PIXELS = 16 };
+    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
+    int64_t base = part->n * view->n + part->c * view->c;
+    struct gn_walk walk = gn_walk_to(view, part->s);
+    for (int64_t s = 0, n; s < part->length; s += n) {
+        int64_t at = base + walk.offset;
+        n = gn_walk_left(view, &walk, part->length - s);
+        if (view->c == 1 && stride == part->channels) {
+            struct run run = {at, 1, s * part->channels, 1, n * part->channels};
+            move_run(tensor, block, &run, size, back);
+            gn_walk_on(view, &walk, view->rank - 1, n);
+            continue;
+        }
+        n = n < PIXELS ? n : PIXELS;
+        bool whole = view->c <= stride || n == 1;
+        for (int64_t i = 0; i < (whole ? n : part->channels); i++) {
+            struct run run = {at + i * stride, view->c, (s + i) * part->channels, 1,
+                              part->channels};
+            if (!whole)
+                run = (struct run){at + i * view->c, stride, s * part->channels + i, part->channels,
+                                   n};
+            move_run(tensor, block, &run, size, back);
+        }
+        gn_walk_on(view, &walk, view->rank - 1, n);
+    }
+}
+
+void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+               bool columns, struct gn_block block)
+{
+    char *from = (char *)(uintptr_t)tensor;
+    if (!block.copied)
+        return;
+    if (columns)
+        move_pixels(view, from, part, block.data, false);
+    else
+        move_rows(view, from, part, block.data, false);
+}
+
+void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
+                struct gn_block block)
+{
+    if (!block.copied)
+        return;
+    if (columns)
+        move_pixels(view, tensor, part, block.data, true);
+    else
+        move_rows(view, tensor, part, block.data, true);
+}
