@@ -45,7 +45,7 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
 static bool streams(bool large, const struct gn_view *view, const void *out, const void *in,
                     const void *other)
 {
-    return large && view->direct && out != in && out != other;
+    return large && (view->direct || view->walked || view->run >= 32) && out != in && out != other;
 }
 
 gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
