@@ -45,6 +45,26 @@ APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
         row_gradients(rows->dy, rows->x, as, first, n, of, g);
 }
 
+/*
+ * g of short rows, one after the other as floats: where they are kept, or in the block. z comes
+ * first, row by row; what follows knows of no rows, and so of few tails.
+ */
+static const float *make_short_gradients(const struct gn_rows *rows, const float *x,
+                                         const float *dy, const float *mean, const float *scale,
+                                         const float *shift, float *block)
+{
+    int64_t n = rows->length, all = rows->channels * n;
+    bool in_place = rows->kept && rows->out_stride == n;
+    float *g = in_place ? rows->kept : block;
+    struct gn_rows z = {
+        .x = x, .out = g, .channels = rows->channels, .length = n, .x_stride = n, .out_stride = n};
+    normalize_rows_f32(&z, mean, scale, shift);
+    pull_back_f32(dy, GN_F32, all, rows->activation, g);
+    for (int64_t c = 0; rows->kept && !in_place && c < rows->channels; c++)
+        memcpy(rows->kept + c * rows->out_stride, g + c * n, (size_t)n * sizeof *g);
+    return g;
+}
+
 /* g of `count` vectors of channels from c on, of a pixel. */
 INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as, int64_t pixel,
                              int64_t c, int count, int64_t part, struct column_numbers_f32 of,

@@ -20,6 +20,7 @@
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
 #include "map_tmpl.h"
+#include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL
@@ -31,6 +32,7 @@
 #include "moments_tmpl.h"
 #include "lines_tmpl.h"
 #include "map_tmpl.h"
+#include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
 #undef REAL

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The arithmetic of the last passes, y = act(z), z = (x - mean) * scale + shift, and dx = scale * g
- * + (slope * (x - mean) + offset), g = dy * act'(z), with one value a channel; normalize_tmpl.h has
- * the walks.
+ * + (slope * (x - mean) + offset), g = dy * act'(z), with one value a channel.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -61,6 +60,32 @@ INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, vo
     FN(map)(a, b, count, of, one, how);
     EACH (v, count)
         WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], stream);
+}
+
+/* g of n elements of dy, of which z is given, in the place of z. */
+INLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
+{
+    enum { BLOCK = FN(TOGETHER) * WIDTH };
+    int64_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        VEC a[FN(TOGETHER)], g[FN(TOGETHER)];
+        EACH (v, FN(TOGETHER)) {
+            a[v] = GET(z + i + v * WIDTH);
+            g[v] = READ(dy, t, i + v * WIDTH);
+        }
+        FN(through)(g, a, FN(TOGETHER), activation);
+        EACH (v, FN(TOGETHER))
+            PUT(z + i + v * WIDTH, g[v]);
+    }
+    for (; i < n; i += WIDTH) {
+        gn_type own = IN_FLOAT ? GN_F32 : GN_F64;
+        VEC a = READ_PART(z, own, i, n - i, 0), g = READ_PART(dy, t, i, n - i, 0);
+        FN(through)(&g, &a, 1, activation);
+        if (i + WIDTH <= n)
+            PUT(z + i, g);
+        else
+            WRITE_PART(z, own, i, g, n - i);
+    }
 }
 
 /* The vector from element i of x and of dy on. */

@@ -1,106 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last passes: how they walk over rows and columns; map_tmpl.h is what they compute.
- *
- * In a row, the last vector overlaps the one before: its elements are loaded before anything of the
- * row is stored, so that an output may be an input. What is in double is rare, or a tensor of
- * doubles, and neither joined nor streamed.
+ * The last passes over rows and columns: map_row_tmpl.h is one row, map_tmpl.h the arithmetic.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
-
-/* How many elements of the type lie before the next line of the cache. */
-INLINE int64_t FN(before_line)(const void *p, gn_type t)
-{
-    int64_t size = gn_size(t);
-    return (int64_t)(-((uintptr_t)p / (uintptr_t)size) % (uintptr_t)(LINE / size));
-}
-
-INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
-                        const struct FN(numbers) * of, struct FN(pass) how)
-{
-    gn_type to = FN(out_type)(how);
-    int64_t i = 0;
-    if (n < WIDTH) {
-        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, n, of, how), n);
-        return;
-    }
-    VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
-    int64_t head = how.stream ? FN(before_line)(out, to) : 0;
-    head = head < n ? head : n;
-    for (; i < head; i += WIDTH) {
-        int64_t part = head - i < WIDTH ? head - i : WIDTH;
-        VEC v = FN(map_part)(x, i, dy, i, part, of, how);
-        if (part < WIDTH) {
-            WRITE_PART(out, to, i, v, part);
-            i = head - WIDTH;
-        } else {
-            WRITE(out, to, i, v, false);
-        }
-    }
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        FN(map_some)(x, i, dy, i, out, i, 4, of, true, how, how.stream);
-    for (; i + WIDTH <= n; i += WIDTH)
-        FN(map_some)(x, i, dy, i, out, i, 1, of, true, how, false);
-    if (i < n)
-        WRITE(out, to, n - WIDTH, last, false);
-}
-
-/* One value a channel, or of what a pass does not need, NULL. */
-struct FN(arrays) {
-    const REAL *mean, *scale, *shift, *slope, *offset;
-};
-
-INLINE struct FN(numbers)
-    FN(row_numbers)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
-{
-    struct FN(numbers) numbers = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
-    if (!how.backward || how.activation != GN_IDENTITY)
-        numbers.shift = SPLAT(of->shift[c]);
-    if (how.backward) {
-        numbers.slope = SPLAT(of->slope[c]);
-        numbers.offset = SPLAT(of->offset[c]);
-    }
-    return numbers;
-}
-
-/*
- * Short rows, of a vector or more, as what they are in memory: one row. Stores are aligned, and a
- * vector that two rows share is computed for both.
- */
-INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * arrays,
-                           struct FN(pass) how)
-{
-    const void *x = in->x, *dy = in->dy;
-    gn_type to = FN(out_type)(how);
-    void *out = in->out;
-    int64_t n = in->length, all = in->channels * n, end = n;
-    int64_t i = FN(before_line)(out, to) % WIDTH;
-    struct FN(numbers) of = FN(row_numbers)(arrays, 0, how);
-    if (i)
-        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
-    for (int64_t c = 0;; end += n) {
-        for (; how.activation != GN_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
-            FN(map_some)(x, i, dy, i, out, i, 4, &of, true, how, how.stream);
-        ROLLED
-        for (; i + WIDTH <= end; i += WIDTH)
-            FN(map_some)(x, i, dy, i, out, i, 1, &of, true, how, how.stream);
-        if (++c == in->channels)
-            break;
-        struct FN(numbers) next = FN(row_numbers)(arrays, c, how);
-        if (i < end) {
-            VEC first = FN(map_at)(x, dy, i, &of, how);
-            VEC rest = FN(map_at)(x, dy, i, &next, how);
-            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), how.stream);
-            i += WIDTH;
-        }
-        of = next;
-    }
-    if (i < all)
-        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, all - i, &of, how), all - i);
-    if (how.stream)
-        STREAM_END();
-}
 
 INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
                          struct FN(pass) how)
@@ -131,7 +34,9 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) *
                     (!how.backward || in->dy_stride == n);
     bool joins = IN_FLOAT && together && in->length >= WIDTH &&
                  in->length < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
-    if (joins)
+    if (joins && how.activation == GN_SILU)
+        FN(map_joined_active)(in, arrays, how);
+    else if (joins)
         FN(map_joined)(in, arrays, how);
     else
         FN(map_rows)(in, arrays, how);

@@ -27,11 +27,14 @@ COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *mean
                     double *dyx_sums)
 {
     struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
+    double least = least_gradient(rows->activation);
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
         struct gn_rows row = row_of(rows, c);
-        if (!gradient_holds(dy_sums[c], dyx_sums[c], 0, UNKNOWN_SIZE))
-            wide_gradient(row.dy, row.x, as, 0, row.length, &of, &dy_sums[c], &dyx_sums[c]);
+        bool hard = !gradient_holds(dy_sums[c], dyx_sums[c], least, UNKNOWN_SIZE) &&
+                    wide_gradient(row.dy, row.x, as, 0, row.length, &of, &dy_sums[c], &dyx_sums[c]);
+        if (rows->hard)
+            rows->hard[c] = hard;
     }
 }
 
@@ -139,22 +142,28 @@ INLINE const float *rows_together(const void *p, gn_type t, int64_t stride, int6
     return block;
 }
 
-/* Rows below SHORT without an activation, four at a time. */
+/* Rows below SHORT, four at a time; with an activation, g of several of them before. */
 static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *means,
                         double *dy_sums, double *dyx_sums)
 {
-    enum { ROWS = 64 };
-    float mean[ROWS], blocks[2][4 * SHORT];
-    int64_t n = rows->length, channels = rows->channels;
-    for (int64_t c = 0; c < channels; c += 4) {
-        int64_t left = channels - c, count = left < 4 ? left : 4;
-        struct gn_rows four = row_of(rows, c);
-        if (c % ROWS == 0)
-            row_means(means, depth, c, left < ROWS ? left : ROWS, mean);
+    enum { ROWS = 64, BLOCK = 4 * SHORT };
+    float mean[ROWS], blocks[3][BLOCK];
+    int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
+    most = most < ROWS ? most : ROWS;
+    for (int64_t c = 0; c < channels; c += most) {
+        int64_t left = channels - c, count = left < most ? left : most;
+        struct gn_rows some = row_of(rows, c);
+        some.channels = count;
+        row_means(means, depth, c, count, mean);
         const float *dy =
-            rows_together(four.dy, rows->y_type, rows->dy_stride, n, count, blocks[0]);
-        const float *x = rows_together(four.x, rows->x_type, rows->x_stride, n, count, blocks[1]);
-        sums_short(dy, x, n, count, mean + c % ROWS, rows->far, dy_sums + c, dyx_sums + c);
+            rows_together(some.dy, rows->y_type, rows->dy_stride, n, count, blocks[0]);
+        const float *x = rows_together(some.x, rows->x_type, rows->x_stride, n, count, blocks[1]);
+        if (rows->activation != GN_IDENTITY)
+            dy = make_short_gradients(&some, x, dy, mean, rows->scale + c, rows->shift + c,
+                                      blocks[2]);
+        for (int64_t r = 0; r < count; r += 4)
+            sums_short(dy + r * n, x + r * n, n, count - r < 4 ? count - r : 4, mean + r, rows->far,
+                       dy_sums + c + r, dyx_sums + c + r);
     }
 }
 
@@ -162,9 +171,12 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
                       double *dy_sums, double *dyx_sums)
 {
     bool plain = rows->activation == GN_IDENTITY && rows->x_type == rows->y_type;
-    if (rows->length < SHORT && rows->activation == GN_IDENTITY) {
+    if (rows->length < SHORT) {
         sums_shorts(rows, depth, means, dy_sums, dyx_sums);
-        if (!all_gradients_hold(rows->channels, dy_sums, dyx_sums, 0))
+        for (int64_t c = 0; rows->hard && c < rows->channels; c++)
+            rows->hard[c] = 0;
+        if (!all_gradients_hold(rows->channels, dy_sums, dyx_sums,
+                                least_gradient(rows->activation)))
             mend_rows(rows, depth, means, dy_sums, dyx_sums);
         return;
     }
