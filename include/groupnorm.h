@@ -222,8 +222,10 @@ GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
  * of dims of size 1 are ignored. strides is copied.
  *
  * Read and written where they lie are: in channels first, tensors whose spatial extent is dense; in
- * channels last, those whose channels are contiguous, as slices and crops. All else is copied to
- * and from scratch memory on the way, a part at a time, which takes a few times as long.
+ * channels last, those whose channels are contiguous, as slices and crops. Of images in channels
+ * first whose rows alone are contiguous, what is summed up is copied to scratch memory first, a
+ * part at a time, which takes about twice as long in all; all else is copied to and from, which
+ * takes a few times as long.
  *
  * GN_INVALID_ARGUMENT: a stride is negative; the last element is more than 2^56 elements on; an
  * output's elements (y, dx, sum) share memory, as with a stride of 0.
@@ -269,8 +271,12 @@ typedef struct gn_plan gn_plan;
  *
  * *plan is set to NULL on failure. Destroy the plan with gn_plan_destroy.
  *
+ * The plan's ways to memory depend on the size of the last-level cache, the results do not. The
+ * environment variable GN_CACHE gives it in bytes, where a plan is made for another machine's or
+ * for a part of it.
+ *
  * GN_INVALID_ARGUMENT: plan or desc is NULL; groups does not divide C; the environment's GN_ISA is
- * no instruction set's name. GN_OUT_OF_MEMORY.
+ * no instruction set's name, or its GN_CACHE no number of bytes above 0. GN_OUT_OF_MEMORY.
  */
 GN_API gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc);
 

@@ -115,6 +115,16 @@ static inline bool gn_rounding_matters(const struct gn_backward_call *call, int6
                                                  gn_at(call->rstd, type, index), type);
 }
 
+/* Whether the last pass over groups reads dy: g is not kept, or was not in float for all. */
+static inline bool gn_reads_dy(const struct gn_backward_call *call,
+                               const struct gn_backward_slot *slot, int64_t group, int64_t groups)
+{
+    bool all = call->keeps;
+    for (int64_t i = 0; all && i < groups; i++)
+        all = slot->narrow[group + i];
+    return !all;
+}
+
 /* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
                                     const struct gn_backward_slot *slot, int64_t group,

@@ -233,7 +233,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
                          const struct sample_tile *s)
 {
     const gn_plan *plan = call->plan;
-    struct gn_columns all = read_tile(call, s, true);
+    struct gn_columns all = read_tile(call, s, gn_reads_dy(call, slot, s->group, plan->G));
     struct gn_block dx = put_dx(call, s, &all);
     all.stream = call->stream;
     int64_t last = s->t.channel + s->t.channels;

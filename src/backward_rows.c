@@ -197,7 +197,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_view *views[] = {call->x_view, &plan->views[GN_DY], call->dx_view};
     struct rows_tile r = open_tile(plan, batch, tile, work);
     r.part.run = gn_shared_run(plan->S, views, 3);
-    struct gn_rows all = read_tile(call, &r, true);
+    struct gn_rows all = read_tile(call, &r, gn_reads_dy(call, slot, 0, batch->items));
     struct gn_block dx = put_dx(call, &r, &all);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,6 +165,24 @@ static const char *tensor_name(gn_tensor which)
 /* No tensor in memory is longer. */
 #define MOST_ELEMENTS (INT64_C(1) << 56)
 
+/* An output's, which overlap. */
+static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_t *strides)
+{
+    char text[2][24 * GN_MAX_RANK];
+    int at[2] = {0, 0};
+    for (int i = 0; i < desc->rank; i++) {
+        const char *comma = i ? ", " : "";
+        at[0] += snprintf(text[0] + at[0], sizeof text[0] - (size_t)at[0], "%s%" PRId64, comma,
+                          strides[i]);
+        at[1] += snprintf(text[1] + at[1], sizeof text[1] - (size_t)at[1], "%s%" PRId64, comma,
+                          desc->dims[i]);
+    }
+    return gn_fail(GN_INVALID_ARGUMENT,
+                   "strides of %s: (%s) with dims (%s): elements of an output overlap (share "
+                   "memory)",
+                   tensor_name(which), text[0], text[1]);
+}
+
 static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64_t *strides)
 {
     struct gn_extent extent = {.size = 1, .rank = desc->rank};
@@ -188,9 +207,7 @@ static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64
     }
     bool output = which == GN_Y || which == GN_DX || which == GN_SUM;
     if (output && !empty && gn_overlaps_itself(&extent))
-        return gn_fail(GN_INVALID_ARGUMENT,
-                       "strides of %s: elements of an output overlap (share memory)",
-                       tensor_name(which));
+        return fail_overlap(desc, which, strides);
     return GN_OK;
 }
 

@@ -41,11 +41,19 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
     return (struct gn_argument){name, data, plan->N * plan->C, flags, plan->desc.x, NULL};
 }
 
-/* An output is written past the caches where it is large, and nothing but an output. */
-static bool streams(bool large, const struct gn_view *view, const void *out, const void *in,
-                    const void *other)
+/*
+ * An output is written past the caches where it is large, and nothing but an output; but for
+ * shorter rows apart, whose ends share lines of the cache with what lies between them. Of pixels,
+ * the kernel looks at each.
+ */
+static bool streams(const gn_plan *plan, bool large, const struct gn_view *view, const void *out,
+                    const void *in, const void *other)
 {
-    return large && (view->direct || view->walked || view->run >= 32) && out != in && out != other;
+    enum { LEAST_APART = 4096 };
+    bool fits =
+        view->direct ||
+        (plan->parts.columns ? view->walked : view->run * gn_size(view->type) >= LEAST_APART);
+    return large && fits && out != in && out != other;
 }
 
 gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
@@ -73,7 +81,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = streams(plan->stream_forward, &plan->views[GN_Y], y, x, NULL),
+        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL),
         .points_fit = gn_shared_points_fit(plan, gamma, beta)};
     return gn_forward_run(&call);
 }
@@ -114,7 +122,7 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = sum && streams(plan->stream_forward, &plan->views[GN_Y], y, x, skip),
+        .stream = sum && streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, skip),
         .points_fit = gn_shared_points_fit(plan, gamma, beta)};
     return gn_forward_run(&call);
 }
@@ -141,7 +149,7 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
         .given_mean = mean,
         .given_rstd = rstd,
         .y = y,
-        .stream = streams(plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
+        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
@@ -207,7 +215,7 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .dskip = g->dskip,
         .dgamma = g->dgamma,
         .dbeta = g->dbeta,
-        .stream = streams(plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
+        .stream = streams(plan, plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
         .points_fit = gn_shared_points_fit(plan, g->gamma, NULL)};
     /* Where it can be: not in the place of what is still to be read, nor beyond the caches. */
     call.keeps = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&

@@ -164,6 +164,17 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         limit_given(slot, first, end);
 }
 
+/* Whether samples follow on each other in all tensors of the call. */
+static bool is_dense(const struct gn_forward_call *call)
+{
+    const struct gn_view *views = call->plan->views;
+    bool dense = call->x_view->dense && views[GN_Y].dense;
+    if (call->skip)
+        dense &=
+            views[GN_X].dense && (call->plan->desc.skip != GN_SKIP_TENSOR || views[GN_SKIP].dense);
+    return dense;
+}
+
 /* Groups of several samples, but where the samples do not follow on each other. */
 static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limit)
 {
@@ -171,7 +182,7 @@ static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limi
     const gn_plan *plan = call->plan;
     int64_t items = limit < plan->parts.batch ? limit : plan->parts.batch;
     int64_t left = plan->G - item % plan->G;
-    return plan->parts.columns || plan->dense || items < left ? items : left;
+    return plan->parts.columns || items < left || is_dense(call) ? items : left;
 }
 
 static struct gn_job forward_job(const gn_plan *plan)

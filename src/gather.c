@@ -73,26 +73,26 @@ static void move_run(char *tensor, char *block, const struct run *run, int64_t s
         copy_run(b, run->block_stride, a, run->stride, run->n, size);
 }
 
-/* Of a channel, whose elements follow on each other along the last dim: all such rows. */
+/* Rows of contiguous elements of a channel; there is a dim of rows, or they would be one. */
 static void move_lines(const struct gn_view *view, char *channel, const struct gn_part *part,
                        char *block, bool back)
 {
     int last = view->rank - 1;
     int64_t size = gn_size(view->type), whole = view->dims[last];
-    int64_t pitch = last ? view->strides[last - 1] * size : 0;
+    int64_t pitch = view->strides[last - 1] * size;
     struct gn_walk walk = gn_walk_to(view, part->s);
     for (int64_t s = 0, n, rows; s < part->length; s += rows * n) {
         char *at = channel + walk.offset * size;
         n = gn_walk_left(view, &walk, part->length - s);
         rows = 1;
-        if (last && n == whole) {
+        if (n == whole) {
             rows = (part->length - s) / n;
             int64_t left = view->dims[last - 1] - walk.index[last - 1];
             rows = rows < left ? rows : left;
         }
         for (int64_t i = 0; i < rows; i++, at += pitch, block += n * size)
             copy_bytes(back ? at : block, back ? block : at, n * size);
-        if (n == whole && last)
+        if (n == whole)
             gn_walk_on(view, &walk, last - 1, rows);
         else
             gn_walk_on(view, &walk, last, n);
@@ -143,12 +143,6 @@ static void move_pixels(const struct gn_view *view, char *tensor, const struct g
     for (int64_t s = 0, n; s < part->length; s += n) {
         int64_t at = base + walk.offset;
         n = gn_walk_left(view, &walk, part->length - s);
-        if (view->c == 1 && stride == part->channels) {
-            struct run run = {at, 1, s * part->channels, 1, n * part->channels};
-            move_run(tensor, block, &run, size, back);
-            gn_walk_on(view, &walk, view->rank - 1, n);
-            continue;
-        }
         n = n < PIXELS ? n : PIXELS;
         bool whole = view->c <= stride || n == 1;
         for (int64_t i = 0; i < (whole ? n : part->channels); i++) {

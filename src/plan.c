@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -53,15 +54,31 @@ static gn_status choose_kernels(gn_plan *plan)
     return GN_OK;
 }
 
+/* The bytes of the last-level cache. */
+static gn_status find_cache(int64_t *bytes)
+{
+    const char *text = getenv("GN_CACHE");
+    char *end;
+    *bytes = gn_cpu_cache();
+    if (!text || !*text)
+        return GN_OK;
+    errno = 0;
+    long long given = strtoll(text, &end, 10);
+    if (errno || *end || given <= 0)
+        return gn_fail(GN_INVALID_ARGUMENT,
+                       "GN_CACHE = \"%.32s\" in the environment is not a number of bytes above 0",
+                       text);
+    *bytes = given;
+    return GN_OK;
+}
+
 static void set_views(gn_plan *plan)
 {
     const struct gn_desc *desc = &plan->desc;
     bool columns = plan->parts.columns;
-    plan->dense = true;
     for (int i = 0; i < GN_TENSORS; i++) {
         gn_type type = i == GN_Y || i == GN_DY ? desc->y : desc->x;
         plan->views[i] = gn_view_of(desc, (gn_tensor)i, type, columns);
-        plan->dense &= plan->views[i].dense;
     }
     struct gn_desc flat = {.rank = 2, .dims = {plan->N, plan->C}};
     plan->channels = gn_view_of(&flat, GN_SKIP, desc->x, true);
@@ -78,7 +95,10 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
         return gn_fail(GN_OUT_OF_MEMORY, "no memory for a plan of %zu bytes", sizeof *plan);
     plan->desc = *desc;
     set_shape(plan);
+    int64_t cache = 0;
     status = choose_kernels(plan);
+    if (status == GN_OK)
+        status = find_cache(&cache);
     if (status == GN_OK && plan->elements && plan->C > MAX_CHANNELS)
         status =
             gn_fail(GN_OUT_OF_MEMORY, "no memory for scratch for %" PRId64 " channels", plan->C);
@@ -90,7 +110,6 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     set_views(plan);
     plan->staged = gn_stage_bytes(plan) > 0;
     int64_t tensor = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
-    int64_t cache = gn_cpu_cache();
     plan->far_forward = tensor > cache / 4;
     plan->far_backward = tensor > cache / 6;
     plan->stream_forward = tensor > cache / 3;

@@ -24,7 +24,6 @@ struct gn_plan {
     bool activates; /* whether there is an activation */
     struct gn_view views[GN_TENSORS];
     struct gn_view channels; /* of a skip of [N, C], and of dskip */
-    bool dense;              /* whether samples follow on each other in all tensors */
     bool staged;             /* whether some part of a tensor needs a buffer: see stage.h */
 
     /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */

@@ -73,6 +73,7 @@ enum role backward_x(const struct mixed *mixed);
 struct way {
     gn_isa isa;
     int threads;
+    bool far;                /* tensors are taken for larger than the caches */
     unsigned absent;         /* bits 1 << role: outputs passed as NULL */
     int64_t strides[6][8];   /* by gn_tensor */
     uint64_t garbage;        /* seed of the strides of dims of size 1 */

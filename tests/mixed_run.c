@@ -3,6 +3,7 @@
 #include "mixed.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum role backward_x(const struct mixed *mixed)
@@ -105,6 +106,7 @@ static gn_plan *way_plan(const struct way *way, const struct mixed *mixed)
     gn_plan *plan = NULL;
     gn_status status = gn_desc_set_types(desc, mixed->x, mixed->y, mixed->param);
 
+    setenv("GN_CACHE", way->far ? "1" : "", 1);
     for (int i = GN_X; i <= GN_SUM && status == GN_OK; i++)
         status = set_strides(desc, way, mixed, (gn_tensor)i);
     if (status != GN_OK || gn_desc_set_activation(desc, mixed->activation) != GN_OK ||

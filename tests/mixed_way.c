@@ -133,6 +133,7 @@ void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn
 
     way_plain(way, mixed, isa);
     way->threads = (int)random_range(random, 1, 8);
+    way->far = random_range(random, 0, 1);
     way->garbage = random_next(random) << 32 | random_next(random);
     for (int role = R_SUM; role < ROLES; role++) {
         if (role != R_Y && role != R_NORMALIZED && random_range(random, 0, 5) == 0)
@@ -193,8 +194,8 @@ static int text_strides(const int64_t *strides, int rank, char *text, size_t siz
 const char *way_text(const struct way *way, const struct mixed *mixed, char text[500])
 {
     static const char *const names[6] = {"x", "y", "dy", "dx", "skip", "sum"};
-    int used = snprintf(text, 500, "%s, %d threads, without %#x", isa_name(way->isa), way->threads,
-                        way->absent);
+    int used = snprintf(text, 500, "%s, %d threads%s, without %#x", isa_name(way->isa),
+                        way->threads, way->far ? ", far" : "", way->absent);
 
     for (int role = 0; role < ROLES; role++) {
         if (way->place[role] != (enum role)role)

@@ -213,6 +213,28 @@ static void test_isa(void **state)
     gn_desc_destroy(desc);
 }
 
+static void test_cache(void **state)
+{
+    const char *const wrong[] = {"0", "-1", "32M", "x", "99999999999999999999"};
+    const int64_t dims[3] = {1, 4, 9};
+    gn_desc *desc;
+    gn_plan *plan;
+    (void)state;
+
+    assert_int_equal(gn_desc_create(&desc, 3, dims), GN_OK);
+    assert_int_equal(gn_desc_set_groups(desc, 2), GN_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(setenv("GN_CACHE", wrong[i], 1), 0);
+        expect_failure(gn_plan_create(&plan, desc), GN_INVALID_ARGUMENT, "GN_CACHE", wrong[i]);
+        assert_null(plan);
+    }
+    assert_int_equal(setenv("GN_CACHE", "33554432", 1), 0);
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    gn_plan_destroy(plan);
+    assert_int_equal(unsetenv("GN_CACHE"), 0);
+    gn_desc_destroy(desc);
+}
+
 static void test_plan_create(void **state)
 {
     static const int64_t dims[4] = {2, 48, 7, 7};
@@ -275,10 +297,15 @@ static void test_last_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        silent_test(test_version_and_status), silent_test(test_desc_create),
-        silent_test(test_overflow),           silent_test(test_setters),
-        silent_test(test_enumerations),       silent_test(test_isa),
-        silent_test(test_plan_create),        silent_test(test_last_error),
+        silent_test(test_version_and_status),
+        silent_test(test_desc_create),
+        silent_test(test_overflow),
+        silent_test(test_setters),
+        silent_test(test_enumerations),
+        silent_test(test_isa),
+        silent_test(test_cache),
+        silent_test(test_plan_create),
+        silent_test(test_last_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ static void test_refused(void **state)
                    "overflow");
     for (int i = 0; i < 3; i++) {
         /* Broadcast; a stride that another dim has too; rows that reach into the next. */
-        expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap");
+        expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap",
+                       "(120, 0, 5, 1)", "(2, 6, 4, 5)");
         expect_failure(set4(desc, outputs[i], 120, 20, 1, 1), GN_INVALID_ARGUMENT, "overlap");
         expect_failure(set4(desc, outputs[i], 120, 20, 4, 1), GN_INVALID_ARGUMENT, "overlap");
         expect_failure(set4(desc, outputs[i], 119, 20, 5, 1), GN_INVALID_ARGUMENT, "overlap");

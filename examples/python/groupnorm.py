@@ -435,13 +435,16 @@ class Plan:
         self._groups = _integer("groups", groups, 64)
         self._layout = _member("layout", Layout, layout)
         self._eps = float(eps)
-        types = (types,) * 3 if isinstance(types, Type) else tuple(types)
+        if isinstance(types, (Type, str)):
+            types = (types,) * 3
         if len(types) != 3:
             raise ValueError(f"types are {len(types)}, not one or three")
         self._types = tuple(_member("types", Type, each) for each in types)
         self._affine = _member("affine", Affine, affine)
         self._activation = _member("activation", Activation, activation)
         self._skip = _member("skip", Skip, skip)
+        if not isinstance(strides, (dict, type(None))):
+            raise TypeError(f"strides = {strides!r} is no dict from Tensor to strides")
         strides = {
             _member("strides", Tensor, tensor): tuple(
                 _integer(f"strides of {tensor.name.lower()}", stride, 64) for stride in of_tensor

@@ -3,8 +3,8 @@
  * The last passes over one row, and over short rows that follow on each other.
  *
  * In a row, the last vector overlaps the one before: its elements are loaded before anything of the
- * row is stored, so that an output may be an input. What is in double is rare, or a tensor of
- * doubles, and neither joined nor streamed.
+ * row is stored, so that an output that is not streamed may be an input. What is in double is rare,
+ * or a tensor of doubles, and neither joined nor streamed.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
  */
@@ -28,16 +28,12 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
     VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
     int64_t head = how.stream ? FN(before_line)(out, to) : 0;
     head = head < n ? head : n;
+    /* What is streamed is no input: elements may be written twice. */
     for (; i < head; i += WIDTH) {
-        int64_t part = head - i < WIDTH ? head - i : WIDTH;
-        VEC v = FN(map_part)(x, i, dy, i, part, of, how);
-        if (part < WIDTH) {
-            WRITE_PART(out, to, i, v, part);
-            i = head - WIDTH;
-        } else {
-            WRITE(out, to, i, v, false);
-        }
+        int64_t at = i < n - WIDTH ? i : n - WIDTH;
+        WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), false);
     }
+    i = head;
     for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
         FN(map_some)(x, i, dy, i, out, i, 4, of, true, how, how.stream);
     for (; i + WIDTH <= n; i += WIDTH)
@@ -102,21 +98,56 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
         STREAM_END();
 }
 
-/*
- * The same with SiLU, of which most vectors of short rows would be alone in every step: z of some
- * rows first, and then what knows of no rows.
- */
-INLINE void FN(map_joined_active)(const struct gn_rows *in, const struct FN(arrays) * arrays,
-                                  struct FN(pass) how)
+/* How many elements a block of z or g has. */
+enum { FN(BLOCK) = 2048 };
+
+/* What is left to do once a block is y, or g: the numbers with which y stays, its sign included. */
+INLINE struct FN(numbers) FN(numbers_of_none)(void)
 {
-    enum { BLOCK = 2048 };
-    REAL block[BLOCK];
-    int64_t n = in->length, most = BLOCK / n;
-    const struct FN(pass) to_z = {how.x, GN_F32, GN_IDENTITY, false, false};
-    const struct FN(pass) from_z = {GN_F32, how.y, how.activation, false, how.stream};
-    const struct FN(pass) from_g = {how.x, GN_F32, GN_IDENTITY, true, how.stream};
-    /* Those with which z stays z, its sign included. */
-    const struct FN(numbers) same = {SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
+    return (struct FN(numbers)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
+}
+
+INLINE struct FN(pass) FN(to_block)(struct FN(pass) how)
+{
+    return (struct FN(pass)){how.x, GN_F32, GN_IDENTITY, false, false, false};
+}
+
+INLINE struct FN(pass) FN(from_block)(struct FN(pass) how)
+{
+    return how.backward ? (struct FN(pass)){how.x, GN_F32, GN_IDENTITY, true, how.stream, false}
+                        : (struct FN(pass)){GN_F32, how.y, GN_IDENTITY, false, how.stream, false};
+}
+
+INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,
+                                  const struct FN(numbers) * of, struct FN(pass) how)
+{
+    REAL block[FN(BLOCK)];
+    const struct FN(numbers) none = FN(numbers_of_none)();
+    for (int64_t i = 0; i < n; i += FN(BLOCK)) {
+        int64_t some = n - i < FN(BLOCK) ? n - i : FN(BLOCK);
+        const void *own = gn_at(x, how.x, i);
+        void *to = gn_out_at(out, FN(out_type)(how), i);
+        FN(map_row)(own, NULL, block, some, of, FN(to_block)(how));
+        if (how.backward) {
+            FN(pull_back)(gn_at(dy, how.y, i), how.y, some, how.activation, block);
+            FN(map_row)(own, block, to, some, of, FN(from_block)(how));
+        } else {
+            FN(activate_block)(block, some, how.activation);
+            FN(map_row)(block, NULL, to, some, &none, FN(from_block)(how));
+        }
+    }
+}
+
+/*
+ * Short rows with an activation, of which most vectors would be alone in every step of an exp: z of
+ * some rows first, and then what knows of no rows.
+ */
+INLINE void FN(map_joined_in_blocks)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+                                     struct FN(pass) how)
+{
+    REAL block[FN(BLOCK)];
+    int64_t n = in->length, most = FN(BLOCK) / n;
+    const struct FN(numbers) none = FN(numbers_of_none)();
     for (int64_t c = 0; c < in->channels; c += most) {
         struct gn_rows z = *in;
         struct FN(arrays) of = {arrays->mean + c, arrays->scale + c, arrays->shift + c, NULL, NULL};
@@ -124,9 +155,10 @@ INLINE void FN(map_joined_active)(const struct gn_rows *in, const struct FN(arra
         z.channels = in->channels - c < most ? in->channels - c : most;
         z.x = gn_at(in->x, how.x, c * n);
         z.out = block;
-        FN(map_joined)(&z, &of, to_z);
+        FN(map_joined)(&z, &of, FN(to_block)(how));
         if (!how.backward) {
-            FN(map_row)(block, NULL, out, z.channels * n, &same, from_z);
+            FN(activate_block)(block, z.channels * n, how.activation);
+            FN(map_row)(block, NULL, out, z.channels * n, &none, FN(from_block)(how));
             continue;
         }
         FN(pull_back)(gn_at(in->dy, how.y, c * n), how.y, z.channels * n, how.activation, block);
@@ -134,7 +166,7 @@ INLINE void FN(map_joined_active)(const struct gn_rows *in, const struct FN(arra
         z.out = out;
         of.slope = arrays->slope + c;
         of.offset = arrays->offset + c;
-        FN(map_joined)(&z, &of, from_g);
+        FN(map_joined)(&z, &of, FN(from_block)(how));
     }
     if (how.stream)
         STREAM_END();

@@ -11,6 +11,8 @@ struct FN(pass) {
     gn_type x, y;
     gn_activation activation;
     bool backward, stream;
+    /* Whether z, and backward g, come first, as floats: types would cost branches amid the exps. */
+    bool blocks;
 };
 
 INLINE gn_type FN(out_type)(struct FN(pass) how)
@@ -62,8 +64,32 @@ INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, vo
         WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], stream);
 }
 
+/* act(z) of n elements, in their place. */
+APART void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
+{
+    enum { BLOCK = FN(TOGETHER) * WIDTH };
+    int64_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        VEC a[FN(TOGETHER)];
+        EACH (v, FN(TOGETHER))
+            a[v] = GET(z + i + v * WIDTH);
+        FN(activate)(a, FN(TOGETHER), activation);
+        EACH (v, FN(TOGETHER))
+            PUT(z + i + v * WIDTH, a[v]);
+    }
+    for (; i < n; i += WIDTH) {
+        gn_type own = IN_FLOAT ? GN_F32 : GN_F64;
+        VEC a = READ_PART(z, own, i, n - i, 0);
+        FN(activate)(&a, 1, activation);
+        if (i + WIDTH <= n)
+            PUT(z + i, a);
+        else
+            WRITE_PART(z, own, i, a, n - i);
+    }
+}
+
 /* g of n elements of dy, of which z is given, in the place of z. */
-INLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
+APART void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
 {
     enum { BLOCK = FN(TOGETHER) * WIDTH };
     int64_t i = 0;

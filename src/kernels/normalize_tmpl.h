@@ -17,9 +17,12 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arr
             int64_t dy = c * in->dy_stride + (in->dy_at ? in->dy_at[r] : s);
             int64_t out = c * in->out_stride + (in->out_at ? in->out_at[r] : s);
             n = n < in->length - s ? n : in->length - s;
-            FN(map_row)
-            (gn_at(in->x, how.x, x), gn_at(in->dy, how.y, dy),
-             gn_out_at(in->out, FN(out_type)(how), out), n, &of, how);
+            const void *from = gn_at(in->x, how.x, x), *g = gn_at(in->dy, how.y, dy);
+            void *to = gn_out_at(in->out, FN(out_type)(how), out);
+            if (how.blocks)
+                FN(map_row_in_blocks)(from, g, to, n, &of, how);
+            else
+                FN(map_row)(from, g, to, n, &of, how);
         }
     }
     if (how.stream)
@@ -32,11 +35,11 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) *
     int64_t n = in->length;
     bool together = (!in->run || in->first >= n) && in->x_stride == n && in->out_stride == n &&
                     (!how.backward || in->dy_stride == n);
-    bool joins = IN_FLOAT && together && in->length >= WIDTH &&
-                 in->length < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
-    if (joins && how.activation == GN_SILU)
-        FN(map_joined_active)(in, arrays, how);
-    else if (joins)
+    bool joins =
+        IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
+    if (joins && n < JOIN_BELOW && (how.activation == GN_SILU || how.blocks))
+        FN(map_joined_in_blocks)(in, arrays, how);
+    else if (joins && !how.blocks)
         FN(map_joined)(in, arrays, how);
     else
         FN(map_rows)(in, arrays, how);
@@ -89,70 +92,73 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
 /* Whether each pixel is whole lines of the cache, where out is of the type. */
 INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
 {
-    int64_t line = LINE / gn_size(to);
-    for (int64_t p = 0; in->stream && in->out_at && p < in->pixels; p++)
-        if (in->out_at[p] % line != 0)
-            return false;
-    return in->stream && FN(before_line)(in->out, to) == 0 && in->out_stride % line == 0 &&
-           in->channels % line == 0;
+    int64_t part = LINE / gn_size(to) - 1, parts = in->channels & part;
+    if (!in->stream || parts || FN(before_line)(in->out, to) != 0)
+        return false;
+    if (!in->out_at)
+        return (in->out_stride & part) == 0;
+    for (int64_t p = 0; p < in->pixels; p++)
+        parts |= in->out_at[p] & part;
+    return parts == 0;
 }
 
 /*
- * The passes that are written out: of floats with and without streams, and with SiLU; and of the
- * short types alike, without an activation; all else with a branch a vector. CALL has the pass as
- * `how`.
+ * The passes that are written out: of floats with and without streams, and with activations, of the
+ * short types alike, and of all others, with a branch a vector; with an activation in blocks, which
+ * pay for rows. CALL has the pass as `how`.
  */
-#define FOR_EACH_PASS(in, back, streams, CALL)                                                     \
+#define FOR_EACH_PASS(in, back, streams, in_blocks, CALL)                                          \
     do {                                                                                           \
-        struct FN(pass) how = {(in)->x_type, (in)->y_type, (in)->activation, back, false};         \
-        bool streamed = IN_FLOAT && (streams), alike = IN_FLOAT && how.x == how.y;                 \
-        bool plain = alike && how.activation == GN_IDENTITY;                                       \
-        if (plain && how.x == GN_F32 && streamed) {                                                \
-            how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, true};                      \
-            CALL;                                                                                  \
-        } else if (plain && how.x == GN_F32) {                                                     \
-            how = (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, back, false};                     \
-            CALL;                                                                                  \
-        } else if (plain && how.x == GN_BF16) {                                                    \
-            how = (struct FN(pass)){GN_BF16, GN_BF16, GN_IDENTITY, back, streamed};                \
-            CALL;                                                                                  \
-        } else if (plain) {                                                                        \
-            how = (struct FN(pass)){GN_F16, GN_F16, GN_IDENTITY, back, streamed};                  \
-            CALL;                                                                                  \
-        } else if (alike && how.x == GN_F32 && how.activation == GN_SILU) {                        \
-            how = (struct FN(pass)){GN_F32, GN_F32, GN_SILU, back, streamed};                      \
-            CALL;                                                                                  \
-        } else {                                                                                   \
-            how.stream = streamed;                                                                 \
-            CALL;                                                                                  \
-        }                                                                                          \
+        gn_type x_ = (in)->x_type, y_ = (in)->y_type;                                              \
+        gn_activation act_ = (in)->activation;                                                     \
+        bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
+        bool plain_ = IN_FLOAT && act_ == GN_IDENTITY;                                             \
+        PASS_IF(plain_ &&alike_ &&x_ == GN_F32 && stream_, CALL, GN_F32, GN_F32, GN_IDENTITY,      \
+                back, true, false)                                                                 \
+        PASS_IF(plain_ &&alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_IDENTITY, back, false,    \
+                false)                                                                             \
+        PASS_IF(plain_ &&alike_ &&x_ == GN_BF16, CALL, GN_BF16, GN_BF16, GN_IDENTITY, back,        \
+                stream_, false)                                                                    \
+        PASS_IF(plain_ &&alike_, CALL, GN_F16, GN_F16, GN_IDENTITY, back, stream_, false)          \
+        PASS_IF(plain_, CALL, x_, y_, GN_IDENTITY, back, stream_, false)                           \
+        PASS_IF(alike_ &&x_ == GN_F32 && act_ == GN_SILU, CALL, GN_F32, GN_F32, GN_SILU, back,     \
+                stream_, false)                                                                    \
+        PASS_IF(alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_RELU, back, stream_, false)        \
+        PASS_IF(true, CALL, x_, y_, act_, back, stream_, IN_FLOAT && (in_blocks))                  \
     } while (0)
+#define PASS_IF(condition, CALL, ...)                                                              \
+    if (condition) {                                                                               \
+        const struct FN(pass) how = {__VA_ARGS__};                                                 \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }
 
 static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                                const REAL *shift)
 {
     struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
-    FOR_EACH_PASS(in, false, in->stream, FN(map_any_rows)(in, &arrays, how));
+    FOR_EACH_PASS(in, false, in->stream, true, FN(map_any_rows)(in, &arrays, how));
 }
 
 static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                            const REAL *shift, const REAL *slope, const REAL *offset)
 {
     struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
-    FOR_EACH_PASS(in, true, in->stream, FN(map_any_rows)(in, &arrays, how));
+    FOR_EACH_PASS(in, true, in->stream, true, FN(map_any_rows)(in, &arrays, how));
 }
 
 static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                                   const REAL *shift)
 {
     struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
-    FOR_EACH_PASS(in, false, FN(streams)(in, in->y_type), FN(map_columns)(in, &arrays, how));
+    FOR_EACH_PASS(in, false, FN(streams)(in, in->y_type), false, FN(map_columns)(in, &arrays, how));
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                               const REAL *shift, const REAL *slope, const REAL *offset)
 {
     struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
-    FOR_EACH_PASS(in, true, FN(streams)(in, in->x_type), FN(map_columns)(in, &arrays, how));
+    FOR_EACH_PASS(in, true, FN(streams)(in, in->x_type), false, FN(map_columns)(in, &arrays, how));
 }
 #undef FOR_EACH_PASS
+#undef PASS_IF
