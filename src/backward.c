@@ -140,6 +140,25 @@ static int64_t batch_of_equals(const struct gn_job *job, int64_t item, int64_t l
     return items;
 }
 
+int64_t gn_kept_bytes(const gn_plan *plan)
+{
+    const struct gn_partition *p = &plan->parts;
+    if (!plan->activates || plan->wide || p->tiles > 1)
+        return 0;
+    int64_t item = p->columns ? plan->C * plan->S : plan->D * plan->S;
+    return gn_round_up(p->batch * item * (int64_t)sizeof(float));
+}
+
+static int64_t other_work(const gn_plan *plan)
+{
+    return gn_stage_bytes(plan) + (plan->parts.columns ? gn_backward_columns_work(plan) : 0);
+}
+
+float *gn_kept(const gn_plan *plan, void *work)
+{
+    return (float *)(void *)((char *)work + other_work(plan));
+}
+
 static struct gn_job backward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.columns, points = plan->parts.points;
@@ -166,8 +185,7 @@ static struct gn_job backward_job(const gn_plan *plan)
                                               : gn_apply_backward_rows,
                            .collect = collect_parameters,
                            .slot_bytes = slot_bytes(plan),
-                           .work_bytes = gn_stage_bytes(plan) +
-                                         (columns ? gn_backward_columns_work(plan) : 0),
+                           .work_bytes = other_work(plan) + gn_kept_bytes(plan),
                            .left_bytes = gn_round_up(sums)};
 }
 

@@ -15,7 +15,8 @@ struct gn_backward_call {
     const struct gn_view *x_view, *dx_view;
     void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL */
     bool stream;                       /* dx is written past the caches */
-    bool keeps;                        /* dx is where g is kept until it becomes dx */
+    bool keeps;                        /* g until it becomes dx: in dx, */
+    bool keeps_apart;                  /* or where gn_kept says */
     bool points_fit;                   /* gn_shared_points_fit, of gamma alone */
 };
 
@@ -114,6 +115,13 @@ static inline bool gn_rounding_matters(const struct gn_backward_call *call, int6
     return call->plan->kernels->rounding_matters(groups, gn_at(call->mean, type, index),
                                                  gn_at(call->rstd, type, index), type);
 }
+
+/*
+ * The end of a work area, where g of a batch of one tile can be kept as floats, whole rows or
+ * pixels one after the other; and how many bytes it has.
+ */
+int64_t gn_kept_bytes(const gn_plan *plan);
+float *gn_kept(const gn_plan *plan, void *work);
 
 /* Whether the last pass over groups reads dy: g is not kept, or was not in float for all. */
 static inline bool gn_reads_dy(const struct gn_backward_call *call,

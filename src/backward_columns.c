@@ -28,14 +28,18 @@ struct sample_tile {
     struct gn_run run;
     struct gn_part part;
     struct gn_stage stage;
-    int64_t group;
+    void *work;
+    int64_t group, sample; /* in the batch */
 };
 
 static struct sample_tile open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t i,
                                     int64_t tile, void *work)
 {
-    struct sample_tile s = {
-        .t = gn_tile_at(plan, tile), .stage = gn_stage_of(plan, work), .group = i * plan->G};
+    struct sample_tile s = {.t = gn_tile_at(plan, tile),
+                            .stage = gn_stage_of(plan, work),
+                            .work = work,
+                            .group = i * plan->G,
+                            .sample = i};
     s.run = gn_backward_run_at(plan, batch, s.group, batch->items * plan->G);
     s.part = gn_pixel_part(&s.t, s.run.n);
     return s;
@@ -74,6 +78,20 @@ static struct gn_block put_dx(const struct gn_backward_call *call, const struct 
     return dx;
 }
 
+/* Where g of the tile is kept; after put_dx. */
+static void set_kept(const struct gn_backward_call *call, const struct sample_tile *s,
+                     struct gn_columns *columns)
+{
+    const gn_plan *plan = call->plan;
+    columns->kept_all = true;
+    columns->kept = columns->out;
+    columns->kept_stride = columns->out_stride;
+    if (!call->keeps_apart)
+        return;
+    columns->kept = gn_kept(plan, s->work) + s->sample * plan->C * plan->S;
+    columns->kept_stride = plan->C;
+}
+
 /* Channels from c of the sample on, up to end. */
 static struct gn_columns strip_of(const struct gn_columns *all, const struct sample_tile *s,
                                   int64_t c, int64_t end)
@@ -83,6 +101,7 @@ static struct gn_columns strip_of(const struct gn_columns *all, const struct sam
     strip.x = gn_at(all->x, all->x_type, start);
     strip.dy = gn_at(all->dy, all->y_type, start);
     strip.out = gn_out_at(all->out, all->x_type, start);
+    strip.kept = gn_out_at(all->kept, GN_F32, start);
     strip.channels = end - c;
     return strip;
 }
@@ -169,9 +188,10 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
         strip.scale = slot->scale + channel;
         strip.shift = slot->shift + channel;
         strip.hard = slot->hard + sums;
-        strip.kept_all = call->keeps;
-        strip.kept = call->keeps ? strip.out : kept;
-        strip.kept_stride = call->keeps ? strip.out_stride : strip.channels;
+        if (!call->keeps) {
+            strip.kept = kept;
+            strip.kept_stride = strip.channels;
+        }
         if (slot->narrow[g])
             plan->kernels->sums_columns(&strip, slot->mean + channel, slot->dy + sums,
                                         slot->dyx + sums, kernel_work);
@@ -189,8 +209,10 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     for (int64_t i = 0; i < batch->items; i++) {
         struct sample_tile s = open_tile(plan, batch, i, tile, work);
         struct gn_columns columns = read_tile(call, &s, true);
-        if (call->keeps)
+        if (call->keeps) {
             put_dx(call, &s, &columns);
+            set_kept(call, &s, &columns);
+        }
         float *means = s.stage.kernel;
         double *kernel_work =
             (double *)(void *)((char *)s.stage.kernel + gn_round_up(means_bytes(plan)));
@@ -235,6 +257,8 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
     const gn_plan *plan = call->plan;
     struct gn_columns all = read_tile(call, s, gn_reads_dy(call, slot, s->group, plan->G));
     struct gn_block dx = put_dx(call, s, &all);
+    if (call->keeps)
+        set_kept(call, s, &all);
     all.stream = call->stream;
     int64_t last = s->t.channel + s->t.channels;
     for (int64_t c = s->t.channel, end; c < last; c = end) {
@@ -242,9 +266,9 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
         end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
         struct gn_columns strip = strip_of(&all, s, c, end);
         if (call->keeps && slot->narrow[g]) {
-            strip.dy = strip.out;
-            strip.dy_stride = strip.out_stride;
-            strip.dy_at = strip.out_at;
+            strip.dy = strip.kept;
+            strip.dy_stride = strip.kept_stride;
+            strip.dy_at = NULL;
             strip.y_type = GN_F32;
             strip.activation = GN_IDENTITY;
         }

@@ -9,6 +9,7 @@ struct rows_tile {
     struct gn_run run;
     struct gn_part part;
     struct gn_stage stage;
+    void *work;
     int64_t index;
 };
 
@@ -17,7 +18,8 @@ static struct rows_tile open_tile(const gn_plan *plan, const struct gn_batch *ba
 {
     struct rows_tile r = {.t = gn_tile_at(plan, tile),
                           .run = gn_backward_run_at(plan, batch, 0, batch->items),
-                          .stage = gn_stage_of(plan, work)};
+                          .stage = gn_stage_of(plan, work),
+                          .work = work};
     r.index = r.run.n * plan->G + r.run.g;
     r.part = gn_row_part(plan, &r.t, r.index, batch->items * r.t.channels);
     return r;
@@ -60,6 +62,14 @@ static struct gn_block put_dx(const struct gn_backward_call *call, const struct 
     return dx;
 }
 
+/* Where g of the tile is kept; after put_dx. */
+static void set_kept(const struct gn_backward_call *call, const struct rows_tile *r,
+                     struct gn_rows *rows)
+{
+    rows->kept = call->keeps_apart ? gn_kept(call->plan, r->work) : rows->out;
+    rows->kept_stride = call->keeps_apart ? r->t.length : rows->out_stride;
+}
+
 /* x with all rows one after the other. */
 static const void *flat_x(const struct rows_tile *r, const struct gn_rows *rows)
 {
@@ -97,6 +107,7 @@ static struct gn_rows rows_from(const struct gn_rows *all, int64_t row)
     rows.x = gn_at(all->x, all->x_type, row * all->x_stride);
     rows.dy = gn_at(all->dy, all->y_type, row * all->dy_stride);
     rows.out = gn_out_at(all->out, all->x_type, row * all->out_stride);
+    rows.kept = gn_out_at(all->kept, GN_F32, row * all->kept_stride);
     return rows;
 }
 
@@ -136,8 +147,6 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
         rows.scale = slot->scale + channel;
         rows.shift = slot->shift + channel;
         rows.hard = slot->hard + sums;
-        if (call->keeps)
-            rows.kept = rows.out;
         if (slot->narrow[i])
             plan->kernels->sums_rows(&rows, 1, slot->mean + channel, slot->dy + sums,
                                      slot->dyx + sums);
@@ -156,8 +165,10 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     const struct gn_backward_slot *slot = memory;
     struct rows_tile r = open_tile(plan, batch, tile, work);
     struct gn_rows rows = read_tile(call, &r, true);
-    if (call->keeps)
+    if (call->keeps) {
         put_dx(call, &r, &rows);
+        set_kept(call, &r, &rows);
+    }
     int64_t sums = r.t.sums * slot->sums + r.t.channel;
     if (job->prepare) {
         prepared_sums(call, slot, &r, &rows);
@@ -199,6 +210,8 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     r.part.run = gn_shared_run(plan->S, views, 3);
     struct gn_rows all = read_tile(call, &r, gn_reads_dy(call, slot, 0, batch->items));
     struct gn_block dx = put_dx(call, &r, &all);
+    if (call->keeps)
+        set_kept(call, &r, &all);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
         int64_t channel = i * plan->D + r.t.channel;
@@ -206,9 +219,9 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
         rows.channels = (end - i) * r.t.channels;
         rows.stream = call->stream;
         if (call->keeps && slot->narrow[i]) {
-            rows.dy = rows.out;
-            rows.dy_stride = rows.out_stride;
-            rows.dy_at = rows.out_at;
+            rows.dy = rows.kept;
+            rows.dy_stride = rows.kept_stride;
+            rows.dy_at = NULL;
             rows.y_type = GN_F32;
             rows.activation = GN_IDENTITY;
         }

@@ -217,10 +217,12 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .dbeta = g->dbeta,
         .stream = streams(plan, plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
         .points_fit = gn_shared_points_fit(plan, g->gamma, NULL)};
-    /* Where it can be: not in the place of what is still to be read, nor beyond the caches. */
-    call.keeps = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&
+    /* In dx where it can be: not in the place of what is to be read yet, nor beyond the caches. */
+    bool in_dx = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&
                  g->dx != g->dy && call.dx_view->type == GN_F32 && call.dx_view->direct;
-    call.stream &= !call.keeps;
+    call.keeps_apart = !in_dx && g->dx && gn_kept_bytes(plan) > 0;
+    call.keeps = in_dx || call.keeps_apart;
+    call.stream &= !in_dx;
     return g->dskip && plan->S == 1 ? run_points(&call, g->dx, g->dskip) : gn_backward_run(&call);
 }
 
