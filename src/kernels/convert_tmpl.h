@@ -4,9 +4,13 @@
 INLINE void convert_from(const void *p, gn_type t, int64_t n, float *out)
 {
     int64_t i = 0;
-    for (; i + 4 * WIDTH_f32 <= n; i += 4 * WIDTH_f32)
-        EACH (v, 4)
+    for (; i + 4 * WIDTH_f32 <= n; i += 4 * WIDTH_f32) {
+        EACH (v, 4) {
+            if (v * WIDTH_f32 % 32 == 0)
+                FETCH(p, t, i + v * WIDTH_f32 + ROWS_AHEAD);
             store_f32(out + i + v * WIDTH_f32, read_f32(p, t, i + v * WIDTH_f32));
+        }
+    }
     for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
         store_f32(out + i, read_f32(p, t, i));
     for (; i < n; i++)
