@@ -21,10 +21,9 @@
 #define FROM_BF16(p)                                                                               \
     ((vec_f32)_mm512_slli_epi32(                                                                   \
         _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
-#define UNLESS_NAN(v, yes, no)                                                                     \
-    ((bits_f32)_mm512_mask_mov_epi32((__m512i)(yes),                                               \
-                                     _mm512_cmp_ps_mask((__m512)(v), (__m512)(v), _CMP_UNORD_Q),   \
-                                     (__m512i)(no)))
+#define UNLESS_NAN(v, yes)                                                                         \
+    ((bits_f32)_mm512_maskz_mov_epi32(_mm512_cmp_ps_mask((__m512)(v), (__m512)(v), _CMP_ORD_Q),    \
+                                      (__m512i)(yes)))
 #define NARROW_BITS(v) ((short_f32)_mm512_cvtepi32_epi16((__m512i)(v)))
 #define VALUE_F16(bits) _cvtsh_ss(bits)
 #define FROM_F16(p)                                                                                \

@@ -27,9 +27,9 @@ INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
     return (bits_f32)select_f32(mask, (vec_f32)yes, (vec_f32)no);
 }
 
-/* Lane by lane, yes where v is a number. */
+/* Lane by lane, yes where v is a number, else 0. */
 #ifndef UNLESS_NAN
-#define UNLESS_NAN(v, yes, no) select_bits((v) == (v), yes, no)
+#define UNLESS_NAN(v, yes) ((bits_f32)((v) == (v)) & (yes))
 #endif
 
 INLINE vec_f32 from_bf16(const uint16_t *p)
@@ -41,11 +41,11 @@ INLINE vec_f32 from_bf16(const uint16_t *p)
 #endif
 }
 
+/* Of what comes of arithmetic: there a NaN has a bit in its upper half. */
 INLINE short_f32 to_bf16(vec_f32 v)
 {
-    bits_f32 bits = (bits_f32)v, upper = bits >> 16;
-    bits_f32 rounded = (bits + 0x7fff + (upper & 1)) >> 16;
-    return NARROW_BITS(UNLESS_NAN(v, rounded, upper | 0x40));
+    bits_f32 bits = (bits_f32)v;
+    return NARROW_BITS((bits + UNLESS_NAN(v, 0x7fff + (bits >> 16 & 1))) >> 16);
 }
 
 /* As gn_from_f16. */
