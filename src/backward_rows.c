@@ -13,42 +13,50 @@ struct rows_tile {
     int64_t index;
 };
 
-static struct rows_tile open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t tile,
-                                  void *work)
+static void open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t tile, void *work,
+                      struct rows_tile *r)
 {
-    struct rows_tile r = {.t = gn_tile_at(plan, tile),
-                          .run = gn_backward_run_at(plan, batch, 0, batch->items),
-                          .stage = gn_stage_of(plan, work),
-                          .work = work};
-    r.index = r.run.n * plan->G + r.run.g;
-    r.part = gn_row_part(plan, &r.t, r.index, batch->items * r.t.channels);
-    return r;
+    r->t = gn_tile_at(plan, tile);
+    r->run = gn_backward_run_at(plan, batch, 0, batch->items);
+    r->stage = gn_stage_of(plan, work);
+    r->work = work;
+    r->index = r->run.n * plan->G + r->run.g;
+    r->part = gn_row_part(plan, &r->t, r->index, batch->items * r->t.channels);
 }
 
-static struct gn_rows read_tile(const struct gn_backward_call *call, const struct rows_tile *r,
-                                bool with_dy)
+/* All members by name, as gcc clears what is not named, which for small batches takes longer. */
+static void read_tile(const struct gn_backward_call *call, const struct rows_tile *r, bool with_dy,
+                      struct gn_rows *rows)
 {
     const gn_plan *plan = call->plan;
     const struct gn_view *dy_view = &plan->views[GN_DY];
-    struct gn_rows rows = {.x_type = call->x_view->type,
-                           .y_type = dy_view->type,
-                           .channels = r->part.channels,
-                           .length = r->t.length,
-                           .first = r->part.run ? r->part.run - r->part.s % r->part.run : 0,
-                           .run = r->part.run,
-                           .activation = plan->desc.activation,
-                           .far = plan->far_backward};
     struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x);
-    rows.x = x.data;
-    rows.x_stride = x.stride;
-    rows.x_at = x.at;
-    if (with_dy) {
-        struct gn_block dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy);
-        rows.dy = dy.data;
-        rows.dy_stride = dy.stride;
-        rows.dy_at = dy.at;
-    }
-    return rows;
+    struct gn_block dy = {NULL, 0, NULL, false};
+    if (with_dy)
+        dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy);
+    *rows = (struct gn_rows){.x = x.data,
+                             .dy = dy.data,
+                             .out = NULL,
+                             .x_type = call->x_view->type,
+                             .y_type = dy_view->type,
+                             .channels = r->part.channels,
+                             .length = r->t.length,
+                             .x_stride = x.stride,
+                             .dy_stride = dy.stride,
+                             .out_stride = 0,
+                             .first = gn_first_run(&r->part),
+                             .run = r->part.run,
+                             .x_at = x.at,
+                             .dy_at = dy.at,
+                             .out_at = NULL,
+                             .activation = plan->desc.activation,
+                             .scale = NULL,
+                             .shift = NULL,
+                             .kept = NULL,
+                             .kept_stride = 0,
+                             .hard = NULL,
+                             .stream = false,
+                             .far = plan->far_backward};
 }
 
 /* Where dx of the tile goes. */
@@ -93,10 +101,12 @@ void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *b
                               void *memory, void *work)
 {
     const struct gn_backward_call *call = job->call;
-    struct rows_tile r = open_tile(call->plan, batch, tile, work);
+    struct rows_tile r;
+    open_tile(call->plan, batch, tile, work, &r);
     if (!gn_rounding_matters(call, r.index, r.run.groups))
         return;
-    struct gn_rows rows = read_tile(call, &r, false);
+    struct gn_rows rows;
+    read_tile(call, &r, false, &rows);
     find_moments(call, memory, &r, &rows);
 }
 
@@ -163,8 +173,10 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct rows_tile r = open_tile(plan, batch, tile, work);
-    struct gn_rows rows = read_tile(call, &r, true);
+    struct rows_tile r;
+    struct gn_rows rows;
+    open_tile(plan, batch, tile, work, &r);
+    read_tile(call, &r, true, &rows);
     if (call->keeps) {
         put_dx(call, &r, &rows);
         set_kept(call, &r, &rows);
@@ -206,9 +218,11 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
     const struct gn_view *views[] = {call->x_view, &plan->views[GN_DY], call->dx_view};
-    struct rows_tile r = open_tile(plan, batch, tile, work);
+    struct rows_tile r;
+    struct gn_rows all;
+    open_tile(plan, batch, tile, work, &r);
     r.part.run = gn_shared_run(plan->S, views, 3);
-    struct gn_rows all = read_tile(call, &r, gn_reads_dy(call, slot, 0, batch->items));
+    read_tile(call, &r, gn_reads_dy(call, slot, 0, batch->items), &all);
     struct gn_block dx = put_dx(call, &r, &all);
     if (call->keeps)
         set_kept(call, &r, &all);

@@ -88,7 +88,7 @@ static void list_pixels(const struct gn_view *view, const struct gn_part *part, 
 static void list_runs(const struct gn_view *view, const struct gn_part *part, int64_t *at)
 {
     struct gn_walk walk = gn_walk_to(view, part->s);
-    int64_t n = part->run - part->s % part->run;
+    int64_t n = gn_first_run(part);
     for (int64_t s = 0; s < part->length; s += n, n = part->run) {
         *at++ = walk.offset;
         n = n < part->length - s ? n : part->length - s;

@@ -32,6 +32,12 @@ struct gn_part {
     int64_t run; /* rows may come in runs that end at multiples of it; 0: whole, or columns */
 };
 
+/* How many elements the first of a part's runs has, or would have in a longer part. */
+static inline int64_t gn_first_run(const struct gn_part *part)
+{
+    return part->run && part->s ? part->run - part->s % part->run : part->run;
+}
+
 /* In what runs a pass over rows can go that needs no others: of the whole extent, S, or less. */
 int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count);
 

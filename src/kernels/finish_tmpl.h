@@ -116,23 +116,24 @@ INLINE void four_at(const void *p, gn_type t, int64_t i, quad *four)
                        value_f64(p, t, i + 3)};
 }
 
-INLINE struct group_sums weigh(const struct gn_gradient *in, int64_t first, double low)
+INLINE struct group_sums weigh(const struct gn_gradient *in, gn_type param, int64_t first,
+                               double low)
 {
     const double *dy = in->dy + first, *dyx = in->dyx + first;
-    const void *gamma = gn_at(in->gamma, in->param, first);
+    const void *gamma = gn_at(in->gamma, param, first);
     quad p = {0, 0, 0, 0}, r = {0, 0, 0, 0};
     int64_t c = 0;
     for (; c + 4 <= in->depth; c += 4) {
         quad a = *(const mem_quad *)(dy + c), b = *(const mem_quad *)(dyx + c) - low * a;
         quad weight = 1 - (quad){0, 0, 0, 0};
         if (gamma)
-            four_at(gamma, in->param, c, &weight);
+            four_at(gamma, param, c, &weight);
         p += weight * a;
         r += weight * b;
     }
     struct group_sums sums = {(p[0] + p[2]) + (p[1] + p[3]), (r[0] + r[2]) + (r[1] + r[3])};
     for (; c < in->depth; c++) {
-        double weight = gamma ? gn_double_at(gamma, in->param, c) : 1;
+        double weight = gamma ? gn_double_at(gamma, param, c) : 1;
         sums.p += weight * dy[c];
         sums.r += weight * (dyx[c] - low * dy[c]);
     }
@@ -169,15 +170,24 @@ INLINE void finish_planes(int64_t groups, double inverse, struct gn_statistics o
     }
 }
 
-static void finish_gradient(const struct gn_gradient *in, struct gn_statistics of, double *slope,
-                            double *offset)
+INLINE void finish_gradient_of(const struct gn_gradient *in, gn_type param, struct gn_statistics of,
+                               double *slope, double *offset)
 {
     for (int64_t g = 0; g < in->groups; g++) {
-        struct group_sums sums = weigh(in, g * in->depth, of.low[g]);
+        struct group_sums sums = weigh(in, param, g * in->depth, of.low[g]);
         slope[g] = sums.r;
         offset[g] = sums.p;
         if (in->dgamma)
             add_parameters(in, g * in->depth, of.low[g], of.rstd[g]);
     }
     finish_planes(in->groups, 1.0 / in->count, of, slope, offset);
+}
+
+static void finish_gradient(const struct gn_gradient *in, struct gn_statistics of, double *slope,
+                            double *offset)
+{
+    if (in->param == GN_F32)
+        finish_gradient_of(in, GN_F32, of, slope, offset);
+    else
+        finish_gradient_of(in, in->param, of, slope, offset);
 }

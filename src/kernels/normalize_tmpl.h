@@ -102,21 +102,27 @@ INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
     return parts == 0;
 }
 
+INLINE bool FN(plain_floats)(gn_type x, gn_type y, gn_activation activation)
+{
+    return IN_FLOAT && x == GN_F32 && y == GN_F32 && activation == GN_IDENTITY;
+}
+
+INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
+{
+    return (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, backward, stream, false};
+}
+
 /*
- * The passes that are written out: of floats with and without streams, and with activations, of the
- * short types alike, and of all others, with a branch a vector; with an activation in blocks, which
- * pay for rows. CALL has the pass as `how`.
+ * The other passes, apart from that of plain floats, for its registers. Written out are those of
+ * the short types alike and of floats with activations; all else takes a branch a vector, and with
+ * an activation goes in blocks where they pay, which is in rows. CALL has the pass as `how`.
  */
-#define FOR_EACH_PASS(in, back, streams, in_blocks, CALL)                                          \
+#define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
     do {                                                                                           \
         gn_type x_ = (in)->x_type, y_ = (in)->y_type;                                              \
         gn_activation act_ = (in)->activation;                                                     \
         bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
         bool plain_ = IN_FLOAT && act_ == GN_IDENTITY;                                             \
-        PASS_IF(plain_ &&alike_ &&x_ == GN_F32 && stream_, CALL, GN_F32, GN_F32, GN_IDENTITY,      \
-                back, true, false)                                                                 \
-        PASS_IF(plain_ &&alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_IDENTITY, back, false,    \
-                false)                                                                             \
         PASS_IF(plain_ &&alike_ &&x_ == GN_BF16, CALL, GN_BF16, GN_BF16, GN_IDENTITY, back,        \
                 stream_, false)                                                                    \
         PASS_IF(plain_ &&alike_, CALL, GN_F16, GN_F16, GN_IDENTITY, back, stream_, false)          \
@@ -133,32 +139,72 @@ INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
         break;                                                                                     \
     }
 
+APART void FN(normalize_other_rows)(const struct gn_rows *in, struct FN(arrays) of)
+{
+    FOR_OTHER_PASSES(in, false, in->stream, true, FN(map_any_rows)(in, &of, how));
+}
+
+APART void FN(apply_other_rows)(const struct gn_rows *in, struct FN(arrays) of)
+{
+    FOR_OTHER_PASSES(in, true, in->stream, true, FN(map_any_rows)(in, &of, how));
+}
+
+APART void FN(normalize_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
+{
+    FOR_OTHER_PASSES(in, false, FN(streams)(in, in->y_type), false, FN(map_columns)(in, &of, how));
+}
+
+APART void FN(apply_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
+{
+    FOR_OTHER_PASSES(in, true, FN(streams)(in, in->x_type), false, FN(map_columns)(in, &of, how));
+}
+#undef FOR_OTHER_PASSES
+#undef PASS_IF
+
 static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                                const REAL *shift)
 {
-    struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
-    FOR_EACH_PASS(in, false, in->stream, true, FN(map_any_rows)(in, &arrays, how));
+    const struct FN(arrays) of = {mean, scale, shift, NULL, NULL};
+    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+        FN(normalize_other_rows)(in, of);
+    else if (in->stream)
+        FN(map_any_rows)(in, &of, FN(plain_pass)(false, true));
+    else
+        FN(map_any_rows)(in, &of, FN(plain_pass)(false, false));
 }
 
 static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
                            const REAL *shift, const REAL *slope, const REAL *offset)
 {
-    struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
-    FOR_EACH_PASS(in, true, in->stream, true, FN(map_any_rows)(in, &arrays, how));
+    const struct FN(arrays) of = {mean, scale, shift, slope, offset};
+    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+        FN(apply_other_rows)(in, of);
+    else if (in->stream)
+        FN(map_any_rows)(in, &of, FN(plain_pass)(true, true));
+    else
+        FN(map_any_rows)(in, &of, FN(plain_pass)(true, false));
 }
 
 static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                                   const REAL *shift)
 {
-    struct FN(arrays) arrays = {.mean = mean, .scale = scale, .shift = shift};
-    FOR_EACH_PASS(in, false, FN(streams)(in, in->y_type), false, FN(map_columns)(in, &arrays, how));
+    const struct FN(arrays) of = {mean, scale, shift, NULL, NULL};
+    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+        FN(normalize_other_columns)(in, of);
+    else if (FN(streams)(in, GN_F32))
+        FN(map_columns)(in, &of, FN(plain_pass)(false, true));
+    else
+        FN(map_columns)(in, &of, FN(plain_pass)(false, false));
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                               const REAL *shift, const REAL *slope, const REAL *offset)
 {
-    struct FN(arrays) arrays = {mean, scale, shift, slope, offset};
-    FOR_EACH_PASS(in, true, FN(streams)(in, in->x_type), false, FN(map_columns)(in, &arrays, how));
+    const struct FN(arrays) of = {mean, scale, shift, slope, offset};
+    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+        FN(apply_other_columns)(in, of);
+    else if (FN(streams)(in, GN_F32))
+        FN(map_columns)(in, &of, FN(plain_pass)(true, true));
+    else
+        FN(map_columns)(in, &of, FN(plain_pass)(true, false));
 }
-#undef FOR_EACH_PASS
-#undef PASS_IF
