@@ -223,9 +223,9 @@ GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
  *
  * Read and written where they lie are: in channels first, tensors whose spatial extent is dense; in
  * channels last, those whose channels are contiguous, as slices and crops. Of images in channels
- * first whose rows alone are contiguous, what is summed up is copied to scratch memory first, a
- * part at a time, which takes about twice as long in all; all else is copied to and from, which
- * takes a few times as long.
+ * first whose rows of 8 elements or more alone are contiguous, what is summed up is copied to
+ * scratch memory first, a part at a time, which takes about twice as long in all; all else is
+ * copied to and from, which takes a few times as long.
  *
  * GN_INVALID_ARGUMENT: a stride is negative; the last element is more than 2^56 elements on; an
  * output's elements (y, dx, sum) share memory, as with a stride of 0.

@@ -178,8 +178,8 @@ static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_
                           desc->dims[i]);
     }
     return gn_fail(GN_INVALID_ARGUMENT,
-                   "strides of %s: (%s) with dims (%s): elements of an output overlap (share "
-                   "memory)",
+                   "strides of %s: elements of an output overlap (share memory): (%s) with dims "
+                   "(%s)",
                    tensor_name(which), text[0], text[1]);
 }
 

@@ -62,9 +62,12 @@ static gn_status find_cache(int64_t *bytes)
     *bytes = gn_cpu_cache();
     if (!text || !*text)
         return GN_OK;
+    int kept = errno;
     errno = 0;
     long long given = strtoll(text, &end, 10);
-    if (errno || *end || given <= 0)
+    bool wrong = errno || *end || given <= 0;
+    errno = kept;
+    if (wrong)
         return gn_fail(GN_INVALID_ARGUMENT,
                        "GN_CACHE = \"%.32s\" in the environment is not a number of bytes above 0",
                        text);

@@ -56,7 +56,8 @@ struct gn_block {
  * The part itself where the view is direct, or walked, with what the walk needs in the buffer; else
  * its place in the buffer, into which gather copies it, and from which scatter brings it back.
  * Parts of rows are whole channels or of one alone, and where the view is dense, may go on into the
- * next samples. Runs of rows are left in place where they are in the tensor's.
+ * next samples. Rows may come in runs where the tensor has them: then the data is a channel's first
+ * element, and `at` counts from there, of a single run too.
  */
 struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
                             const struct gn_part *part, bool columns, void *buffer);

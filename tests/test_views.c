@@ -5,6 +5,7 @@
  */
 #include "expect.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static gn_desc *make(int rank, const int64_t *dims, int64_t groups, gn_layout layout)
@@ -274,12 +275,75 @@ static void test_large_images(void **state)
     }
 }
 
+/*
+ * Rows of all channels woven, so that a channel is a row's length from the next, and the last tile
+ * of a channel one whole row: forward and backward, in place too, by the same bits as dense.
+ */
+static void check_woven(int64_t height, int64_t width, gn_activation activation)
+{
+    const int64_t dims[4] = {1, 2, height, width}, size = 2 * height * width;
+    const int64_t woven[4] = {size, width, 2 * width, 1};
+    float *tensors[2][5], mean, rstd;
+    uint64_t random = 4;
+
+    for (int way = 0; way < 2; way++)
+        for (int i = 0; i < 5; i++) {
+            tensors[way][i] = calloc((size_t)size, sizeof(float));
+            assert_non_null(tensors[way][i]);
+        }
+    for (int64_t i = 0; i < size; i++) {
+        const int64_t c = i / (height * width), row = i / width % height;
+        const int64_t at = (row * 2 + c) * width + i % width;
+        for (int tensor = 0; tensor <= 2; tensor += 2)
+            tensors[0][tensor][i] = tensors[1][tensor][at] = random_normal(&random);
+    }
+    for (int way = 0; way < 2; way++) {
+        float **t = tensors[way];
+        gn_desc *desc = make(4, dims, 1, GN_CHANNELS_FIRST);
+        assert_int_equal(gn_desc_set_activation(desc, activation), GN_OK);
+        for (int i = 0; way && i < 4; i++)
+            assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, woven), GN_OK);
+        gn_plan *plan = plan_of(desc);
+        assert_int_equal(gn_forward(plan, t[GN_X], NULL, NULL, t[GN_Y], &mean, &rstd), GN_OK);
+        assert_int_equal(
+            gn_backward(plan, t[GN_DY], t[GN_X], &mean, &rstd, NULL, NULL, t[GN_DX], NULL, NULL),
+            GN_OK);
+        memcpy(t[4], t[GN_X], (size_t)size * sizeof(float));
+        assert_int_equal(gn_forward(plan, t[4], NULL, NULL, t[4], NULL, NULL), GN_OK);
+        gn_plan_destroy(plan);
+    }
+    for (int64_t i = 0; i < size; i++) {
+        const int64_t c = i / (height * width), row = i / width % height;
+        const int64_t at = (row * 2 + c) * width + i % width;
+        for (int tensor = 0; tensor < 5; tensor++)
+            assert_memory_equal(&tensors[0][tensor][i], &tensors[1][tensor][at], sizeof(float));
+    }
+    for (int way = 0; way < 2; way++)
+        for (int i = 0; i < 5; i++)
+            free(tensors[way][i]);
+}
+
+static void test_woven_rows(void **state)
+{
+    (void)state;
+
+    for (int streamed = 0; streamed < 2; streamed++) {
+        setenv("GN_CACHE", streamed ? "1" : "", 1);
+        check_woven(129, 128, GN_IDENTITY);
+        check_woven(129, 128, GN_SILU);
+        check_woven(257, 64, GN_RELU);
+        check_woven(17, 1024, GN_IDENTITY);
+    }
+    unsetenv("GN_CACHE");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        silent_test(test_refused),      cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_ignored), silent_test(test_together),
-        silent_test(test_in_place),     cmocka_unit_test(test_large_images),
+        silent_test(test_refused),         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_ignored),    silent_test(test_together),
+        silent_test(test_in_place),        cmocka_unit_test(test_large_images),
+        cmocka_unit_test(test_woven_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,8 @@ struct gn_rows {
     int64_t x_stride, dy_stride, out_stride;
     /*
      * For the last passes: rows come in runs, the first of `first` elements, the others of `run`,
-     * the last of what is left. Where each begins, in elements; NULL: where the one before ends.
+     * the last of what is left. Where each begins, in elements, the first too; NULL: where the one
+     * before ends.
      */
     int64_t first, run; /* 0: whole */
     const int64_t *x_at, *dy_at, *out_at;
@@ -151,7 +152,7 @@ struct gn_kernels {
     gn_isa isa;
     const char *name;
 
-    /* Arrays of a short type to floats, and back. */
+    /* Arrays of a short type to floats, and back, where what is NaN came of arithmetic. */
     void (*convert)(const void *p, gn_type type, int64_t n, float *out);
     void (*convert_back)(const float *in, gn_type type, int64_t n, void *p);
 

@@ -33,7 +33,8 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) *
                              struct FN(pass) how)
 {
     int64_t n = in->length;
-    bool together = (!in->run || in->first >= n) && in->x_stride == n && in->out_stride == n &&
+    bool listed = in->x_at || in->out_at || (how.backward && in->dy_at);
+    bool together = !listed && in->x_stride == n && in->out_stride == n &&
                     (!how.backward || in->dy_stride == n);
     bool joins =
         IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
