@@ -53,7 +53,6 @@ static void read_tile(const struct gn_backward_call *call, const struct rows_til
                              .scale = NULL,
                              .shift = NULL,
                              .kept = NULL,
-                             .kept_stride = 0,
                              .hard = NULL,
                              .stream = false,
                              .far = plan->far_backward};
@@ -70,12 +69,11 @@ static struct gn_block put_dx(const struct gn_backward_call *call, const struct 
     return dx;
 }
 
-/* Where g of the tile is kept; after put_dx. */
+/* Where g of the tile is kept; after put_dx. Rows of a dx that keeps it follow on each other. */
 static void set_kept(const struct gn_backward_call *call, const struct rows_tile *r,
                      struct gn_rows *rows)
 {
     rows->kept = call->keeps_apart ? gn_kept(call->plan, r->work) : rows->out;
-    rows->kept_stride = call->keeps_apart ? r->t.length : rows->out_stride;
 }
 
 /* x with all rows one after the other. */
@@ -117,7 +115,7 @@ static struct gn_rows rows_from(const struct gn_rows *all, int64_t row)
     rows.x = gn_at(all->x, all->x_type, row * all->x_stride);
     rows.dy = gn_at(all->dy, all->y_type, row * all->dy_stride);
     rows.out = gn_out_at(all->out, all->x_type, row * all->out_stride);
-    rows.kept = gn_out_at(all->kept, GN_F32, row * all->kept_stride);
+    rows.kept = gn_out_at(all->kept, GN_F32, row * all->length);
     return rows;
 }
 
@@ -234,7 +232,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
         rows.stream = call->stream;
         if (call->keeps && slot->narrow[i]) {
             rows.dy = rows.kept;
-            rows.dy_stride = rows.kept_stride;
+            rows.dy_stride = rows.length;
             rows.dy_at = NULL;
             rows.y_type = GN_F32;
             rows.activation = GN_IDENTITY;

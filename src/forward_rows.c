@@ -52,28 +52,19 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
         int64_t index = batch->item + i, first = i * t.channels;
         int64_t channel = i * plan->D + t.channel;
         struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, first * x.stride),
-                               .dy = NULL,
                                .out = gn_out_at(y.data, y_view->type, first * y.stride),
                                .x_type = call->x_view->type,
                                .y_type = y_view->type,
                                .channels = (end - i) * t.channels,
                                .length = t.length,
                                .x_stride = x.stride,
-                               .dy_stride = 0,
                                .out_stride = y.stride,
                                .first = gn_first_run(&part),
                                .run = part.run,
                                .x_at = x.at,
-                               .dy_at = NULL,
                                .out_at = y.at,
                                .activation = plan->desc.activation,
-                               .scale = NULL,
-                               .shift = NULL,
-                               .kept = NULL,
-                               .kept_stride = 0,
-                               .hard = NULL,
-                               .stream = call->stream,
-                               .far = false};
+                               .stream = call->stream};
         if (slot->narrow[i])
             plan->kernels->normalize_rows(&rows, slot->mean + channel, slot->scale + channel,
                                           slot->shift + channel);

@@ -34,10 +34,6 @@ static inline void copy_bytes(char *to, const char *from, int64_t n)
 static void copy_run(void *to, int64_t to_stride, const void *from, int64_t from_stride, int64_t n,
                      int64_t size)
 {
-    if (to_stride == 1 && from_stride == 1) {
-        copy_bytes(to, from, n * size);
-        return;
-    }
     char *out = to;
     const char *in = from;
     to_stride *= size;
@@ -110,11 +106,12 @@ static void move_rows(const struct gn_view *view, char *tensor, const struct gn_
     int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
     int64_t base = part->n * view->n + part->c * view->c;
     bool woven = part->channels > 1 && view->c < stride;
-    for (int64_t c = 0; c < part->channels && stride == 1; c++)
-        move_lines(view, tensor + (base + c * view->c) * size, part,
-                   block + c * part->length * size, back);
-    if (stride == 1)
+    if (stride == 1) {
+        for (int64_t c = 0; c < part->channels; c++)
+            move_lines(view, tensor + (base + c * view->c) * size, part,
+                       block + c * part->length * size, back);
         return;
+    }
     int64_t together = woven ? part->channels : 1;
     struct gn_walk start = gn_walk_to(view, part->s);
     for (int64_t c = 0; c < part->channels; c += together) {

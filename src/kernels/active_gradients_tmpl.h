@@ -53,15 +53,12 @@ static const float *make_short_gradients(const struct gn_rows *rows, const float
                                          const float *dy, const float *mean, const float *scale,
                                          const float *shift, float *block)
 {
-    int64_t n = rows->length, all = rows->channels * n;
-    bool in_place = rows->kept && rows->kept_stride == n;
-    float *g = in_place ? rows->kept : block;
+    int64_t n = rows->length;
+    float *g = rows->kept ? rows->kept : block;
     struct gn_rows z = {
         .x = x, .out = g, .channels = rows->channels, .length = n, .x_stride = n, .out_stride = n};
     normalize_rows_f32(&z, mean, scale, shift);
-    pull_back_f32(dy, GN_F32, all, rows->activation, g);
-    for (int64_t c = 0; rows->kept && !in_place && c < rows->channels; c++)
-        memcpy(rows->kept + c * rows->kept_stride, g + c * n, (size_t)n * sizeof *g);
+    pull_back_f32(dy, GN_F32, rows->channels * n, rows->activation, g);
     return g;
 }
 

@@ -60,8 +60,7 @@ struct gn_rows {
     const int64_t *x_at, *dy_at, *out_at;
     gn_activation activation;
     const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
-    float *kept;                /* with an activation, for g; NULL: not wanted */
-    int64_t kept_stride;
+    float *kept;                /* with an activation, for g, row after row; NULL: not wanted */
     double *hard; /* a channel: set to 1 where the sums fell back to double for an activation */
     bool stream;  /* whether to write past the caches */
     bool far;     /* whether what is read comes from beyond them: for sums_rows */

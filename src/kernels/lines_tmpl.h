@@ -44,8 +44,7 @@ INLINE int64_t FN(together)(int64_t depth)
     return depth <= WIDTH_f64 && WIDTH_f64 % depth == 0 ? WIDTH_f64 / depth : 1;
 }
 
-INLINE bool FN(lines_of)(const struct gn_groups *in, gn_type param, REAL *mean, REAL *scale,
-                         REAL *shift)
+static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
@@ -57,8 +56,8 @@ INLINE bool FN(lines_of)(const struct gn_groups *in, gn_type param, REAL *mean, 
         vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
         fits &= rstd >= splat_f64(0x1p-100);
         for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, param, c, channels, 1) * rstd;
-            vec_f64 b = FN(parameter)(in->beta, param, c, channels, 0) - low * a;
+            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
+            vec_f64 b = FN(parameter)(in->beta, in->param, c, channels, 0) - low * a;
             fits &= fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
             FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
@@ -68,8 +67,8 @@ INLINE bool FN(lines_of)(const struct gn_groups *in, gn_type param, REAL *mean, 
     return all_f64(fits);
 }
 
-INLINE bool FN(planes_of)(const struct gn_groups *in, gn_type param, REAL *mean, REAL *scale,
-                          REAL *slope, REAL *offset)
+static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
+                       REAL *offset)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
@@ -83,7 +82,7 @@ INLINE bool FN(planes_of)(const struct gn_groups *in, gn_type param, REAL *mean,
         fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(b) & fits_float(o) &
                 (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
         for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, param, c, channels, 1) * rstd;
+            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
             fits &= fits_float(a);
             FN(put_number)(mean, c, channels, means);
             FN(put_number)(scale, c, channels, a);
@@ -92,18 +91,4 @@ INLINE bool FN(planes_of)(const struct gn_groups *in, gn_type param, REAL *mean,
         }
     }
     return all_f64(fits);
-}
-
-/* The type of parameters is mostly float, and asked for every vector of them else. */
-static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
-{
-    return in->param == GN_F32 ? FN(lines_of)(in, GN_F32, mean, scale, shift)
-                               : FN(lines_of)(in, in->param, mean, scale, shift);
-}
-
-static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
-                       REAL *offset)
-{
-    return in->param == GN_F32 ? FN(planes_of)(in, GN_F32, mean, scale, slope, offset)
-                               : FN(planes_of)(in, in->param, mean, scale, slope, offset);
 }

@@ -18,7 +18,7 @@ INLINE struct gn_rows row_of(const struct gn_rows *rows, int64_t c)
     struct gn_rows row = *rows;
     row.x = gn_at(rows->x, rows->x_type, c * rows->x_stride);
     row.dy = gn_at(rows->dy, rows->y_type, c * rows->dy_stride);
-    row.kept = rows->kept ? rows->kept + c * rows->kept_stride : NULL;
+    row.kept = rows->kept ? rows->kept + c * rows->length : NULL;
     return row;
 }
 
