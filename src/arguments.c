@@ -18,6 +18,22 @@ static gn_status check_pointer(const struct gn_argument *a)
     return GN_OK;
 }
 
+/* From its first byte to its last. */
+static int64_t bytes_of(const struct gn_argument *a)
+{
+    if (a->view && !a->view->dense)
+        return gn_extent_bytes(&a->view->extent);
+    return a->count * gn_size(a->type);
+}
+
+/* Whether all of one lies before all of the other. */
+static bool apart(const struct gn_argument *a, const struct gn_argument *b)
+{
+    uintptr_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
+    return from_a < from_b ? from_b - from_a >= (uintptr_t)bytes_of(a)
+                           : from_a - from_b >= (uintptr_t)bytes_of(b);
+}
+
 /* Where the elements of an argument are. */
 static struct gn_extent extent_of(const struct gn_argument *a)
 {
@@ -31,7 +47,7 @@ static struct gn_extent extent_of(const struct gn_argument *a)
 
 static bool overlap(const struct gn_argument *a, const struct gn_argument *b)
 {
-    if (!a->data || !b->data || a->count == 0 || b->count == 0)
+    if (!a->data || !b->data || a->count == 0 || b->count == 0 || apart(a, b))
         return false;
     struct gn_extent of_a = extent_of(a), of_b = extent_of(b);
     return gn_overlap(&of_a, &of_b);

@@ -44,18 +44,6 @@ static int64_t slot_bytes(const gn_plan *plan)
     return carve_slot(plan, NULL, &slot);
 }
 
-struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
-                                 int64_t end)
-{
-    int64_t G = plan->G, item = batch->item + (plan->parts.columns ? group / G : 0);
-    struct gn_run run = {.first = group};
-    run.block = plan->parts.columns ? item : item / G;
-    run.n = run.block * plan->parts.block_samples + batch->step;
-    run.g = plan->parts.columns ? group % G : item % G + group;
-    run.groups = G - run.g < end - group ? G - run.g : end - group;
-    return run;
-}
-
 struct gn_groups gn_backward_part(const struct gn_backward_call *call,
                                   const struct gn_backward_slot *slot, int64_t group,
                                   int64_t parameter, int64_t channels)

@@ -51,8 +51,17 @@ struct gn_run {
 };
 
 /* The run from a group of the batch on, up to `end` at most. */
-struct gn_run gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch, int64_t group,
-                                 int64_t end);
+static inline void gn_backward_run_at(const gn_plan *plan, const struct gn_batch *batch,
+                                      int64_t group, int64_t end, struct gn_run *run)
+{
+    int64_t G = plan->G, item = batch->item + (plan->parts.columns ? group / G : 0);
+    run->first = group;
+    run->block = plan->parts.columns ? item : item / G;
+    run->n = run->block * plan->parts.block_samples + batch->step;
+    run->g = plan->parts.columns ? group % G : item % G + group;
+    run->groups = G - run->g < end - group ? G - run->g : end - group;
+    run->x = run->dy = NULL;
+}
 
 /*
  * What kernels need to know of `channels` channels of a group of the slot; `parameter` is

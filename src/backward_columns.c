@@ -24,7 +24,8 @@ int64_t gn_backward_columns_work(const gn_plan *plan)
 
 /* The tile of one sample, whose groups in the slot begin at `group`. */
 struct sample_tile {
-    struct gn_tile t;
+    const struct gn_tile *t;
+    struct gn_tile room;
     struct gn_run run;
     struct gn_part part;
     struct gn_stage stage;
@@ -32,50 +33,49 @@ struct sample_tile {
     int64_t group, sample; /* in the batch */
 };
 
-static struct sample_tile open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t i,
-                                    int64_t tile, void *work)
+static void open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t i, int64_t tile,
+                      void *work, struct sample_tile *s)
 {
-    struct sample_tile s = {.t = gn_tile_at(plan, tile),
-                            .stage = gn_stage_of(plan, work),
-                            .work = work,
-                            .group = i * plan->G,
-                            .sample = i};
-    s.run = gn_backward_run_at(plan, batch, s.group, batch->items * plan->G);
-    s.part = gn_pixel_part(&s.t, s.run.n);
-    return s;
+    s->t = gn_tile_at(plan, tile, &s->room);
+    s->group = i * plan->G;
+    s->sample = i;
+    gn_backward_run_at(plan, batch, s->group, batch->items * plan->G, &s->run);
+    gn_pixel_part(s->t, s->run.n, &s->part);
+    gn_stage_of(plan, work, &s->stage);
+    s->work = work;
 }
 
-static struct gn_columns read_tile(const struct gn_backward_call *call, const struct sample_tile *s,
-                                   bool with_dy)
+static void read_tile(const struct gn_backward_call *call, const struct sample_tile *s,
+                      bool with_dy, struct gn_columns *columns)
 {
     const gn_plan *plan = call->plan;
     const struct gn_view *dy_view = &plan->views[GN_DY];
-    struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &s->part, s->stage.x), dy = {0};
+    struct gn_block x, dy = {0};
+    gn_stage_in(plan, call->x_view, call->x, &s->part, s->stage.x, &x);
     if (with_dy)
-        dy = gn_stage_in(plan, dy_view, call->dy, &s->part, s->stage.dy);
-    return (struct gn_columns){.x = x.data,
-                               .dy = dy.data,
-                               .x_type = call->x_view->type,
-                               .y_type = dy_view->type,
-                               .pixels = s->t.length,
-                               .channels = s->t.channels,
-                               .x_stride = x.stride,
-                               .dy_stride = dy.stride,
-                               .x_at = x.at,
-                               .dy_at = dy.at,
-                               .activation = plan->desc.activation,
-                               .far = plan->far_backward};
+        gn_stage_in(plan, dy_view, call->dy, &s->part, s->stage.dy, &dy);
+    *columns = (struct gn_columns){.x = x.data,
+                                   .dy = dy.data,
+                                   .x_type = call->x_view->type,
+                                   .y_type = dy_view->type,
+                                   .pixels = s->t->length,
+                                   .channels = s->t->channels,
+                                   .x_stride = x.stride,
+                                   .dy_stride = dy.stride,
+                                   .x_at = x.at,
+                                   .dy_at = dy.at,
+                                   .activation = plan->desc.activation,
+                                   .far = plan->far_backward};
 }
 
 /* Where dx of the tile goes. */
-static struct gn_block put_dx(const struct gn_backward_call *call, const struct sample_tile *s,
-                              struct gn_columns *columns)
+static void put_dx(const struct gn_backward_call *call, const struct sample_tile *s,
+                   struct gn_columns *columns, struct gn_block *dx)
 {
-    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out);
-    columns->out = dx.data;
-    columns->out_stride = dx.stride;
-    columns->out_at = dx.at;
-    return dx;
+    gn_block_at(call->dx_view, call->dx, &s->part, true, s->stage.out, dx);
+    columns->out = dx->data;
+    columns->out_stride = dx->stride;
+    columns->out_at = dx->at;
 }
 
 /* Where g of the tile is kept; after put_dx. */
@@ -97,7 +97,7 @@ static struct gn_columns strip_of(const struct gn_columns *all, const struct sam
                                   int64_t c, int64_t end)
 {
     struct gn_columns strip = *all;
-    int64_t start = c - s->t.channel;
+    int64_t start = c - s->t->channel;
     strip.x = gn_at(all->x, all->x_type, start);
     strip.dy = gn_at(all->dy, all->y_type, start);
     strip.out = gn_out_at(all->out, all->x_type, start);
@@ -125,8 +125,8 @@ static void expand_means(const float *mean, int64_t depth, int64_t channels, flo
 
 static bool matters(const struct gn_backward_call *call, const struct sample_tile *s)
 {
-    int64_t g = s->t.channel / call->plan->D;
-    return gn_rounding_matters(call, s->run.n * call->plan->G + g, s->t.channels / s->t.depth);
+    int64_t g = s->t->channel / call->plan->D;
+    return gn_rounding_matters(call, s->run.n * call->plan->G + g, s->t->channels / s->t->depth);
 }
 
 static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
@@ -134,10 +134,10 @@ static void find_moments(const struct gn_backward_call *call, const struct gn_ba
                          double *kernel_work)
 {
     const gn_plan *plan = call->plan;
-    int64_t group = s->group + s->t.channel / plan->D;
-    plan->kernels->moments_columns(columns, s->t.depth, plan->floor,
-                                   gn_moments_from(slot->moments, s->t.moments * slot->set + group),
-                                   kernel_work);
+    int64_t group = s->group + s->t->channel / plan->D;
+    plan->kernels->moments_columns(
+        columns, s->t->depth, plan->floor,
+        gn_moments_from(slot->moments, s->t->moments * slot->set + group), kernel_work);
 }
 
 void gn_prepare_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
@@ -145,10 +145,12 @@ void gn_prepare_backward_columns(const struct gn_job *job, const struct gn_batch
 {
     const struct gn_backward_call *call = job->call;
     for (int64_t i = 0; i < batch->items; i++) {
-        struct sample_tile s = open_tile(call->plan, batch, i, tile, work);
+        struct sample_tile s;
+        open_tile(call->plan, batch, i, tile, work, &s);
         if (!matters(call, &s))
             continue;
-        struct gn_columns columns = read_tile(call, &s, false);
+        struct gn_columns columns;
+        read_tile(call, &s, false, &columns);
         find_moments(call, memory, &s, &columns, s.stage.kernel);
     }
 }
@@ -177,13 +179,13 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
                           double *kernel_work)
 {
     const gn_plan *plan = call->plan;
-    int64_t last = s->t.channel + s->t.channels;
+    int64_t last = s->t->channel + s->t->channels;
     void *kept =
         (char *)kernel_work + gn_round_up(gn_columns_work_bytes(plan->parts.tile_channels));
-    for (int64_t c = s->t.channel, end; c < last; c = end) {
+    for (int64_t c = s->t->channel, end; c < last; c = end) {
         int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
-        int64_t sums = s->t.sums * slot->sums + channel;
-        end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
+        int64_t sums = s->t->sums * slot->sums + channel;
+        end = gn_strip_end(plan, s->t, slot->narrow + s->group, c);
         struct gn_columns strip = strip_of(all, s, c, end);
         strip.scale = slot->scale + channel;
         strip.shift = slot->shift + channel;
@@ -207,21 +209,24 @@ void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch 
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
     for (int64_t i = 0; i < batch->items; i++) {
-        struct sample_tile s = open_tile(plan, batch, i, tile, work);
-        struct gn_columns columns = read_tile(call, &s, true);
+        struct sample_tile s;
+        open_tile(plan, batch, i, tile, work, &s);
+        struct gn_columns columns;
+        read_tile(call, &s, true, &columns);
         if (call->keeps) {
-            put_dx(call, &s, &columns);
+            struct gn_block dx;
+            put_dx(call, &s, &columns, &dx);
             set_kept(call, &s, &columns);
         }
         float *means = s.stage.kernel;
         double *kernel_work =
             (double *)(void *)((char *)s.stage.kernel + gn_round_up(means_bytes(plan)));
-        int64_t sums = s.t.sums * slot->sums + i * plan->C + s.t.channel;
-        int64_t index = s.run.n * plan->G + s.t.channel / plan->D;
+        int64_t sums = s.t->sums * slot->sums + i * plan->C + s.t->channel;
+        int64_t index = s.run.n * plan->G + s.t->channel / plan->D;
         if (job->prepare) {
             prepared_sums(call, slot, &s, &columns, kernel_work);
         } else {
-            expand_means(gn_at(call->mean, GN_F32, index), s.t.depth, s.t.channels, means);
+            expand_means(gn_at(call->mean, GN_F32, index), s.t->depth, s.t->channels, means);
             plan->kernels->sums_columns(&columns, means, slot->dy + sums, slot->dyx + sums,
                                         kernel_work);
             if (matters(call, &s))
@@ -255,15 +260,17 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
                          const struct sample_tile *s)
 {
     const gn_plan *plan = call->plan;
-    struct gn_columns all = read_tile(call, s, gn_reads_dy(call, slot, s->group, plan->G));
-    struct gn_block dx = put_dx(call, s, &all);
+    struct gn_columns all;
+    struct gn_block dx;
+    read_tile(call, s, gn_reads_dy(call, slot, s->group, plan->G), &all);
+    put_dx(call, s, &all, &dx);
     if (call->keeps)
         set_kept(call, s, &all);
     all.stream = call->stream;
-    int64_t last = s->t.channel + s->t.channels;
-    for (int64_t c = s->t.channel, end; c < last; c = end) {
+    int64_t last = s->t->channel + s->t->channels;
+    for (int64_t c = s->t->channel, end; c < last; c = end) {
         int64_t g = s->group + c / plan->D, channel = s->group * plan->D + c;
-        end = gn_strip_end(plan, &s->t, slot->narrow + s->group, c);
+        end = gn_strip_end(plan, s->t, slot->narrow + s->group, c);
         struct gn_columns strip = strip_of(&all, s, c, end);
         if (call->keeps && slot->narrow[g]) {
             strip.dy = strip.kept;
@@ -279,7 +286,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
         else
             gn_apply_wide_backward_columns(call, slot, g, gn_parameter(plan, s->run.n, c), strip);
     }
-    gn_scatter(call->dx_view, call->dx, &s->part, true, dx);
+    gn_scatter(call->dx_view, call->dx, &s->part, true, &dx);
 }
 
 void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -287,7 +294,8 @@ void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *
 {
     const struct gn_backward_call *call = job->call;
     for (int64_t i = 0; i < batch->items; i++) {
-        struct sample_tile s = open_tile(call->plan, batch, i, tile, work);
+        struct sample_tile s;
+        open_tile(call->plan, batch, i, tile, work, &s);
         apply_sample(call, memory, &s);
     }
 }

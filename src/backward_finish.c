@@ -211,7 +211,8 @@ void gn_prepared_backward(const struct gn_job *job, const struct gn_batch *batch
     part_of(job, batch, first_unit, last_unit, &first, &end);
     memset(slot->narrow + first, !call->plan->wide, (size_t)(end - first));
     for (int64_t i = first; i < end;) {
-        struct gn_run run = gn_backward_run_at(call->plan, batch, i, end);
+        struct gn_run run;
+        gn_backward_run_at(call->plan, batch, i, end, &run);
         start_groups(call, slot, &run);
         if (!call->plan->wide)
             make_lines(call, slot, &run);
@@ -225,7 +226,8 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_stage stage = gn_stage_of(plan, work);
+    struct gn_stage stage;
+    gn_stage_of(plan, work, &stage);
     int64_t first, end;
     part_of(job, batch, first_unit, last_unit, &first, &end);
     if (!job->prepare)
@@ -235,7 +237,8 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
     if (plan->activates && !plan->wide)
         widen_hard(plan, slot, first, end);
     for (int64_t i = first; i < end;) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i, end);
+        struct gn_run run;
+        gn_backward_run_at(plan, batch, i, end, &run);
         int64_t c = run.g * plan->D, channels = run.groups * plan->D;
         if (batch->step == 0 || plan->by_sample)
             gn_clear_parameters(job, run.block, c, channels);

@@ -17,7 +17,8 @@ static struct samples open_samples(const struct gn_backward_call *call, int64_t 
                                    void *work)
 {
     const gn_plan *plan = call->plan;
-    struct samples s = {.n = n, .samples = samples, .stage = gn_stage_of(plan, work)};
+    struct samples s = {.n = n, .samples = samples};
+    gn_stage_of(plan, work, &s.stage);
     s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
     s.dy = gn_stage_points(plan, &plan->views[GN_DY], call->dy, n, samples, s.stage.dy, &s.stage);
     s.dx = call->dx ? gn_stage_points_out(call->dx_view, call->dx, n, s.stage.out) : NULL;
@@ -46,9 +47,11 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
     (void)tile;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_stage stage = gn_stage_of(plan, work);
+    struct gn_stage stage;
+    gn_stage_of(plan, work, &stage);
     for (int64_t i = 0; i < batch->items; i++) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G);
+        struct gn_run run;
+        gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G, &run);
         find_moments(call, memory,
                      gn_stage_points(plan, call->x_view, call->x, run.n, 1, stage.x, &stage), run.n,
                      run.first);
@@ -97,7 +100,8 @@ void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *b
     const struct gn_backward_slot *slot = memory;
     int64_t G = plan->G;
     for (int64_t i = 0; i < batch->items; i++) {
-        struct gn_run run = gn_backward_run_at(plan, batch, i * G, batch->items * G);
+        struct gn_run run;
+        gn_backward_run_at(plan, batch, i * G, batch->items * G, &run);
         struct samples s = open_samples(call, run.n, 1, work);
         for (int64_t g = 0, end; g < G; g = end) {
             end = slot->narrow[i * G + g] ? gn_run_of(slot->narrow + i * G, g, G) : g + 1;

@@ -5,94 +5,94 @@
 
 /* A batch's tile: where its elements are, and the groups from `index` on that it is of. */
 struct rows_tile {
-    struct gn_tile t;
+    const struct gn_tile *t;
+    struct gn_tile room;
     struct gn_run run;
+    int64_t index;
     struct gn_part part;
     struct gn_stage stage;
-    void *work;
-    int64_t index;
+    struct gn_block x, dy, dx;
+    float *kept; /* where g is kept, row after row, or NULL */
 };
 
-static void open_tile(const gn_plan *plan, const struct gn_batch *batch, int64_t tile, void *work,
-                      struct rows_tile *r)
-{
-    r->t = gn_tile_at(plan, tile);
-    r->run = gn_backward_run_at(plan, batch, 0, batch->items);
-    r->stage = gn_stage_of(plan, work);
-    r->work = work;
-    r->index = r->run.n * plan->G + r->run.g;
-    r->part = gn_row_part(plan, &r->t, r->index, batch->items * r->t.channels);
-}
-
-/* All members by name, as gcc clears what is not named, which for small batches takes longer. */
-static void read_tile(const struct gn_backward_call *call, const struct rows_tile *r, bool with_dy,
-                      struct gn_rows *rows)
+/* What gcc would copy or clear as a whole goes by members: for small batches it takes longer. */
+static void open_tile(const struct gn_backward_call *call, const struct gn_batch *batch,
+                      int64_t tile, void *work, struct rows_tile *r)
 {
     const gn_plan *plan = call->plan;
-    const struct gn_view *dy_view = &plan->views[GN_DY];
-    struct gn_block x = gn_stage_in(plan, call->x_view, call->x, &r->part, r->stage.x);
-    struct gn_block dy = {NULL, 0, NULL, false};
-    if (with_dy)
-        dy = gn_stage_in(plan, dy_view, call->dy, &r->part, r->stage.dy);
-    *rows = (struct gn_rows){.x = x.data,
-                             .dy = dy.data,
-                             .out = NULL,
-                             .x_type = call->x_view->type,
-                             .y_type = dy_view->type,
-                             .channels = r->part.channels,
-                             .length = r->t.length,
-                             .x_stride = x.stride,
-                             .dy_stride = dy.stride,
-                             .out_stride = 0,
+    r->t = gn_tile_at(plan, tile, &r->room);
+    gn_backward_run_at(plan, batch, 0, batch->items, &r->run);
+    r->index = r->run.n * plan->G + r->run.g;
+    gn_row_part(plan, r->t, r->run.n, r->run.g, batch->items, &r->part);
+    gn_stage_of(plan, work, &r->stage);
+    r->dy = (struct gn_block){NULL, 0, NULL, false};
+    r->dx = (struct gn_block){NULL, 0, NULL, false};
+    r->kept = call->keeps_apart ? gn_kept(plan, work) : NULL;
+}
+
+static void read_x(const struct gn_backward_call *call, struct rows_tile *r)
+{
+    gn_stage_in(call->plan, call->x_view, call->x, &r->part, r->stage.x, &r->x);
+}
+
+static void read_dy(const struct gn_backward_call *call, struct rows_tile *r)
+{
+    gn_stage_in(call->plan, &call->plan->views[GN_DY], call->dy, &r->part, r->stage.dy, &r->dy);
+}
+
+/* Where dx of the tile goes. In a dx that keeps g, rows follow on each other. */
+static void put_dx(const struct gn_backward_call *call, struct rows_tile *r)
+{
+    gn_block_at(call->dx_view, call->dx, &r->part, false, r->stage.out, &r->dx);
+    if (call->keeps && !call->keeps_apart)
+        r->kept = r->dx.data;
+}
+
+/* The rows of `groups` groups of the tile from the batch's group i on. */
+static void rows_of(const struct gn_backward_call *call, const struct rows_tile *r, int64_t i,
+                    int64_t groups, struct gn_rows *rows)
+{
+    const gn_plan *plan = call->plan;
+    gn_type x_type = call->x_view->type, y_type = plan->views[GN_DY].type;
+    int64_t row = i * r->t->channels, length = r->t->length;
+    *rows = (struct gn_rows){.x = gn_at(r->x.data, x_type, row * r->x.stride),
+                             .dy = gn_at(r->dy.data, y_type, row * r->dy.stride),
+                             .out = gn_out_at(r->dx.data, x_type, row * r->dx.stride),
+                             .x_type = x_type,
+                             .y_type = y_type,
+                             .channels = groups * r->t->channels,
+                             .length = length,
+                             .x_stride = r->x.stride,
+                             .dy_stride = r->dy.stride,
+                             .out_stride = r->dx.stride,
                              .first = gn_first_run(&r->part),
                              .run = r->part.run,
-                             .x_at = x.at,
-                             .dy_at = dy.at,
-                             .out_at = NULL,
+                             .x_at = r->x.at,
+                             .dy_at = r->dy.at,
+                             .out_at = r->dx.at,
                              .activation = plan->desc.activation,
                              .scale = NULL,
                              .shift = NULL,
-                             .kept = NULL,
+                             .kept = gn_out_at(r->kept, GN_F32, row * length),
                              .hard = NULL,
                              .stream = false,
                              .far = plan->far_backward};
 }
 
-/* Where dx of the tile goes. */
-static struct gn_block put_dx(const struct gn_backward_call *call, const struct rows_tile *r,
-                              struct gn_rows *rows)
-{
-    struct gn_block dx = gn_block_at(call->dx_view, call->dx, &r->part, false, r->stage.out);
-    rows->out = dx.data;
-    rows->out_stride = dx.stride;
-    rows->out_at = dx.at;
-    return dx;
-}
-
-/* Where g of the tile is kept; after put_dx. Rows of a dx that keeps it follow on each other. */
-static void set_kept(const struct gn_backward_call *call, const struct rows_tile *r,
-                     struct gn_rows *rows)
-{
-    rows->kept = call->keeps_apart ? gn_kept(call->plan, r->work) : rows->out;
-}
-
 /* x with all rows one after the other. */
-static const void *flat_x(const struct rows_tile *r, const struct gn_rows *rows)
+static const void *flat_x(const struct gn_backward_call *call, const struct rows_tile *r)
 {
-    struct gn_block x = {.data = (void *)(uintptr_t)rows->x, .stride = rows->x_stride};
-    return gn_stage_flat(&r->part, rows->x_type, x, r->stage.out);
+    return gn_stage_flat(&r->part, call->x_view->type, &r->x, r->stage.out);
 }
 
 static void find_moments(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                         const struct rows_tile *r, const struct gn_rows *rows)
+                         const struct rows_tile *r)
 {
     const gn_plan *plan = call->plan;
-    if (!gn_rounding_matters(call, r->index, r->run.groups))
-        return;
-    const void *x = flat_x(r, rows);
-    plan->kernels->moments_rows(x, call->x_view->type, r->t.channels * r->t.length, r->run.groups,
-                                plan->floor,
-                                gn_moments_from(slot->moments, r->t.moments * slot->set));
+    const struct gn_tile *t = r->t;
+    plan->kernels->moments_rows(flat_x(call, r), call->x_view->type, t->channels * t->length,
+                                r->run.groups, plan->floor,
+                                gn_moments_from(slot->moments, t->moments * slot->set));
 }
 
 void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -100,29 +100,20 @@ void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *b
 {
     const struct gn_backward_call *call = job->call;
     struct rows_tile r;
-    open_tile(call->plan, batch, tile, work, &r);
+    open_tile(call, batch, tile, work, &r);
     if (!gn_rounding_matters(call, r.index, r.run.groups))
         return;
-    struct gn_rows rows;
-    read_tile(call, &r, false, &rows);
-    find_moments(call, memory, &r, &rows);
-}
-
-/* Rows from this one on. */
-static struct gn_rows rows_from(const struct gn_rows *all, int64_t row)
-{
-    struct gn_rows rows = *all;
-    rows.x = gn_at(all->x, all->x_type, row * all->x_stride);
-    rows.dy = gn_at(all->dy, all->y_type, row * all->dy_stride);
-    rows.out = gn_out_at(all->out, all->x_type, row * all->out_stride);
-    rows.kept = gn_out_at(all->kept, GN_F32, row * all->length);
-    return rows;
+    read_x(call, &r);
+    find_moments(call, memory, &r);
 }
 
 /* The next channels of the same group. */
 static void move_on(struct gn_rows *rows)
 {
-    *rows = rows_from(rows, rows->channels);
+    int64_t n = rows->channels;
+    rows->x = gn_at(rows->x, rows->x_type, n * rows->x_stride);
+    rows->dy = gn_at(rows->dy, rows->y_type, n * rows->dy_stride);
+    rows->out = gn_out_at(rows->out, rows->x_type, n * rows->out_stride);
 }
 
 /* The sums of channels of a group in double; `sums` is where theirs begin. */
@@ -144,14 +135,14 @@ static void sums_wide(const struct gn_backward_call *call, const struct gn_backw
 
 /* The sums with all of the groups' numbers at hand: by runs of those for which floats do. */
 static void prepared_sums(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                          const struct rows_tile *r, const struct gn_rows *all)
+                          const struct rows_tile *r)
 {
     const gn_plan *plan = call->plan;
     for (int64_t i = 0, end; i < r->run.groups; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, r->run.groups) : i + 1;
-        int64_t channel = i * plan->D + r->t.channel, sums = r->t.sums * slot->sums + channel;
-        struct gn_rows rows = rows_from(all, i * r->t.channels);
-        rows.channels = (end - i) * r->t.channels;
+        int64_t channel = i * plan->D + r->t->channel, sums = r->t->sums * slot->sums + channel;
+        struct gn_rows rows;
+        rows_of(call, r, i, end - i, &rows);
         rows.scale = slot->scale + channel;
         rows.shift = slot->shift + channel;
         rows.hard = slot->hard + sums;
@@ -160,7 +151,7 @@ static void prepared_sums(const struct gn_backward_call *call, const struct gn_b
                                      slot->dyx + sums);
         else
             sums_wide(call, slot, i,
-                      gn_parameter(plan, r->run.n, (r->run.g + i) * plan->D + r->t.channel), rows,
+                      gn_parameter(plan, r->run.n, (r->run.g + i) * plan->D + r->t->channel), rows,
                       sums);
     }
 }
@@ -172,24 +163,25 @@ void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *ba
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
     struct rows_tile r;
-    struct gn_rows rows;
-    open_tile(plan, batch, tile, work, &r);
-    read_tile(call, &r, true, &rows);
-    if (call->keeps) {
-        put_dx(call, &r, &rows);
-        set_kept(call, &r, &rows);
-    }
-    int64_t sums = r.t.sums * slot->sums + r.t.channel;
+    open_tile(call, batch, tile, work, &r);
+    read_x(call, &r);
+    read_dy(call, &r);
+    if (call->keeps)
+        put_dx(call, &r);
+    int64_t sums = r.t->sums * slot->sums + r.t->channel;
     if (job->prepare) {
-        prepared_sums(call, slot, &r, &rows);
+        prepared_sums(call, slot, &r);
     } else {
-        plan->kernels->sums_rows(&rows, r.t.channels, gn_at(call->mean, GN_F32, r.index),
+        struct gn_rows rows;
+        rows_of(call, &r, 0, r.run.groups, &rows);
+        plan->kernels->sums_rows(&rows, r.t->channels, gn_at(call->mean, GN_F32, r.index),
                                  slot->dy + sums, slot->dyx + sums);
-        find_moments(call, slot, &r, &rows);
+        if (gn_rounding_matters(call, r.index, r.run.groups))
+            find_moments(call, slot, &r);
     }
     if (call->dskip)
-        plan->kernels->moments_rows(flat_x(&r, &rows), rows.x_type, rows.length, rows.channels, 0,
-                                    gn_moments_from(slot->of_channels, sums));
+        plan->kernels->moments_rows(flat_x(call, &r), call->x_view->type, r.t->length,
+                                    r.part.channels, 0, gn_moments_from(slot->of_channels, sums));
 }
 
 static void apply_wide(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
@@ -217,18 +209,17 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_backward_slot *slot = memory;
     const struct gn_view *views[] = {call->x_view, &plan->views[GN_DY], call->dx_view};
     struct rows_tile r;
-    struct gn_rows all;
-    open_tile(plan, batch, tile, work, &r);
+    open_tile(call, batch, tile, work, &r);
     r.part.run = gn_shared_run(plan->S, views, 3);
-    read_tile(call, &r, gn_reads_dy(call, slot, 0, batch->items), &all);
-    struct gn_block dx = put_dx(call, &r, &all);
-    if (call->keeps)
-        set_kept(call, &r, &all);
+    read_x(call, &r);
+    if (gn_reads_dy(call, slot, 0, batch->items))
+        read_dy(call, &r);
+    put_dx(call, &r);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t channel = i * plan->D + r.t.channel;
-        struct gn_rows rows = rows_from(&all, i * r.t.channels);
-        rows.channels = (end - i) * r.t.channels;
+        int64_t channel = i * plan->D + r.t->channel;
+        struct gn_rows rows;
+        rows_of(call, &r, i, end - i, &rows);
         rows.stream = call->stream;
         if (call->keeps && slot->narrow[i]) {
             rows.dy = rows.kept;
@@ -243,7 +234,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
                                       slot->offsets + channel);
         else
             apply_wide(call, slot, i,
-                       gn_parameter(plan, r.run.n, (r.run.g + i) * plan->D + r.t.channel), rows);
+                       gn_parameter(plan, r.run.n, (r.run.g + i) * plan->D + r.t->channel), rows);
     }
-    gn_scatter(call->dx_view, call->dx, &r.part, false, dx);
+    gn_scatter(call->dx_view, call->dx, &r.part, false, &r.dx);
 }

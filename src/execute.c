@@ -174,8 +174,9 @@ static gn_status run_points(struct gn_backward_call *call, void *dx, void *dskip
     for (int64_t n = 0; status == GN_OK && dx && plan->elements && n < plan->N; n++) {
         struct gn_part part = {.n = n, .channels = plan->C, .length = 1};
         void *to = gn_out_at(dskip, plan->desc.x, n * plan->C);
-        struct gn_block block = gn_block_at(call->dx_view, dx, &part, true, to);
-        gn_gather(call->dx_view, dx, &part, true, block);
+        struct gn_block block;
+        gn_block_at(call->dx_view, dx, &part, true, to, &block);
+        gn_gather(call->dx_view, dx, &part, true, &block);
         if (block.data != to)
             memcpy(to, block.data, (size_t)(plan->C * gn_size(plan->desc.x)));
     }

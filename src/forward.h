@@ -62,8 +62,8 @@ void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *b
  * A part of what is normalized, where kernels can read it; in reducing, the sum is made first.
  * forward_add.c.
  */
-struct gn_block gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
-                                  const struct gn_stage *stage, bool reducing);
+void gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
+                       const struct gn_stage *stage, bool reducing, struct gn_block *block);
 
 /* In double, channels of one group; `parameter` is gn_parameter of the first. */
 void gn_apply_wide_forward_columns(const struct gn_forward_call *call,

@@ -26,50 +26,54 @@ static void add_run(const struct gn_forward_call *call, const void *x, const voi
 
 /* A tensor skip. */
 static void add_tensor(const struct gn_forward_call *call, const struct gn_part *part,
-                       const struct gn_stage *stage, struct gn_block x, struct gn_block sum)
+                       const struct gn_stage *stage, const struct gn_block *x,
+                       const struct gn_block *sum)
 {
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x;
-    struct gn_block skip = gn_stage_in(plan, &plan->views[GN_SKIP], call->skip, part, stage->out);
+    struct gn_block skip;
+    gn_stage_in(plan, &plan->views[GN_SKIP], call->skip, part, stage->out, &skip);
     for (int64_t c = 0; !plan->parts.columns && c < part->channels; c++)
-        add_run(call, gn_at(x.data, type, c * x.stride), gn_at(skip.data, type, c * skip.stride),
-                false, part->length, gn_out_at(sum.data, call->x_view->type, c * sum.stride));
+        add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip.data, type, c * skip.stride),
+                false, part->length, gn_out_at(sum->data, call->x_view->type, c * sum->stride));
     for (int64_t p = 0; plan->parts.columns && p < part->length; p++)
-        add_run(call, gn_at(x.data, type, gn_pixel_at(x.at, x.stride, p)),
+        add_run(call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)),
                 gn_at(skip.data, type, gn_pixel_at(skip.at, skip.stride, p)), false, part->channels,
-                gn_out_at(sum.data, call->x_view->type, gn_pixel_at(sum.at, sum.stride, p)));
+                gn_out_at(sum->data, call->x_view->type, gn_pixel_at(sum->at, sum->stride, p)));
 }
 
 /* One value a channel. */
 static void add_channels(const struct gn_forward_call *call, const struct gn_part *part,
-                         struct gn_block x, struct gn_block sum)
+                         const struct gn_block *x, const struct gn_block *sum)
 {
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x, to = call->x_view->type;
     const void *skip = gn_at(call->skip, type, part->n * plan->C + part->c);
     if (!plan->parts.columns) {
         for (int64_t c = 0; c < part->channels; c++)
-            add_run(call, gn_at(x.data, type, c * x.stride), gn_at(skip, type, c), true,
-                    part->length, gn_out_at(sum.data, to, c * sum.stride));
+            add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip, type, c), true,
+                    part->length, gn_out_at(sum->data, to, c * sum->stride));
         return;
     }
     for (int64_t p = 0; p < part->length; p++)
-        add_run(call, gn_at(x.data, type, gn_pixel_at(x.at, x.stride, p)), skip, false,
-                part->channels, gn_out_at(sum.data, to, gn_pixel_at(sum.at, sum.stride, p)));
+        add_run(call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)), skip, false,
+                part->channels, gn_out_at(sum->data, to, gn_pixel_at(sum->at, sum->stride, p)));
 }
 
-struct gn_block gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
-                                  const struct gn_stage *stage, bool reducing)
+void gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
+                       const struct gn_stage *stage, bool reducing, struct gn_block *block)
 {
     const gn_plan *plan = call->plan;
-    if (!call->skip || !reducing)
-        return gn_stage_in(plan, call->x_view, call->x, part, stage->x);
-    struct gn_block x = gn_stage_in(plan, &plan->views[GN_X], call->addend, part, stage->dy);
-    struct gn_block sum = gn_block_at(call->x_view, call->x, part, plan->parts.columns, stage->x);
+    if (!call->skip || !reducing) {
+        gn_stage_in(plan, call->x_view, call->x, part, stage->x, block);
+        return;
+    }
+    struct gn_block x;
+    gn_stage_in(plan, &plan->views[GN_X], call->addend, part, stage->dy, &x);
+    gn_block_at(call->x_view, call->x, part, plan->parts.columns, stage->x, block);
     if (plan->desc.skip == GN_SKIP_TENSOR)
-        add_tensor(call, part, stage, x, sum);
+        add_tensor(call, part, stage, &x, block);
     else
-        add_channels(call, part, x, sum);
-    gn_scatter(call->x_view, (void *)(uintptr_t)call->x, part, plan->parts.columns, sum);
-    return sum;
+        add_channels(call, part, &x, block);
+    gn_scatter(call->x_view, (void *)(uintptr_t)call->x, part, plan->parts.columns, block);
 }

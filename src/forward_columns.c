@@ -9,22 +9,26 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
-    struct gn_stage stage = gn_stage_of(plan, work);
-    struct gn_tile t = gn_tile_at(plan, tile);
+    struct gn_stage stage;
+    gn_stage_of(plan, work, &stage);
+    struct gn_tile room;
+    const struct gn_tile *t = gn_tile_at(plan, tile, &room);
     for (int64_t i = 0; i < batch->items; i++) {
-        int64_t group = i * plan->G + t.channel / plan->D;
-        struct gn_part part = gn_pixel_part(&t, batch->item + i);
-        struct gn_block x = gn_forward_source(call, &part, &stage, true);
+        int64_t group = i * plan->G + t->channel / plan->D;
+        struct gn_part part;
+        gn_pixel_part(t, batch->item + i, &part);
+        struct gn_block x;
+        gn_forward_source(call, &part, &stage, true, &x);
         struct gn_columns columns = {.x = x.data,
                                      .x_type = call->x_view->type,
-                                     .pixels = t.length,
-                                     .channels = t.channels,
+                                     .pixels = t->length,
+                                     .channels = t->channels,
                                      .x_stride = x.stride,
                                      .x_at = x.at,
                                      .far = plan->far_forward};
         plan->kernels->moments_columns(
-            &columns, t.depth, plan->floor,
-            gn_moments_from(slot->moments, t.moments * slot->set + group), stage.kernel);
+            &columns, t->depth, plan->floor,
+            gn_moments_from(slot->moments, t->moments * slot->set + group), stage.kernel);
     }
 }
 
@@ -52,9 +56,12 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
 {
     const gn_plan *plan = call->plan;
     const struct gn_view *y_view = &plan->views[GN_Y];
-    struct gn_part part = gn_pixel_part(t, sample);
-    struct gn_block x = gn_forward_source(call, &part, stage, false);
-    struct gn_block y = gn_block_at(y_view, call->y, &part, true, stage->out);
+    struct gn_part part;
+    gn_pixel_part(t, sample, &part);
+    struct gn_block x;
+    gn_forward_source(call, &part, stage, false, &x);
+    struct gn_block y;
+    gn_block_at(y_view, call->y, &part, true, stage->out, &y);
     int64_t last = t->channel + t->channels;
     for (int64_t c = t->channel, end; c < last; c = end) {
         int64_t g = group + c / plan->D, start = c - t->channel;
@@ -78,7 +85,7 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
         else
             gn_apply_wide_forward_columns(call, slot, g, gn_parameter(plan, sample, c), columns);
     }
-    gn_scatter(y_view, call->y, &part, true, y);
+    gn_scatter(y_view, call->y, &part, true, &y);
 }
 
 void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -86,8 +93,10 @@ void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *b
 {
     const struct gn_forward_call *call = job->call;
     const struct gn_forward_slot *slot = memory;
-    struct gn_stage stage = gn_stage_of(call->plan, work);
-    struct gn_tile t = gn_tile_at(call->plan, tile);
+    struct gn_stage stage;
+    gn_stage_of(call->plan, work, &stage);
+    struct gn_tile room;
+    const struct gn_tile *t = gn_tile_at(call->plan, tile, &room);
     for (int64_t i = 0; i < batch->items; i++)
-        apply_sample(call, slot, &t, batch->item + i, i * call->plan->G, &stage);
+        apply_sample(call, slot, t, batch->item + i, i * call->plan->G, &stage);
 }

@@ -15,7 +15,8 @@ static struct samples open_samples(const struct gn_forward_call *call, int64_t n
                                    void *work)
 {
     const gn_plan *plan = call->plan;
-    struct samples s = {.n = n, .samples = samples, .stage = gn_stage_of(plan, work)};
+    struct samples s = {.n = n, .samples = samples};
+    gn_stage_of(plan, work, &s.stage);
     s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
     s.y = gn_stage_points_out(&plan->views[GN_Y], call->y, n, s.stage.out);
     return s;
@@ -30,10 +31,12 @@ static void close_samples(const struct gn_forward_call *call, const struct sampl
 /* The sums of samples, to where they are normalized from. */
 static void add_samples(const struct gn_forward_call *call, int64_t n, int64_t samples, void *work)
 {
-    struct gn_stage stage = gn_stage_of(call->plan, work);
+    struct gn_stage stage;
+    gn_stage_of(call->plan, work, &stage);
     for (int64_t i = n; call->skip && i < n + samples; i++) {
         struct gn_part part = {.n = i, .channels = call->plan->C, .length = 1};
-        gn_forward_source(call, &part, &stage, true);
+        struct gn_block sum;
+        gn_forward_source(call, &part, &stage, true, &sum);
     }
 }
 

@@ -9,13 +9,19 @@ void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
-    struct gn_stage stage = gn_stage_of(plan, work);
-    struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
-    struct gn_block x = gn_forward_source(call, &part, &stage, true);
-    const void *flat = gn_stage_flat(&part, call->x_view->type, x, stage.out);
-    plan->kernels->moments_rows(flat, call->x_view->type, t.channels * t.length, batch->items,
-                                plan->floor, gn_moments_from(slot->moments, t.moments * slot->set));
+    struct gn_stage stage;
+    gn_stage_of(plan, work, &stage);
+    struct gn_tile room;
+    const struct gn_tile *t = gn_tile_at(plan, tile, &room);
+    int64_t n = batch->item / plan->G, g = batch->item % plan->G;
+    struct gn_part part;
+    gn_row_part(plan, t, n, g, batch->items, &part);
+    struct gn_block x;
+    gn_forward_source(call, &part, &stage, true, &x);
+    const void *flat = gn_stage_flat(&part, call->x_view->type, &x, stage.out);
+    plan->kernels->moments_rows(flat, call->x_view->type, t->channels * t->length, batch->items,
+                                plan->floor,
+                                gn_moments_from(slot->moments, t->moments * slot->set));
 }
 
 static void apply_wide(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -41,22 +47,28 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
     const struct gn_view *y_view = &plan->views[GN_Y];
-    struct gn_stage stage = gn_stage_of(plan, work);
-    struct gn_tile t = gn_tile_at(plan, tile);
-    struct gn_part part = gn_row_part(plan, &t, batch->item, batch->items * t.channels);
+    struct gn_stage stage;
+    gn_stage_of(plan, work, &stage);
+    struct gn_tile room;
+    const struct gn_tile *t = gn_tile_at(plan, tile, &room);
+    int64_t n = batch->item / plan->G, g = batch->item % plan->G;
+    struct gn_part part;
+    gn_row_part(plan, t, n, g, batch->items, &part);
     part.run = gn_shared_run(plan->S, (const struct gn_view *const[]){call->x_view, y_view}, 2);
-    struct gn_block x = gn_forward_source(call, &part, &stage, false);
-    struct gn_block y = gn_block_at(y_view, call->y, &part, false, stage.out);
+    struct gn_block x;
+    gn_forward_source(call, &part, &stage, false, &x);
+    struct gn_block y;
+    gn_block_at(y_view, call->y, &part, false, stage.out, &y);
     for (int64_t i = 0, end; i < batch->items; i = end) {
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
-        int64_t index = batch->item + i, first = i * t.channels;
-        int64_t channel = i * plan->D + t.channel;
+        int64_t index = batch->item + i, first = i * t->channels;
+        int64_t channel = i * plan->D + t->channel;
         struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, first * x.stride),
                                .out = gn_out_at(y.data, y_view->type, first * y.stride),
                                .x_type = call->x_view->type,
                                .y_type = y_view->type,
-                               .channels = (end - i) * t.channels,
-                               .length = t.length,
+                               .channels = (end - i) * t->channels,
+                               .length = t->length,
                                .x_stride = x.stride,
                                .out_stride = y.stride,
                                .first = gn_first_run(&part),
@@ -70,8 +82,8 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
                                           slot->shift + channel);
         else
             apply_wide(call, slot, i,
-                       gn_parameter(plan, index / plan->G, index % plan->G * plan->D + t.channel),
+                       gn_parameter(plan, index / plan->G, index % plan->G * plan->D + t->channel),
                        rows);
     }
-    gn_scatter(y_view, call->y, &part, false, y);
+    gn_scatter(y_view, call->y, &part, false, &y);
 }

@@ -2,7 +2,6 @@
 /* Copies of parts of tensors that kernels cannot use where they lie, and back. */
 #include <string.h>
 
-#include "types.h"
 #include "view.h"
 #include "walk.h"
 
@@ -154,25 +153,22 @@ static void move_pixels(const struct gn_view *view, char *tensor, const struct g
     }
 }
 
-void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-               bool columns, struct gn_block block)
+void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+                bool columns, void *block)
 {
     char *from = (char *)(uintptr_t)tensor;
-    if (!block.copied)
-        return;
     if (columns)
-        move_pixels(view, from, part, block.data, false);
+        move_pixels(view, from, part, block, false);
     else
-        move_rows(view, from, part, block.data, false);
+        move_rows(view, from, part, block, false);
 }
 
-void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
-                struct gn_block block)
+void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
+                 const void *block)
 {
-    if (!block.copied)
-        return;
+    char *from = (char *)(uintptr_t)block;
     if (columns)
-        move_pixels(view, tensor, part, block.data, true);
+        move_pixels(view, tensor, part, from, true);
     else
-        move_rows(view, tensor, part, block.data, true);
+        move_rows(view, tensor, part, from, true);
 }

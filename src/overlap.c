@@ -104,9 +104,6 @@ bool gn_overlaps_itself(const struct gn_extent *extent)
 
 bool gn_overlap(const struct gn_extent *a, const struct gn_extent *b)
 {
-    if (a->start < b->start ? b->start - a->start >= (uintptr_t)gn_extent_bytes(a)
-                            : a->start - b->start >= (uintptr_t)gn_extent_bytes(b))
-        return false;
     if (gn_extent_bytes(a) > MAX_BYTES || gn_extent_bytes(b) > MAX_BYTES)
         return true;
     struct search s = {.above = -a->size, .below = b->size, .any = true};

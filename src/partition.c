@@ -141,11 +141,12 @@ void gn_divide(struct gn_plan *plan)
     p->blocks = ceil_div(plan->N, p->block_samples);
 }
 
-struct gn_tile gn_tile_at(const struct gn_plan *plan, int64_t tile)
+const struct gn_tile *gn_tile_at(const struct gn_plan *plan, int64_t tile, struct gn_tile *room)
 {
     if (plan->parts.tiles == 1)
-        return plan->parts.whole;
-    return plan->parts.columns ? column_tile(plan, tile) : row_tile(plan, tile);
+        return &plan->parts.whole;
+    *room = plan->parts.columns ? column_tile(plan, tile) : row_tile(plan, tile);
+    return room;
 }
 
 double gn_moments_count(const struct gn_plan *plan, int64_t set)

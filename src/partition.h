@@ -58,7 +58,8 @@ struct gn_plan;
 /* Divides the shape that the plan has. */
 void gn_divide(struct gn_plan *plan);
 
-struct gn_tile gn_tile_at(const struct gn_plan *plan, int64_t tile);
+/* A tile: the plan's own where there is one alone, else made in the room. */
+const struct gn_tile *gn_tile_at(const struct gn_plan *plan, int64_t tile, struct gn_tile *room);
 
 /* The elements of a group behind one set of moments. */
 double gn_moments_count(const struct gn_plan *plan, int64_t set);

@@ -111,7 +111,7 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     }
     gn_divide(plan);
     set_views(plan);
-    plan->staged = gn_stage_bytes(plan) > 0;
+    gn_set_stage(plan);
     int64_t tensor = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
     plan->far_forward = tensor > cache / 4;
     plan->far_backward = tensor > cache / 6;

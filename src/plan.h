@@ -24,7 +24,8 @@ struct gn_plan {
     bool activates; /* whether there is an activation */
     struct gn_view views[GN_TENSORS];
     struct gn_view channels; /* of a skip of [N, C], and of dskip */
-    bool staged;             /* whether some part of a tensor needs a buffer: see stage.h */
+    /* Of a work area: 0 where no part of a tensor needs a buffer. See stage.h. */
+    int64_t buffer_bytes, raw_bytes;
 
     /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */
     bool far_forward, far_backward;

@@ -29,28 +29,19 @@ static bool needed(const gn_plan *plan)
     return !as_it_is;
 }
 
-int64_t gn_stage_bytes(const gn_plan *plan)
+void gn_set_stage(gn_plan *plan)
 {
-    return needed(plan) ? 3 * buffer_bytes(plan) + raw_bytes(plan) : 0;
+    plan->buffer_bytes = needed(plan) ? buffer_bytes(plan) : 0;
+    plan->raw_bytes = needed(plan) ? raw_bytes(plan) : 0;
 }
 
-struct gn_stage gn_stage_of(const gn_plan *plan, void *work)
-{
-    char *at = work;
-    int64_t one = buffer_bytes(plan);
-    if (!plan->staged)
-        return (struct gn_stage){.kernel = work};
-    return (struct gn_stage){at, at + one, at + 2 * one, at + 3 * one,
-                             at + 3 * one + raw_bytes(plan)};
-}
-
-const void *gn_stage_flat(const struct gn_part *part, gn_type type, struct gn_block rows,
+const void *gn_stage_flat(const struct gn_part *part, gn_type type, const struct gn_block *rows,
                           void *buffer)
 {
-    if (rows.stride == part->length || part->channels == 1)
-        return rows.data;
+    if (rows->stride == part->length || part->channels == 1)
+        return rows->data;
     for (int64_t c = 0; c < part->channels; c++)
-        memcpy(gn_out_at(buffer, type, c * part->length), gn_at(rows.data, type, c * rows.stride),
+        memcpy(gn_out_at(buffer, type, c * part->length), gn_at(rows->data, type, c * rows->stride),
                (size_t)(part->length * gn_size(type)));
     return buffer;
 }
@@ -68,7 +59,8 @@ const float *gn_stage_points(const gn_plan *plan, const struct gn_view *view, co
         return (const float *)tensor + n * plan->C;
     for (int64_t i = 0; i < samples; i++, to += plan->C) {
         struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
-        struct gn_block block = gn_stage_in(plan, view, tensor, &part, stage->raw);
+        struct gn_block block;
+        gn_stage_in(plan, view, tensor, &part, stage->raw, &block);
         if (view->type == GN_F32)
             memcpy(to, block.data, (size_t)plan->C * sizeof *to);
         else
@@ -90,11 +82,12 @@ void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tens
         return;
     for (int64_t i = 0; i < samples; i++, from += plan->C) {
         struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
-        struct gn_block block = gn_block_at(view, tensor, &part, true, stage->raw);
+        struct gn_block block;
+        gn_block_at(view, tensor, &part, true, stage->raw, &block);
         if (view->type == GN_F32)
             memcpy(block.data, from, (size_t)plan->C * sizeof *from);
         else
             plan->kernels->convert_back(from, view->type, plan->C, block.data);
-        gn_scatter(view, tensor, &part, true, block);
+        gn_scatter(view, tensor, &part, true, &block);
     }
 }

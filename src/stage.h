@@ -14,23 +14,32 @@ struct gn_stage {
     void *kernel;
 };
 
-/* The bytes of all but the kernels' part: 0 where no tensor of the plan needs any. */
-int64_t gn_stage_bytes(const gn_plan *plan);
+/* How many bytes each buffer of the plan has, 0 where no tensor needs any. */
+void gn_set_stage(gn_plan *plan);
 
-struct gn_stage gn_stage_of(const gn_plan *plan, void *work);
+/* Those of all but the kernels' part. */
+static inline int64_t gn_stage_bytes(const gn_plan *plan)
+{
+    return 3 * plan->buffer_bytes + plan->raw_bytes;
+}
+
+static inline void gn_stage_of(const gn_plan *plan, void *work, struct gn_stage *stage)
+{
+    char *at = work;
+    int64_t one = plan->buffer_bytes;
+    *stage = (struct gn_stage){at, at + one, at + 2 * one, at + 3 * one, at + gn_stage_bytes(plan)};
+}
 
 /* The part where kernels can read it. */
-static inline struct gn_block gn_stage_in(const gn_plan *plan, const struct gn_view *view,
-                                          const void *tensor, const struct gn_part *part,
-                                          void *buffer)
+static inline void gn_stage_in(const gn_plan *plan, const struct gn_view *view, const void *tensor,
+                               const struct gn_part *part, void *buffer, struct gn_block *block)
 {
-    struct gn_block block = gn_block_at(view, tensor, part, plan->parts.columns, buffer);
+    gn_block_at(view, tensor, part, plan->parts.columns, buffer, block);
     gn_gather(view, tensor, part, plan->parts.columns, block);
-    return block;
 }
 
 /* All of a part's rows one after the other: where they lie, or copied into the buffer. */
-const void *gn_stage_flat(const struct gn_part *part, gn_type type, struct gn_block rows,
+const void *gn_stage_flat(const struct gn_part *part, gn_type type, const struct gn_block *rows,
                           void *buffer);
 
 /* The samples of points as floats, one after the other: where they lie, or in the buffer. */
@@ -42,20 +51,20 @@ float *gn_stage_points_out(const struct gn_view *view, void *tensor, int64_t n, 
 void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tensor, int64_t n,
                      int64_t samples, const void *buffer, const struct gn_stage *stage);
 
-/* What kernels get of a tile: in rows of `channels` channels of groups from this one on. */
-static inline struct gn_part gn_row_part(const gn_plan *plan, const struct gn_tile *t,
-                                         int64_t group, int64_t channels)
+/* What kernels get of a tile: in rows of `groups` groups of sample n from group g on. */
+static inline void gn_row_part(const gn_plan *plan, const struct gn_tile *t, int64_t n, int64_t g,
+                               int64_t groups, struct gn_part *part)
 {
-    return (struct gn_part){.n = group / plan->G,
-                            .c = group % plan->G * plan->D + t->channel,
-                            .channels = channels,
-                            .s = t->position,
-                            .length = t->length};
+    *part = (struct gn_part){.n = n,
+                             .c = g * plan->D + t->channel,
+                             .channels = groups * t->channels,
+                             .s = t->position,
+                             .length = t->length};
 }
 
-static inline struct gn_part gn_pixel_part(const struct gn_tile *t, int64_t n)
+static inline void gn_pixel_part(const struct gn_tile *t, int64_t n, struct gn_part *part)
 {
-    return (struct gn_part){
+    *part = (struct gn_part){
         .n = n, .c = t->channel, .channels = t->channels, .s = t->position, .length = t->length};
 }
 

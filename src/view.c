@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
-#include "types.h"
 #include "walk.h"
 
 /* Merges spatial dims that follow on each other, and leaves out those of size 1. */
@@ -105,24 +104,23 @@ int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count)
     return run;
 }
 
-struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
-                            const struct gn_part *part, bool columns, void *buffer)
+void gn_block_apart(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+                    bool columns, void *buffer, struct gn_block *block)
 {
-    bool whole = view->direct || view->walked, in_runs = !whole && part->run && view->run;
-    if (!whole && !in_runs)
-        return (struct gn_block){
+    bool in_runs = !view->walked && part->run && view->run;
+    if (!view->walked && !in_runs) {
+        *block = (struct gn_block){
             .data = buffer, .stride = columns ? part->channels : part->length, .copied = true};
-    int64_t at = part->n * view->n + part->c * view->c;
-    if (view->direct || (whole && !columns))
-        at += columns ? part->s * view->pixel : part->s;
-    struct gn_block block = {.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
-                             .stride = columns ? view->pixel : view->c};
-    if (view->direct || (whole && !columns))
-        return block;
+        return;
+    }
+    int64_t at = part->n * view->n + part->c * view->c + (columns || in_runs ? 0 : part->s);
+    *block = (struct gn_block){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
+                               .stride = columns ? view->pixel : view->c};
+    if (!columns && !in_runs)
+        return;
     if (columns)
         list_pixels(view, part, buffer);
     else
         list_runs(view, part, buffer);
-    block.at = buffer;
-    return block;
+    block->at = buffer;
 }

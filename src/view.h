@@ -11,6 +11,7 @@
 
 #include "desc.h"
 #include "overlap.h"
+#include "types.h"
 
 struct gn_view {
     gn_type type;
@@ -52,6 +53,14 @@ struct gn_block {
     bool copied;
 };
 
+/* What is not in its place; gather.c and, of views that are not direct, view.c. */
+void gn_block_apart(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+                    bool columns, void *buffer, struct gn_block *block);
+void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+                bool columns, void *block);
+void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
+                 const void *block);
+
 /*
  * The part itself where the view is direct, or walked, with what the walk needs in the buffer; else
  * its place in the buffer, into which gather copies it, and from which scatter brings it back.
@@ -59,11 +68,31 @@ struct gn_block {
  * next samples. Rows may come in runs where the tensor has them: then the data is a channel's first
  * element, and `at` counts from there, of a single run too.
  */
-struct gn_block gn_block_at(const struct gn_view *view, const void *tensor,
-                            const struct gn_part *part, bool columns, void *buffer);
-void gn_gather(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-               bool columns, struct gn_block block);
-void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
-                struct gn_block block);
+static inline void gn_block_at(const struct gn_view *view, const void *tensor,
+                               const struct gn_part *part, bool columns, void *buffer,
+                               struct gn_block *block)
+{
+    if (!view->direct) {
+        gn_block_apart(view, tensor, part, columns, buffer, block);
+        return;
+    }
+    int64_t at = part->n * view->n + part->c * view->c + part->s * (columns ? view->pixel : 1);
+    *block = (struct gn_block){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
+                               .stride = columns ? view->pixel : view->c};
+}
+
+static inline void gn_gather(const struct gn_view *view, const void *tensor,
+                             const struct gn_part *part, bool columns, const struct gn_block *block)
+{
+    if (block->copied)
+        gn_copy_in(view, tensor, part, columns, block->data);
+}
+
+static inline void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part,
+                              bool columns, const struct gn_block *block)
+{
+    if (block->copied)
+        gn_copy_out(view, tensor, part, columns, block->data);
+}
 
 #endif

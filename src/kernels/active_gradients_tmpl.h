@@ -46,20 +46,14 @@ APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
 }
 
 /*
- * g of short rows, one after the other as floats: where they are kept, or in the block. z comes
- * first, row by row; what follows knows of no rows, and so of few tails.
+ * g of short rows, from x to out, which follow on each other like dy, all as floats. z comes first,
+ * row by row; what follows knows of no rows, and so of few tails.
  */
-static const float *make_short_gradients(const struct gn_rows *rows, const float *x,
-                                         const float *dy, const float *mean, const float *scale,
-                                         const float *shift, float *block)
+static void make_short_gradients(const struct gn_rows *z, const float *dy, gn_activation activation,
+                                 const float *mean, const float *scale, const float *shift)
 {
-    int64_t n = rows->length;
-    float *g = rows->kept ? rows->kept : block;
-    struct gn_rows z = {
-        .x = x, .out = g, .channels = rows->channels, .length = n, .x_stride = n, .out_stride = n};
-    normalize_rows_f32(&z, mean, scale, shift);
-    pull_back_f32(dy, GN_F32, rows->channels * n, rows->activation, g);
-    return g;
+    normalize_rows_f32(z, mean, scale, shift);
+    pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out);
 }
 
 /* g of `count` vectors of channels from c on, of a pixel. */

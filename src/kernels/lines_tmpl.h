@@ -15,22 +15,23 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-/* Beyond the last channel there are zeros, which always fit. */
-INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t channels,
-                             double otherwise)
+/*
+ * A vector of channels, of which `part` are left, or 0 for all. Beyond the last there are zeros,
+ * which always fit, and nothing is written: the next may be another thread's.
+ */
+INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t part, double otherwise)
 {
     if (!p)
         return splat_f64(otherwise);
-    return c + WIDTH_f64 <= channels ? read_f64(p, t, c) : read_part_f64(p, t, c, channels - c, 0);
+    return part ? read_part_f64(p, t, c, part, 0) : read_f64(p, t, c);
 }
 
-/* Of these channels alone: the next may be another thread's. */
-INLINE void FN(put_number)(REAL *p, int64_t c, int64_t channels, vec_f64 v)
+INLINE void FN(put_number)(REAL *p, int64_t c, int64_t part, vec_f64 v)
 {
-    if (c + WIDTH_f64 <= channels)
-        ROUND(p + c, v);
+    if (part)
+        ROUND_PART(p + c, v, part);
     else
-        ROUND_PART(p + c, v, channels - c);
+        ROUND(p + c, v);
 }
 
 /*
@@ -44,27 +45,50 @@ INLINE int64_t FN(together)(int64_t depth)
     return depth <= WIDTH_f64 && WIDTH_f64 % depth == 0 ? WIDTH_f64 / depth : 1;
 }
 
+/* What the channels of a vector share, or groups in it have each. */
+struct FN(group) {
+    vec_f64 mean, low, rstd, slope, offset;
+};
+
+INLINE mask_f64 FN(line)(const struct gn_groups *in, const struct FN(group) * of, int64_t c,
+                         int64_t part, REAL *mean, REAL *scale, REAL *shift)
+{
+    vec_f64 a = FN(parameter)(in->gamma, in->param, c, part, 1) * of->rstd;
+    vec_f64 b = FN(parameter)(in->beta, in->param, c, part, 0) - of->low * a;
+    FN(put_number)(mean, c, part, of->mean);
+    FN(put_number)(scale, c, part, a);
+    FN(put_number)(shift, c, part, b);
+    return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
+}
+
 static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
-        int64_t each = count > 1 ? depth : WIDTH_f64, end = (g + count) * depth;
-        vec_f64 means = repeat_f64(in->of.mean + g, each);
-        vec_f64 low = repeat_f64(in->of.low + g, each);
-        vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
-        fits &= rstd >= splat_f64(0x1p-100);
-        for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
-            vec_f64 b = FN(parameter)(in->beta, in->param, c, channels, 0) - low * a;
-            fits &= fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
-            FN(put_number)(mean, c, channels, means);
-            FN(put_number)(scale, c, channels, a);
-            FN(put_number)(shift, c, channels, b);
-        }
+        int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
+        struct FN(group) of = {.mean = repeat_f64(in->of.mean + g, each),
+                               .low = repeat_f64(in->of.low + g, each),
+                               .rstd = repeat_f64(in->of.rstd + g, each)};
+        fits &= of.rstd >= splat_f64(0x1p-100);
+        for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
+            fits &= FN(line)(in, &of, c, 0, mean, scale, shift);
+        if (c < end)
+            fits &= FN(line)(in, &of, c, channels - c, mean, scale, shift);
     }
     return all_f64(fits);
+}
+
+INLINE mask_f64 FN(plane)(const struct gn_groups *in, const struct FN(group) * of, int64_t c,
+                          int64_t part, REAL *mean, REAL *scale, REAL *slope, REAL *offset)
+{
+    vec_f64 a = FN(parameter)(in->gamma, in->param, c, part, 1) * of->rstd;
+    FN(put_number)(mean, c, part, of->mean);
+    FN(put_number)(scale, c, part, a);
+    FN(put_number)(slope, c, part, of->slope);
+    FN(put_number)(offset, c, part, of->offset);
+    return fits_float(a);
 }
 
 static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
@@ -74,21 +98,18 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
-        int64_t each = count > 1 ? depth : WIDTH_f64, end = (g + count) * depth;
-        vec_f64 means = repeat_f64(in->of.mean + g, each);
-        vec_f64 rstd = repeat_f64(in->of.rstd + g, each);
-        vec_f64 b = repeat_f64(in->slope + g, each);
-        vec_f64 o = repeat_f64(in->offset + g, each);
-        fits &= (rstd >= splat_f64(0x1p-100)) & fits_float(b) & fits_float(o) &
-                (abs_f64(b) <= rstd * 0x1p100) & (abs_f64(o) <= splat_f64(0x1p100));
-        for (int64_t c = g * depth; c < end; c += WIDTH_f64) {
-            vec_f64 a = FN(parameter)(in->gamma, in->param, c, channels, 1) * rstd;
-            fits &= fits_float(a);
-            FN(put_number)(mean, c, channels, means);
-            FN(put_number)(scale, c, channels, a);
-            FN(put_number)(slope, c, channels, b);
-            FN(put_number)(offset, c, channels, o);
-        }
+        int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
+        struct FN(group) of = {.mean = repeat_f64(in->of.mean + g, each),
+                               .rstd = repeat_f64(in->of.rstd + g, each),
+                               .slope = repeat_f64(in->slope + g, each),
+                               .offset = repeat_f64(in->offset + g, each)};
+        fits &= (of.rstd >= splat_f64(0x1p-100)) & fits_float(of.slope) & fits_float(of.offset) &
+                (abs_f64(of.slope) <= of.rstd * 0x1p100) &
+                (abs_f64(of.offset) <= splat_f64(0x1p100));
+        for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
+            fits &= FN(plane)(in, &of, c, 0, mean, scale, slope, offset);
+        if (c < end)
+            fits &= FN(plane)(in, &of, c, channels - c, mean, scale, slope, offset);
     }
     return all_f64(fits);
 }

@@ -79,8 +79,10 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
         for (; how.activation != GN_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
             FN(map_some)(x, i, dy, i, out, i, 4, &of, true, how, how.stream);
         ROLLED
-        for (; i + WIDTH <= end; i += WIDTH)
+        for (; i + WIDTH <= end; i += WIDTH) {
             FN(map_some)(x, i, dy, i, out, i, 1, &of, true, how, how.stream);
+            UNCOUNTED(i);
+        }
         if (++c == in->channels)
             break;
         struct FN(numbers) next = FN(row_numbers)(arrays, c, how);

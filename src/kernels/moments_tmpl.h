@@ -149,26 +149,26 @@ INLINE void FN(column_panel)(const struct gn_columns *in, gn_type t, const int64
     const void *x = in->x;
     int64_t stride = in->x_stride;
     VEC k[4], s[4], q[4];
-    UNROLL
-    for (int v = 0; v < vecs; v++) {
+    EACH (v, vecs) {
         k[v] = GET(shift + c + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++) {
         int64_t i = gn_pixel_at(at, stride, pixel + p) + c;
-        UNROLL
-        for (int v = 0; v < vecs; v++) {
+        VEC d[4];
+        EACH (v, vecs) {
             if (far && STARTS_LINE(v))
                 FETCH(x, t, i + v * WIDTH + PIXELS_AHEAD * stride);
-            VEC d = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
-            s[v] += d;
-            q[v] += d * d;
+            d[v] = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
+        }
+        EACH (v, vecs) {
+            s[v] += d[v];
+            q[v] += d[v] * d[v];
         }
     }
     s_all += c;
     q_all += c;
-    UNROLL
-    for (int v = 0; v < vecs; v++) {
+    EACH (v, vecs) {
         PUT(s_all + v * WIDTH, first ? s[v] : GET(s_all + v * WIDTH) + s[v]);
         PUT(q_all + v * WIDTH, first ? q[v] : GET(q_all + v * WIDTH) + q[v]);
     }

@@ -38,19 +38,21 @@ COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *mean
     }
 }
 
-/* A and B of a row of any length, chunk by chunk; returns whether some had to be in double. */
-INLINE bool sums_any(const struct gn_rows *row, struct operands_f32 as,
+/* A and B of row c, of any length, chunk by chunk; returns whether some had to be in double. */
+INLINE bool sums_any(const struct gn_rows *rows, int64_t c, struct operands_f32 as,
                      const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
 {
-    int64_t length = row->length;
+    const void *dy = gn_at(rows->dy, as.dy, c * rows->dy_stride);
+    const void *x = gn_at(rows->x, as.x, c * rows->x_stride);
+    int64_t length = rows->length;
     bool hard = false;
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < length; i += CHUNK) {
         int64_t n = length - i < CHUNK ? length - i : CHUNK;
         double a, b;
-        row_gradient_f32(row->dy, row->x, as, i, n, of, VECS, &a, &b);
+        row_gradient_f32(dy, x, as, i, n, of, VECS, &a, &b);
         if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(row->dy, row->x, as, i, n, of, &a, &b);
+            hard |= wide_gradient(dy, x, as, i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
@@ -58,38 +60,41 @@ INLINE bool sums_any(const struct gn_rows *row, struct operands_f32 as,
 }
 
 /* Apart, each with its own registers. */
-typedef bool sums_row(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                      double *dyx_sum);
+typedef bool sums_row(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                      double *dy_sum, double *dyx_sum);
 
-APART bool sums_row_f32(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                        double *dyx_sum)
+APART bool sums_row_f32(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                        double *dy_sum, double *dyx_sum)
 {
-    return sums_any(row, floats, of, dy_sum, dyx_sum);
+    return sums_any(rows, c, floats, of, dy_sum, dyx_sum);
 }
 
-APART bool sums_row_bf16(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                         double *dyx_sum)
+APART bool sums_row_bf16(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                         double *dy_sum, double *dyx_sum)
 {
-    return sums_any(row, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, of, dy_sum, dyx_sum);
-}
-
-APART bool sums_row_f16(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                        double *dyx_sum)
-{
-    return sums_any(row, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, of, dy_sum, dyx_sum);
-}
-
-APART bool sums_row_mixed(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                          double *dyx_sum)
-{
-    return sums_any(row, (struct operands_f32){row->x_type, row->y_type, GN_IDENTITY}, of, dy_sum,
+    return sums_any(rows, c, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, of, dy_sum,
                     dyx_sum);
 }
 
-/* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
-static bool sums_row_active(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
-                            double *dyx_sum)
+APART bool sums_row_f16(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                        double *dy_sum, double *dyx_sum)
 {
+    return sums_any(rows, c, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, of, dy_sum,
+                    dyx_sum);
+}
+
+APART bool sums_row_mixed(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                          double *dy_sum, double *dyx_sum)
+{
+    return sums_any(rows, c, (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, of,
+                    dy_sum, dyx_sum);
+}
+
+/* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
+static bool sums_row_active(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
+                            double *dy_sum, double *dyx_sum)
+{
+    const struct gn_rows one = row_of(rows, c), *row = &one;
     struct operands_f32 given = {row->x_type, row->y_type, row->activation};
     float chunk[CHUNK];
     bool hard = false;
@@ -152,15 +157,18 @@ static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *
     most = most < ROWS ? most : ROWS;
     for (int64_t c = 0; c < channels; c += most) {
         int64_t left = channels - c, count = left < most ? left : most;
-        struct gn_rows some = row_of(rows, c);
-        some.channels = count;
         row_means(means, depth, c, count, mean);
-        const float *dy =
-            rows_together(some.dy, rows->y_type, rows->dy_stride, n, count, blocks[0]);
-        const float *x = rows_together(some.x, rows->x_type, rows->x_stride, n, count, blocks[1]);
-        if (rows->activation != GN_IDENTITY)
-            dy = make_short_gradients(&some, x, dy, mean, rows->scale + c, rows->shift + c,
-                                      blocks[2]);
+        const float *dy = rows_together(gn_at(rows->dy, rows->y_type, c * rows->dy_stride),
+                                        rows->y_type, rows->dy_stride, n, count, blocks[0]);
+        const float *x = rows_together(gn_at(rows->x, rows->x_type, c * rows->x_stride),
+                                       rows->x_type, rows->x_stride, n, count, blocks[1]);
+        if (rows->activation != GN_IDENTITY) {
+            float *g = rows->kept ? rows->kept + c * n : blocks[2];
+            struct gn_rows z = {
+                .x = x, .out = g, .channels = count, .length = n, .x_stride = n, .out_stride = n};
+            make_short_gradients(&z, dy, rows->activation, mean, rows->scale + c, rows->shift + c);
+            dy = g;
+        }
         for (int64_t r = 0; r < count; r += 4)
             sums_short(dy + r * n, x + r * n, n, count - r < 4 ? count - r : 4, mean + r, rows->far,
                        dy_sums + c + r, dyx_sums + c + r);
@@ -187,8 +195,7 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
                                                      : sums_row_f32;
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        struct gn_rows row = row_of(rows, c);
-        bool hard = sums(&row, &of, dy_sums + c, dyx_sums + c);
+        bool hard = sums(rows, c, &of, dy_sums + c, dyx_sums + c);
         if (rows->hard)
             rows->hard[c] = hard;
     }

@@ -73,6 +73,12 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
+/*
+ * In a loop of i that mostly has a turn or two: the compiler is not to work out beforehand what i
+ * comes to, which takes longer.
+ */
+#define UNCOUNTED(i) __asm__("" : "+r"(i))
+
 /* A test counts what goes to double. */
 #ifndef FELL_BACK
 #define FELL_BACK() ((void)0)

@@ -160,12 +160,21 @@ INLINE vec_f64 read_f64(const void *p, gn_type t, int64_t i)
     return t == GN_F32 ? load_f64((const float *)p + i) : read_short_f64(p, t, i);
 }
 
-APART vec_f64 read_part_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
+APART vec_f64 read_lanes_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
 {
     double lanes[WIDTH_f64];
     for (int lane = 0; lane < WIDTH_f64; lane++)
         lanes[lane] = lane < n ? value_f64(p, t, i + lane) : fill;
     return get_f64(lanes);
+}
+
+INLINE vec_f64 read_part_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
+{
+    if (t != GN_F32)
+        return read_lanes_f64(p, t, i, n, fill);
+    float lanes[WIDTH_f32];
+    put_f32(lanes, load_part_f32((const float *)p + i, n, 0));
+    return select_first_f64(n, load_f64(lanes), splat_f64(fill)); /* which may be no float */
 }
 
 APART void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
