@@ -59,17 +59,18 @@ INLINE struct FN(numbers)
     return numbers;
 }
 
+/* `listed` is whether it says anywhere where each pixel begins. */
 INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays) * arrays,
-                            struct FN(pass) how)
+                            struct FN(pass) how, bool listed)
 {
     int64_t channels = in->channels;
     const void *x = in->x, *dy = in->dy;
     void *out = in->out;
     gn_type to = FN(out_type)(how);
     for (int64_t p = 0; p < in->pixels; p++) {
-        int64_t i = gn_pixel_at(in->x_at, in->x_stride, p);
-        int64_t j = gn_pixel_at(in->dy_at, in->dy_stride, p);
-        int64_t o = gn_pixel_at(in->out_at, in->out_stride, p), c = 0;
+        int64_t i = gn_pixel_at(listed ? in->x_at : NULL, in->x_stride, p);
+        int64_t j = gn_pixel_at(listed ? in->dy_at : NULL, in->dy_stride, p);
+        int64_t o = gn_pixel_at(listed ? in->out_at : NULL, in->out_stride, p), c = 0;
         for (; how.activation != GN_IDENTITY && c + 4 * WIDTH <= channels; c += 4 * WIDTH) {
             struct FN(numbers) of[4];
             EACH (v, 4)
@@ -152,12 +153,14 @@ APART void FN(apply_other_rows)(const struct gn_rows *in, struct FN(arrays) of)
 
 APART void FN(normalize_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, false, FN(streams)(in, in->y_type), false, FN(map_columns)(in, &of, how));
+    FOR_OTHER_PASSES(in, false, FN(streams)(in, in->y_type), false,
+                     FN(map_columns)(in, &of, how, true));
 }
 
 APART void FN(apply_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, true, FN(streams)(in, in->x_type), false, FN(map_columns)(in, &of, how));
+    FOR_OTHER_PASSES(in, true, FN(streams)(in, in->x_type), false,
+                     FN(map_columns)(in, &of, how, true));
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
@@ -186,16 +189,25 @@ static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REA
         FN(map_any_rows)(in, &of, FN(plain_pass)(true, false));
 }
 
+INLINE void FN(map_plain_columns)(const struct gn_columns *in, const struct FN(arrays) * arrays,
+                                  bool backward, bool listed)
+{
+    if (FN(streams)(in, GN_F32))
+        FN(map_columns)(in, arrays, FN(plain_pass)(backward, true), listed);
+    else
+        FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);
+}
+
 static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
                                   const REAL *shift)
 {
     const struct FN(arrays) of = {mean, scale, shift, NULL, NULL};
     if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
         FN(normalize_other_columns)(in, of);
-    else if (FN(streams)(in, GN_F32))
-        FN(map_columns)(in, &of, FN(plain_pass)(false, true));
+    else if (in->x_at || in->out_at)
+        FN(map_plain_columns)(in, &of, false, true);
     else
-        FN(map_columns)(in, &of, FN(plain_pass)(false, false));
+        FN(map_plain_columns)(in, &of, false, false);
 }
 
 static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
@@ -204,8 +216,8 @@ static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, con
     const struct FN(arrays) of = {mean, scale, shift, slope, offset};
     if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
         FN(apply_other_columns)(in, of);
-    else if (FN(streams)(in, GN_F32))
-        FN(map_columns)(in, &of, FN(plain_pass)(true, true));
+    else if (in->x_at || in->dy_at || in->out_at)
+        FN(map_plain_columns)(in, &of, true, true);
     else
-        FN(map_columns)(in, &of, FN(plain_pass)(true, false));
+        FN(map_plain_columns)(in, &of, true, false);
 }

@@ -38,63 +38,63 @@ COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *mean
     }
 }
 
-/* A and B of row c, of any length, chunk by chunk; returns whether some had to be in double. */
-INLINE bool sums_any(const struct gn_rows *rows, int64_t c, struct operands_f32 as,
-                     const struct numbers_f32 *of, double *dy_sum, double *dyx_sum)
+/* A and B of rows of any length without an activation, chunk by chunk. */
+INLINE void sums_long(const struct gn_rows *rows, struct operands_f32 as, int64_t depth,
+                      const float *means, double *dy_sums, double *dyx_sums)
 {
-    const void *dy = gn_at(rows->dy, as.dy, c * rows->dy_stride);
-    const void *x = gn_at(rows->x, as.x, c * rows->x_stride);
     int64_t length = rows->length;
-    bool hard = false;
-    *dy_sum = *dyx_sum = 0;
-    for (int64_t i = 0; i < length; i += CHUNK) {
-        int64_t n = length - i < CHUNK ? length - i : CHUNK;
-        double a, b;
-        row_gradient_f32(dy, x, as, i, n, of, VECS, &a, &b);
-        if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(dy, x, as, i, n, of, &a, &b);
-        *dy_sum += a;
-        *dyx_sum += b;
+    for (int64_t c = 0; c < rows->channels; c++) {
+        const void *dy = gn_at(rows->dy, as.dy, c * rows->dy_stride);
+        const void *x = gn_at(rows->x, as.x, c * rows->x_stride);
+        struct numbers_f32 of = {.mean = splat_f32(means[c / depth])};
+        dy_sums[c] = dyx_sums[c] = 0;
+        for (int64_t i = 0; i < length; i += CHUNK) {
+            int64_t n = length - i < CHUNK ? length - i : CHUNK;
+            double a, b;
+            row_gradient_f32(dy, x, as, i, n, &of, VECS, &a, &b);
+            if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
+                wide_gradient(dy, x, as, i, n, &of, &a, &b);
+            dy_sums[c] += a;
+            dyx_sums[c] += b;
+        }
     }
-    return hard;
 }
 
 /* Apart, each with its own registers. */
-typedef bool sums_row(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                      double *dy_sum, double *dyx_sum);
+typedef void sums_of_rows(const struct gn_rows *rows, int64_t depth, const float *means,
+                          double *dy_sums, double *dyx_sums);
 
-APART bool sums_row_f32(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                        double *dy_sum, double *dyx_sum)
+APART void sums_long_f32(const struct gn_rows *rows, int64_t depth, const float *means,
+                         double *dy_sums, double *dyx_sums)
 {
-    return sums_any(rows, c, floats, of, dy_sum, dyx_sum);
+    sums_long(rows, floats, depth, means, dy_sums, dyx_sums);
 }
 
-APART bool sums_row_bf16(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                         double *dy_sum, double *dyx_sum)
+APART void sums_long_bf16(const struct gn_rows *rows, int64_t depth, const float *means,
+                          double *dy_sums, double *dyx_sums)
 {
-    return sums_any(rows, c, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, of, dy_sum,
-                    dyx_sum);
+    sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, depth, means, dy_sums,
+              dyx_sums);
 }
 
-APART bool sums_row_f16(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                        double *dy_sum, double *dyx_sum)
+APART void sums_long_f16(const struct gn_rows *rows, int64_t depth, const float *means,
+                         double *dy_sums, double *dyx_sums)
 {
-    return sums_any(rows, c, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, of, dy_sum,
-                    dyx_sum);
+    sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, depth, means, dy_sums,
+              dyx_sums);
 }
 
-APART bool sums_row_mixed(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                          double *dy_sum, double *dyx_sum)
+APART void sums_long_mixed(const struct gn_rows *rows, int64_t depth, const float *means,
+                           double *dy_sums, double *dyx_sums)
 {
-    return sums_any(rows, c, (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, of,
-                    dy_sum, dyx_sum);
+    sums_long(rows, (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, depth, means,
+              dy_sums, dyx_sums);
 }
 
 /* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
-static bool sums_row_active(const struct gn_rows *rows, int64_t c, const struct numbers_f32 *of,
-                            double *dy_sum, double *dyx_sum)
+INLINE bool sums_active(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+                        double *dyx_sum)
 {
-    const struct gn_rows one = row_of(rows, c), *row = &one;
     struct operands_f32 given = {row->x_type, row->y_type, row->activation};
     float chunk[CHUNK];
     bool hard = false;
@@ -116,6 +116,16 @@ static bool sums_row_active(const struct gn_rows *rows, int64_t c, const struct 
         *dyx_sum += b;
     }
     return hard;
+}
+
+static void sums_long_active(const struct gn_rows *rows, int64_t depth, const float *means,
+                             double *dy_sums, double *dyx_sums)
+{
+    for (int64_t c = 0; c < rows->channels; c++) {
+        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
+        struct gn_rows row = row_of(rows, c);
+        rows->hard[c] = sums_active(&row, &of, dy_sums + c, dyx_sums + c);
+    }
 }
 
 /* The means of `count` rows from `first` on, of groups of `depth` rows. */
@@ -188,17 +198,12 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
             mend_rows(rows, depth, means, dy_sums, dyx_sums);
         return;
     }
-    sums_row *sums = rows->activation != GN_IDENTITY ? sums_row_active
-                     : !plain                        ? sums_row_mixed
-                     : rows->x_type == GN_BF16       ? sums_row_bf16
-                     : rows->x_type == GN_F16        ? sums_row_f16
-                                                     : sums_row_f32;
-    for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        bool hard = sums(rows, c, &of, dy_sums + c, dyx_sums + c);
-        if (rows->hard)
-            rows->hard[c] = hard;
-    }
+    sums_of_rows *sums = rows->activation != GN_IDENTITY ? sums_long_active
+                         : !plain                        ? sums_long_mixed
+                         : rows->x_type == GN_BF16       ? sums_long_bf16
+                         : rows->x_type == GN_F16        ? sums_long_f16
+                                                         : sums_long_f32;
+    sums(rows, depth, means, dy_sums, dyx_sums);
 }
 
 /* All in double, with numbers for each channel. */
