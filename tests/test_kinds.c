@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The bits of known results of all types, activations and skips, on every machine, as test_hashes.c
- * has those of plain floats: `test_kinds FILE` compares, `test_kinds FILE write` makes it anew.
- */
+/* The bits of known results of all types, activations and skips, on every machine. */
+#include "kept.h"
 #include "kind.h"
 #include "typed.h"
 
@@ -10,9 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *path;
-static bool writing;
 
 static const struct shape shapes[] = {
     {2, {9, 128}, 32, GN_CHANNELS_FIRST, DEFAULTS},
@@ -35,6 +30,8 @@ static const struct kind kinds[] = {
     {GN_BF16, GN_F32, GN_F32, GN_RELU, GN_SKIP_TENSOR},
     {GN_F32, GN_F16, GN_F32, GN_IDENTITY, GN_SKIP_CHANNEL},
 };
+
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 /* The arguments of both calls. */
 enum {
@@ -124,24 +121,19 @@ static void put(const struct argument *a, int64_t i, long double value)
            size);
 }
 
-/* FNV-1a over the bytes of each number from the lowest. */
 static uint64_t hash(const struct argument *a)
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = KEPT_HASH;
 
-    for (int64_t i = 0; i < a->count; i++) {
-        const uint64_t bits = bits_at(a, i);
-        for (size_t byte = 0; byte < type_size(a->type); byte++) {
-            h ^= bits >> (8 * byte) & 0xff;
-            h *= 0x100000001b3u;
-        }
-    }
+    for (int64_t i = 0; i < a->count; i++)
+        h = kept_hash(h, bits_at(a, i), type_size(a->type));
     return h;
 }
 
-static void make_line(const struct shape *shape, const struct kind *kind, gn_isa isa,
-                      char line[600])
+static void make_line(int number, gn_isa isa, char line[KEPT_LINE])
 {
+    const struct shape *shape = &shapes[number / KINDS];
+    const struct kind *kind = &kinds[number % KINDS];
     static const char *const acts[] = {"", " relu", " silu"};
     struct argument a[ARGUMENTS];
     char text[160];
@@ -167,69 +159,20 @@ static void make_line(const struct shape *shape, const struct kind *kind, gn_isa
                                      a[A_RSTD].data, a[A_GAMMA].data, a[A_BETA].data, a[A_DX].data,
                                      a[A_DSKIP].data, a[A_DGAMMA].data, a[A_DBETA].data),
                      GN_OK);
-    int used = snprintf(line, 600, "%s, %s %s %s%s%s", shape_text(shape, text), type_name(kind->x),
-                        type_name(kind->y), type_name(kind->param), acts[kind->activation],
-                        kind->skip == GN_SKIP_CHANNEL ? " skip by channel" : "");
+    int used =
+        snprintf(line, KEPT_LINE, "%s, %s %s %s%s%s", shape_text(shape, text), type_name(kind->x),
+                 type_name(kind->y), type_name(kind->param), acts[kind->activation],
+                 kind->skip == GN_SKIP_CHANNEL ? " skip by channel" : "");
     for (int which = FIRST_RESULT; which < ARGUMENTS; which++)
-        used += snprintf(line + used, 600 - (size_t)used, "\t%s %016llx", names[which],
+        used += snprintf(line + used, KEPT_LINE - (size_t)used, "\t%s %016llx", names[which],
                          (unsigned long long)hash(&a[which]));
-    snprintf(line + used, 600 - (size_t)used, "\n");
+    snprintf(line + used, KEPT_LINE - (size_t)used, "\n");
     for (int which = 0; which < ARGUMENTS; which++)
         free(a[which].data);
     gn_plan_destroy(plan);
 }
 
-static int compare_line(FILE *file, const struct shape *shape, const struct kind *kind)
-{
-    char kept[600] = "", line[600];
-    gn_isa isas[8];
-    const int count = available_isas(isas);
-    int wrong = 0;
-
-    if (!fgets(kept, sizeof(kept), file))
-        kept[0] = '\0';
-    for (int i = 0; i < count; i++) {
-        make_line(shape, kind, isas[i], line);
-        if (strcmp(line, kept) == 0)
-            continue;
-        print_error("%s\nkept   %sfound  %s", isa_name(isas[i]), kept, line);
-        wrong++;
-    }
-    return wrong;
-}
-
-static void test_kinds(void **state)
-{
-    FILE *file = fopen(path, writing ? "w" : "r");
-    int wrong = 0;
-    (void)state;
-
-    assert_non_null(file);
-    for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
-        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-            char line[600];
-            if (writing) {
-                make_line(&shapes[s], &kinds[k], GN_ISA_GENERIC, line);
-                fputs(line, file);
-            } else {
-                wrong += compare_line(file, &shapes[s], &kinds[k]);
-            }
-        }
-    }
-    assert_true(writing || getc(file) == EOF);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(wrong, 0);
-}
-
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds)};
-
-    if (argc < 2) {
-        fprintf(stderr, "usage: %s FILE [write]\n", argv[0]);
-        return 2;
-    }
-    path = argv[1];
-    writing = argc > 2 && strcmp(argv[2], "write") == 0;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return kept_main(argc, argv, SHAPES * KINDS, make_line);
 }

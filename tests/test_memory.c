@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library allocates, and when it cannot: nothing in the steady state, every allocation
- * failed in turn, nothing left over.
+ * failed in turn, nothing left over. test_overlapping.c has the same for calls at the same time.
  */
-#define _DEFAULT_SOURCE
-
-#include "guard.h"
 #include "interpose.h"
 #include "support.h"
 
 #include <omp.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 static const struct shape shapes[] = {
     {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS},
@@ -129,163 +120,12 @@ static void test_creation(void **state)
     }
 }
 
-/*
- * A call that stops in the middle, holding the plan's scratch memory: its input lies on a page that
- * cannot be read yet, and the signal handler waits before it makes that page readable.
- */
-static char *blocked_page;
-static size_t page;
-static atomic_int waiting, released;
-
-static void wait_and_release(int number, siginfo_t *info, void *context)
-{
-    const struct timespec pause = {0, 1000000};
-    const char *address = info->si_addr;
-    (void)context;
-
-    if (address < blocked_page || address >= blocked_page + page) {
-        signal(number, SIG_DFL);
-        return;
-    }
-    atomic_store(&waiting, 1);
-    while (!atomic_load(&released))
-        nanosleep(&pause, NULL);
-    mprotect(blocked_page, page, PROT_READ | PROT_WRITE);
-}
-
-struct blocked_call {
-    gn_plan *plan;
-    float *tensors[TENSORS];
-    bool backward;
-    gn_status status;
-};
-
-static void *call_and_block(void *argument)
-{
-    struct blocked_call *call = argument;
-
-    call->status = call->backward ? call_backward(call->plan, call->tensors)
-                                  : call_forward(call->plan, call->tensors);
-    return NULL;
-}
-
-/* While another call has the plan's scratch, every allocation of this one fails in turn. Returns
- * how many there were. */
-static int fail_each(const struct shape *shape, const gn_plan *plan, float *const tensors[TENSORS],
-                     bool backward)
-{
-    static struct guarded outputs[TENSORS];
-    int failures = 0;
-
-    for (int failing = 1;; failing++) {
-        float *call[TENSORS];
-
-        assert_in_range(failing, 1, 100);
-        for (int t = 0; t < TENSORS; t++) {
-            const bool output = backward ? t >= DX : t >= Y && t < DX;
-            call[t] = tensors[t];
-            if (!output)
-                continue;
-            guard_place(&outputs[t], (size_t)tensor_count(shape, (enum tensor)t), AT_END);
-            call[t] = outputs[t].data;
-        }
-        interpose_arm(failing);
-        const gn_status status = backward ? call_backward(plan, call) : call_forward(plan, call);
-        const struct interposed seen = interpose_disarm();
-        if (!counted || !seen.failed) {
-            assert_int_equal(status, GN_OK);
-            for (int t = FIRST_OUTPUT; t < TENSORS; t++) {
-                if (call[t] != tensors[t])
-                    assert_memory_equal(call[t], tensors[t],
-                                        (size_t)tensor_count(shape, (enum tensor)t) *
-                                            sizeof(float));
-            }
-            return failures;
-        }
-        failures++;
-        assert_int_equal(status, GN_OUT_OF_MEMORY);
-        assert_true(strlen(gn_last_error()) > 0);
-        for (int t = FIRST_OUTPUT; t < TENSORS; t++)
-            assert_true(call[t] == tensors[t] || guard_untouched(&outputs[t]));
-    }
-}
-
-/* Starts a call that blocks in x's first page, runs fail_each beside it, and lets it end. */
-static int check_overlapping(const struct shape *shape, bool backward)
-{
-    const size_t bytes = (size_t)shape_elements(shape) * sizeof(float);
-    const size_t mapped = (bytes + page - 1) / page * page;
-    struct blocked_call blocked = {.plan = make_plan(shape, GN_ISA_AUTO, 1), .backward = backward};
-    float *tensors[TENSORS], *own_x;
-    const struct timespec pause = {0, 1000000};
-    pthread_t thread;
-
-    tensors_create(shape, tensors);
-    tensors_create(shape, blocked.tensors);
-    tensors_fill(shape, 2, tensors);
-    tensors_fill(shape, 2, blocked.tensors);
-    execute(blocked.plan, tensors);
-    execute(blocked.plan, blocked.tensors);
-    const int before = interpose_live();
-
-    blocked_page = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(blocked_page != MAP_FAILED);
-    memcpy(blocked_page, tensors[X], bytes);
-    own_x = blocked.tensors[X];
-    blocked.tensors[X] = (float *)(void *)blocked_page;
-    atomic_store(&waiting, 0);
-    atomic_store(&released, 0);
-    assert_int_equal(mprotect(blocked_page, page, PROT_NONE), 0);
-    assert_int_equal(pthread_create(&thread, NULL, call_and_block, &blocked), 0);
-    while (!atomic_load(&waiting))
-        nanosleep(&pause, NULL);
-
-    const int failures = fail_each(shape, blocked.plan, tensors, backward);
-    atomic_store(&released, 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(blocked.status, GN_OK);
-    for (int t = FIRST_OUTPUT; t < TENSORS; t++)
-        assert_memory_equal(blocked.tensors[t], tensors[t],
-                            (size_t)tensor_count(shape, (enum tensor)t) * sizeof(float));
-    assert_int_equal(interpose_live(), before);
-
-    blocked.tensors[X] = own_x;
-    munmap(blocked_page, mapped);
-    tensors_destroy(tensors);
-    tensors_destroy(blocked.tensors);
-    gn_plan_destroy(blocked.plan);
-    return failures;
-}
-
-static void test_overlapping_calls(void **state)
-{
-    const struct sigaction action = {.sa_sigaction = wait_and_release, .sa_flags = SA_SIGINFO};
-    struct sigaction kept;
-    int failures = 0;
-    (void)state;
-
-    /* Valgrind does not have all registers in order when a signal handler returns. */
-    if (quick())
-        skip();
-    page = (size_t)sysconf(_SC_PAGESIZE);
-    assert_int_equal(sigaction(SIGSEGV, &action, &kept), 0);
-    for (int i = 0; i < SHAPES; i++) {
-        failures += check_overlapping(&shapes[i], false);
-        failures += check_overlapping(&shapes[i], true);
-    }
-    assert_int_equal(sigaction(SIGSEGV, &kept, NULL), 0);
-    /* dgamma and dbeta need sums by sample: there is always something to allocate. */
-    assert_true(!counted || failures > 0);
-    assert_int_equal(interpose_live(), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steady_state),
         cmocka_unit_test(test_fewer_threads),
         cmocka_unit_test(test_creation),
-        cmocka_unit_test(test_overlapping_calls),
     };
 
     counted = interpose_start();

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "kept.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *path;
+static bool writing;
+static int cases;
+static kept_line *make_line;
+
+uint64_t kept_hash(uint64_t hash, uint64_t bits, size_t bytes)
+{
+    for (size_t byte = 0; byte < bytes; byte++) {
+        hash ^= bits >> (8 * byte) & 0xff;
+        hash *= UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static int compare_line(FILE *file, int number)
+{
+    char kept[KEPT_LINE] = "", line[KEPT_LINE];
+    gn_isa isas[8];
+    const int count = available_isas(isas);
+    int wrong = 0;
+
+    if (!fgets(kept, sizeof(kept), file))
+        kept[0] = '\0';
+    for (int i = 0; i < count; i++) {
+        make_line(number, isas[i], line);
+        if (strcmp(line, kept) == 0)
+            continue;
+        print_error("%s\nkept   %sfound  %s", isa_name(isas[i]), kept, line);
+        wrong++;
+    }
+    return wrong;
+}
+
+static void test_kept(void **state)
+{
+    FILE *file = fopen(path, writing ? "w" : "r");
+    int wrong = 0;
+    (void)state;
+
+    assert_non_null(file);
+    for (int number = 0; number < cases; number++) {
+        char line[KEPT_LINE];
+        if (writing) {
+            make_line(number, GN_ISA_GENERIC, line);
+            fputs(line, file);
+        } else {
+            wrong += compare_line(file, number);
+        }
+    }
+    assert_true(writing || getc(file) == EOF);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(wrong, 0);
+}
+
+int kept_main(int argc, char **argv, int count, kept_line *make)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kept)};
+
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s FILE [write]\n", argv[0]);
+        return 2;
+    }
+    path = argv[1];
+    writing = argc > 2 && strcmp(argv[2], "write") == 0;
+    cases = count;
+    make_line = make;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
