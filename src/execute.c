@@ -74,8 +74,8 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         return status;
     const struct gn_forward_call call = {
         .plan = plan,
-        .x = x,
-        .x_view = &plan->views[GN_X],
+        .source = x,
+        .source_view = &plan->views[GN_X],
         .gamma = gamma,
         .beta = beta,
         .y = y,
@@ -113,8 +113,8 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
     /* Where it is not wanted, the sum is made in y, and normalized there. */
     const struct gn_forward_call call = {
         .plan = plan,
-        .x = sum ? sum : y,
-        .x_view = &plan->views[sum ? GN_SUM : GN_Y],
+        .source = sum ? sum : y,
+        .source_view = &plan->views[sum ? GN_SUM : GN_Y],
         .addend = x,
         .skip = skip,
         .gamma = gamma,
@@ -142,8 +142,8 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
         return status;
     const struct gn_forward_call call = {
         .plan = plan,
-        .x = x,
-        .x_view = &plan->views[GN_X],
+        .source = x,
+        .source_view = &plan->views[GN_X],
         .gamma = gamma,
         .beta = beta,
         .given_mean = mean,

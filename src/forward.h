@@ -11,15 +11,13 @@
 
 struct gn_forward_call {
     const gn_plan *plan;
-    const void *x, *gamma, *beta; /* gamma, beta may be NULL */
-    const struct gn_view *x_view;
-    const void *given_mean; /* and given_rstd: both NULL where they are to be found */
+    const void *source; /* what is normalized */
+    const struct gn_view *source_view;
+    const void *gamma, *beta; /* may be NULL */
+    const void *given_mean;   /* and given_rstd: both NULL where they are to be found */
     const void *given_rstd;
     void *y, *mean, *rstd; /* mean, rstd may be NULL */
-    /*
-     * Where skip is not NULL, x is but where the sum of addend, a tensor like x, and skip goes
-     * before it is normalized.
-     */
+    /* Where skip is not NULL, the sum of addend, a tensor like x, and skip goes to source first. */
     const void *addend, *skip;
     bool stream;     /* y is written past the caches */
     bool points_fit; /* gn_shared_points_fit */

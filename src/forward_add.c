@@ -12,7 +12,7 @@ static void add_run(const struct gn_forward_call *call, const void *x, const voi
     const struct gn_kernels *kernels = call->plan->kernels;
     gn_type type = call->plan->desc.x;
     uint16_t sums[512];
-    if (call->x_view->type == type) {
+    if (call->source_view->type == type) {
         kernels->add(x, skip, one, type, n, to);
         return;
     }
@@ -35,11 +35,13 @@ static void add_tensor(const struct gn_forward_call *call, const struct gn_part 
     gn_stage_in(plan, &plan->views[GN_SKIP], call->skip, part, stage->out, &skip);
     for (int64_t c = 0; !plan->parts.columns && c < part->channels; c++)
         add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip.data, type, c * skip.stride),
-                false, part->length, gn_out_at(sum->data, call->x_view->type, c * sum->stride));
+                false, part->length,
+                gn_out_at(sum->data, call->source_view->type, c * sum->stride));
     for (int64_t p = 0; plan->parts.columns && p < part->length; p++)
-        add_run(call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)),
-                gn_at(skip.data, type, gn_pixel_at(skip.at, skip.stride, p)), false, part->channels,
-                gn_out_at(sum->data, call->x_view->type, gn_pixel_at(sum->at, sum->stride, p)));
+        add_run(
+            call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)),
+            gn_at(skip.data, type, gn_pixel_at(skip.at, skip.stride, p)), false, part->channels,
+            gn_out_at(sum->data, call->source_view->type, gn_pixel_at(sum->at, sum->stride, p)));
 }
 
 /* One value a channel. */
@@ -47,7 +49,7 @@ static void add_channels(const struct gn_forward_call *call, const struct gn_par
                          const struct gn_block *x, const struct gn_block *sum)
 {
     const gn_plan *plan = call->plan;
-    gn_type type = plan->desc.x, to = call->x_view->type;
+    gn_type type = plan->desc.x, to = call->source_view->type;
     const void *skip = gn_at(call->skip, type, part->n * plan->C + part->c);
     if (!plan->parts.columns) {
         for (int64_t c = 0; c < part->channels; c++)
@@ -65,15 +67,16 @@ void gn_forward_source(const struct gn_forward_call *call, const struct gn_part 
 {
     const gn_plan *plan = call->plan;
     if (!call->skip || !reducing) {
-        gn_stage_in(plan, call->x_view, call->x, part, stage->x, block);
+        gn_stage_in(plan, call->source_view, call->source, part, stage->x, block);
         return;
     }
     struct gn_block x;
     gn_stage_in(plan, &plan->views[GN_X], call->addend, part, stage->dy, &x);
-    gn_block_at(call->x_view, call->x, part, plan->parts.columns, stage->x, block);
+    gn_block_at(call->source_view, call->source, part, plan->parts.columns, stage->x, block);
     if (plan->desc.skip == GN_SKIP_TENSOR)
         add_tensor(call, part, stage, &x, block);
     else
         add_channels(call, part, &x, block);
-    gn_scatter(call->x_view, (void *)(uintptr_t)call->x, part, plan->parts.columns, block);
+    gn_scatter(call->source_view, (void *)(uintptr_t)call->source, part, plan->parts.columns,
+               block);
 }

@@ -20,7 +20,7 @@ void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *
         struct gn_block x;
         gn_forward_source(call, &part, &stage, true, &x);
         struct gn_columns columns = {.x = x.data,
-                                     .x_type = call->x_view->type,
+                                     .x_type = call->source_view->type,
                                      .pixels = t->length,
                                      .channels = t->channels,
                                      .x_stride = x.stride,
@@ -67,9 +67,9 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
         int64_t g = group + c / plan->D, start = c - t->channel;
         end = gn_strip_end(plan, t, slot->narrow + group, c);
         int64_t channel = group * plan->D + c;
-        struct gn_columns columns = {.x = gn_at(x.data, call->x_view->type, start),
+        struct gn_columns columns = {.x = gn_at(x.data, call->source_view->type, start),
                                      .out = gn_out_at(y.data, y_view->type, start),
-                                     .x_type = call->x_view->type,
+                                     .x_type = call->source_view->type,
                                      .y_type = y_view->type,
                                      .pixels = t->length,
                                      .channels = end - c,

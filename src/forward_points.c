@@ -17,7 +17,7 @@ static struct samples open_samples(const struct gn_forward_call *call, int64_t n
     const gn_plan *plan = call->plan;
     struct samples s = {.n = n, .samples = samples};
     gn_stage_of(plan, work, &s.stage);
-    s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
+    s.x = gn_stage_points(plan, call->source_view, call->source, n, samples, s.stage.x, &s.stage);
     s.y = gn_stage_points_out(&plan->views[GN_Y], call->y, n, s.stage.out);
     return s;
 }

@@ -18,9 +18,9 @@ void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *bat
     gn_row_part(plan, t, n, g, batch->items, &part);
     struct gn_block x;
     gn_forward_source(call, &part, &stage, true, &x);
-    const void *flat = gn_stage_flat(&part, call->x_view->type, &x, stage.out);
-    plan->kernels->moments_rows(flat, call->x_view->type, t->channels * t->length, batch->items,
-                                plan->floor,
+    const void *flat = gn_stage_flat(&part, call->source_view->type, &x, stage.out);
+    plan->kernels->moments_rows(flat, call->source_view->type, t->channels * t->length,
+                                batch->items, plan->floor,
                                 gn_moments_from(slot->moments, t->moments * slot->set));
 }
 
@@ -54,7 +54,8 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
     int64_t n = batch->item / plan->G, g = batch->item % plan->G;
     struct gn_part part;
     gn_row_part(plan, t, n, g, batch->items, &part);
-    part.run = gn_shared_run(plan->S, (const struct gn_view *const[]){call->x_view, y_view}, 2);
+    part.run =
+        gn_shared_run(plan->S, (const struct gn_view *const[]){call->source_view, y_view}, 2);
     struct gn_block x;
     gn_forward_source(call, &part, &stage, false, &x);
     struct gn_block y;
@@ -63,9 +64,9 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
         end = slot->narrow[i] ? gn_run_of(slot->narrow, i, batch->items) : i + 1;
         int64_t index = batch->item + i, first = i * t->channels;
         int64_t channel = i * plan->D + t->channel;
-        struct gn_rows rows = {.x = gn_at(x.data, call->x_view->type, first * x.stride),
+        struct gn_rows rows = {.x = gn_at(x.data, call->source_view->type, first * x.stride),
                                .out = gn_out_at(y.data, y_view->type, first * y.stride),
-                               .x_type = call->x_view->type,
+                               .x_type = call->source_view->type,
                                .y_type = y_view->type,
                                .channels = (end - i) * t->channels,
                                .length = t->length,

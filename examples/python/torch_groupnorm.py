@@ -251,6 +251,13 @@ def group_norm(
         _check(name, param, (params[0][1].dtype,))
     if input.dim() < 2:
         raise ValueError(f"input has shape {tuple(input.shape)}: no batch and channels")
+    for name, param in params:
+        if param.shape not in (input.shape[1:2], input.shape[:2]):
+            raise ValueError(f"{name} has shape {tuple(param.shape)}, not "
+                             f"{tuple(input.shape[1:2])} or {tuple(input.shape[:2])}")
+        if param.shape != params[0][1].shape:
+            raise ValueError(f"{name} has shape {tuple(param.shape)}, {params[0][0]} "
+                             f"{tuple(params[0][1].shape)}")
     if skip is not None:
         _check("skip", skip, (input.dtype,))
         if skip.shape not in (input.shape, input.shape[:2]):

@@ -168,8 +168,12 @@ class ErrorTest(TorchTest):
             with self.subTest(shape), self.assertRaises(ValueError):
                 norm(torch.zeros(shape))
         for weight in (torch.zeros(5), torch.zeros(6, 1), torch.zeros(())):
-            with self.assertRaisesRegex(ValueError, "^gamma has shape"):
+            with self.assertRaisesRegex(ValueError, r"^weight has shape .*, not \(6,\) or \(2, 6\)"):
                 group_norm(torch.zeros(2, 6, 5), 3, weight)
+            with self.assertRaisesRegex(ValueError, "^bias has shape"):
+                group_norm(torch.zeros(2, 6, 5), 3, bias=weight)
+        with self.assertRaisesRegex(ValueError, r"^bias has shape \(2, 6\), weight \(6,\)"):
+            group_norm(torch.zeros(2, 6, 5), 3, torch.zeros(6), torch.zeros(2, 6))
 
     def test_groups(self):
         for groups in (4, 0, -3, 7):
