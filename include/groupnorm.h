@@ -134,7 +134,7 @@ typedef enum gn_isa {
     GN_ISA_AUTO = 0, /* the best that the library has and the machine runs */
     GN_ISA_GENERIC = 1,
     GN_ISA_AVX2 = 2,   /* with FMA and F16C */
-    GN_ISA_AVX512 = 3, /* its parts F, VL and DQ, and F16C */
+    GN_ISA_AVX512 = 3, /* its parts F, VL, DQ and BW, and F16C */
     GN_ISA_NEON = 4    /* on AArch64 */
 } gn_isa;
 

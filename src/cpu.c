@@ -46,7 +46,8 @@ static unsigned detect(void)
         return isas;
     if (has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
         isas |= 1u << GN_ISA_AVX2;
-    if (has(saved, SAVES_AVX512) && has(ebx, bit_AVX512F | bit_AVX512DQ | bit_AVX512VL))
+    if (has(saved, SAVES_AVX512) &&
+        has(ebx, bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL))
         isas |= 1u << GN_ISA_AVX512;
     return isas;
 }

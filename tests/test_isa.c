@@ -22,7 +22,7 @@ static bool machine_runs(gn_isa isa)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case GN_ISA_AVX512:
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq");
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 #endif
 #ifdef __aarch64__
     case GN_ISA_NEON:

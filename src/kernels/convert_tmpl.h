@@ -31,7 +31,7 @@ static void convert_back(const float *in, gn_type t, int64_t n, void *p)
 {
     int64_t i = 0;
     for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
-        write_f32(p, t, i, load_f32(in + i), false);
+        write_f32(p, t, i, load_f32(in + i), true, false);
     if (i < n)
         write_part_f32(p, t, i, load_part_f32(in + i, n - i, 0), n - i);
 }
@@ -51,7 +51,8 @@ static void add(const void *x, const void *skip, bool one, gn_type t, int64_t n,
     }
     vec_f32 value = one ? splat_f32(value_f32(skip, t, 0)) : splat_f32(0);
     for (; i + WIDTH_f32 <= n; i += WIDTH_f32)
-        write_f32(out, t, i, read_f32(x, t, i) + (one ? value : read_f32(skip, t, i)), false);
+        write_f32(out, t, i, read_f32(x, t, i) + (one ? value : read_f32(skip, t, i)), false,
+                  false);
     if (i < n)
         write_part_f32(out, t, i,
                        read_part_f32(x, t, i, n - i, 0) +

@@ -31,7 +31,7 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
     /* What is streamed is no input: elements may be written twice. */
     for (; i < head; i += WIDTH) {
         int64_t at = i < n - WIDTH ? i : n - WIDTH;
-        WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), false);
+        WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), FN(raw)(how), false);
     }
     i = head;
     for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
@@ -39,7 +39,7 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
     for (; i + WIDTH <= n; i += WIDTH)
         FN(map_some)(x, i, dy, i, out, i, 1, of, true, how, false);
     if (i < n)
-        WRITE(out, to, n - WIDTH, last, false);
+        WRITE(out, to, n - WIDTH, last, FN(raw)(how), false);
 }
 
 /* One value a channel, or of what a pass does not need, NULL. */
@@ -89,7 +89,7 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
         if (i < end) {
             VEC first = FN(map_at)(x, dy, i, &of, how);
             VEC rest = FN(map_at)(x, dy, i, &next, how);
-            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), how.stream);
+            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), FN(raw)(how), how.stream);
             i += WIDTH;
         }
         of = next;

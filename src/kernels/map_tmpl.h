@@ -20,6 +20,12 @@ INLINE gn_type FN(out_type)(struct FN(pass) how)
     return how.backward ? how.x : how.y;
 }
 
+/* See vec_types.h, write: whether something that is read is no short number. */
+INLINE bool FN(raw)(struct FN(pass) how)
+{
+    return how.x == GN_F32 || (how.backward && how.y == GN_F32);
+}
+
 /*
  * Several vectors; x becomes what is to be written. The numbers are those of each vector, or all of
  * the first.
@@ -61,7 +67,7 @@ INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, vo
     }
     FN(map)(a, b, count, of, one, how);
     EACH (v, count)
-        WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], stream);
+        WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], FN(raw)(how), stream);
 }
 
 /* act(z) of n elements, in their place. */

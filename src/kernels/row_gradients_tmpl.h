@@ -137,23 +137,24 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
             mean[r] = means[g];
 }
 
-/* A few rows as floats one after the other: where they lie, or in the block. */
-INLINE const float *rows_together(const void *p, gn_type t, int64_t stride, int64_t n, int64_t rows,
-                                  float *block)
+/* A few rows one after the other: where they lie, or as floats in the block, of which is t then. */
+INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int64_t n, int64_t rows,
+                                 bool as_it_is, float *block)
 {
-    if (t == GN_F32 && (stride == n || rows == 1))
+    if ((as_it_is || *t == GN_F32) && (stride == n || rows == 1))
         return p;
     if (stride == n) {
-        convert(p, t, rows * n, block);
-        return block;
+        convert(p, *t, rows * n, block);
+    } else {
+        for (int64_t r = 0; r < rows; r++) {
+            const void *row = gn_at(p, *t, r * stride);
+            if (*t == GN_F32)
+                memcpy(block + r * n, row, (size_t)n * sizeof *block);
+            else
+                convert(row, *t, n, block + r * n);
+        }
     }
-    for (int64_t r = 0; r < rows; r++) {
-        const void *row = gn_at(p, t, r * stride);
-        if (t == GN_F32)
-            memcpy(block + r * n, row, (size_t)n * sizeof *block);
-        else
-            convert(row, t, n, block + r * n);
-    }
+    *t = GN_F32;
     return block;
 }
 
@@ -164,24 +165,31 @@ static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *
     enum { ROWS = 64, BLOCK = 4 * SHORT };
     float mean[ROWS], blocks[3][BLOCK];
     int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
+    bool active = rows->activation != GN_IDENTITY;
+    bool as_they_are =
+        !active && rows->x_type == rows->y_type && rows->x_stride == n && rows->dy_stride == n;
     most = most < ROWS ? most : ROWS;
     for (int64_t c = 0; c < channels; c += most) {
         int64_t left = channels - c, count = left < most ? left : most;
+        gn_type dy_type = rows->y_type, t = rows->x_type;
         row_means(means, depth, c, count, mean);
-        const float *dy = rows_together(gn_at(rows->dy, rows->y_type, c * rows->dy_stride),
-                                        rows->y_type, rows->dy_stride, n, count, blocks[0]);
-        const float *x = rows_together(gn_at(rows->x, rows->x_type, c * rows->x_stride),
-                                       rows->x_type, rows->x_stride, n, count, blocks[1]);
-        if (rows->activation != GN_IDENTITY) {
+        const void *dy = rows_together(gn_at(rows->dy, dy_type, c * rows->dy_stride), &dy_type,
+                                       rows->dy_stride, n, count, as_they_are, blocks[0]);
+        const void *x = rows_together(gn_at(rows->x, t, c * rows->x_stride), &t, rows->x_stride, n,
+                                      count, as_they_are, blocks[1]);
+        if (active) {
             float *g = rows->kept ? rows->kept + c * n : blocks[2];
             struct gn_rows z = {
                 .x = x, .out = g, .channels = count, .length = n, .x_stride = n, .out_stride = n};
             make_short_gradients(&z, dy, rows->activation, mean, rows->scale + c, rows->shift + c);
             dy = g;
         }
-        for (int64_t r = 0; r < count; r += 4)
-            sums_short(dy + r * n, x + r * n, n, count - r < 4 ? count - r : 4, mean + r, rows->far,
-                       dy_sums + c + r, dyx_sums + c + r);
+        if (t == GN_F32)
+            sums_block_f32(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+        else if (t == GN_BF16)
+            sums_block_bf16(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+        else
+            sums_block_f16(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
     }
 }
 

@@ -11,8 +11,8 @@ enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS *
  * The lanes of A and B of ABREAST rows of n <= TURNS values, where row r has the vectors from r *
  * ROW_VECS on; 8 of each to memory.
  */
-INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const float *means, bool far,
-                          float *a_lanes, float *b_lanes)
+INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n, const float *means,
+                          bool far, float *a_lanes, float *b_lanes)
 {
     vec_f32 mean[ABREAST], a[ABREAST * ROW_VECS], b[ABREAST * ROW_VECS];
     UNROLL
@@ -28,21 +28,21 @@ INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const floa
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
             if (far && STARTS_LINE(j % ROW_VECS)) {
-                FETCH(dy, GN_F32, at + ROWS_AHEAD);
-                FETCH(x, GN_F32, at + ROWS_AHEAD);
+                FETCH(dy, t, at + ROWS_AHEAD);
+                FETCH(x, t, at + ROWS_AHEAD);
             }
-            vec_f32 g = load_f32(dy + at);
+            vec_f32 g = read_f32(dy, t, at);
             a[j] += g;
-            b[j] += g * minus_f32(load_f32(x + at), mean[j / ROW_VECS]);
+            b[j] += g * minus_f32(read_f32(x, t, at), mean[j / ROW_VECS]);
         }
     }
     UNROLL
     for (int j = 0; j < ABREAST * ROW_VECS; j++) {
         int64_t from = i + j % ROW_VECS * WIDTH_f32, at = j / ROW_VECS * n + from;
         if (from < n) {
-            vec_f32 g = load_part_f32(dy + at, n - from, 0);
+            vec_f32 g = read_part_f32(dy, t, at, n - from, 0);
             a[j] += g;
-            b[j] += g * (load_part_f32(x + at, n - from, 0) - mean[j / ROW_VECS]);
+            b[j] += g * (read_part_f32(x, t, at, n - from, 0) - mean[j / ROW_VECS]);
         }
     }
     UNROLL
@@ -56,39 +56,54 @@ INLINE void lanes_abreast(const float *dy, const float *x, int64_t n, const floa
  * Apart, for the loop has a pointer a row and no register to lose. Between so many rows the
  * processor's own prefetch loses its way.
  */
-APART void gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
-                             float *a_lanes, float *b_lanes)
-{
-    lanes_abreast(dy, x, n, means, false, a_lanes, b_lanes);
-}
+#define LANES_ABREAST(name, type, far)                                                             \
+    APART void name(const void *dy, const void *x, int64_t n, const float *means, float *a_lanes,  \
+                    float *b_lanes)                                                                \
+    {                                                                                              \
+        lanes_abreast(dy, x, type, n, means, far, a_lanes, b_lanes);                               \
+    }
+LANES_ABREAST(lanes_abreast_f32, GN_F32, false)
+LANES_ABREAST(lanes_abreast_bf16, GN_BF16, false)
+LANES_ABREAST(lanes_abreast_f16, GN_F16, false)
+LANES_ABREAST(far_lanes_abreast_f32, GN_F32, true)
+LANES_ABREAST(far_lanes_abreast_bf16, GN_BF16, true)
+LANES_ABREAST(far_lanes_abreast_f16, GN_F16, true)
+#undef LANES_ABREAST
 
-APART void far_gradients_abreast(const float *dy, const float *x, int64_t n, const float *means,
-                                 float *a_lanes, float *b_lanes)
+INLINE void any_lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n,
+                              const float *means, bool far, float *a_lanes, float *b_lanes)
 {
-    lanes_abreast(dy, x, n, means, true, a_lanes, b_lanes);
+    if (t == GN_F32 && far)
+        far_lanes_abreast_f32(dy, x, n, means, a_lanes, b_lanes);
+    else if (t == GN_F32)
+        lanes_abreast_f32(dy, x, n, means, a_lanes, b_lanes);
+    else if (t == GN_BF16 && far)
+        far_lanes_abreast_bf16(dy, x, n, means, a_lanes, b_lanes);
+    else if (t == GN_BF16)
+        lanes_abreast_bf16(dy, x, n, means, a_lanes, b_lanes);
+    else if (far)
+        far_lanes_abreast_f16(dy, x, n, means, a_lanes, b_lanes);
+    else
+        lanes_abreast_f16(dy, x, n, means, a_lanes, b_lanes);
 }
 
 static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
 
 /* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
-INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows, const float *mean,
-                       bool far, double *dy_sums, double *dyx_sums)
+INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int64_t rows,
+                       const float *mean, bool far, double *dy_sums, double *dyx_sums)
 {
     float a_lanes[4 * 8], b_lanes[4 * 8];
     if (rows == 4 && n <= TURNS) {
-        for (int r = 0; r < 4; r += ABREAST) {
-            if (far)
-                far_gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
-                                      b_lanes + 8 * r);
-            else
-                gradients_abreast(dy + r * n, x + r * n, n, mean + r, a_lanes + 8 * r,
-                                  b_lanes + 8 * r);
-        }
+        for (int r = 0; r < 4; r += ABREAST)
+            any_lanes_abreast(gn_at(dy, t, r * n), gn_at(x, t, r * n), t, n, mean + r, far,
+                              a_lanes + 8 * r, b_lanes + 8 * r);
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
             struct numbers_f32 of = {.mean = splat_f32(mean[r])};
-            row_lanes_f32(dy, x, floats, r * n, n, &of, ROW_VECS, a, b);
+            row_lanes_f32(dy, x, (struct operands_f32){t, t, GN_IDENTITY}, r * n, n, &of, ROW_VECS,
+                          a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);
         }
@@ -110,3 +125,17 @@ INLINE void sums_short(const float *dy, const float *x, int64_t n, int64_t rows,
         dyx_sums[r] = b[r];
     }
 }
+
+/* Of any number of rows; apart, as above. */
+#define SUMS_BLOCK(name, type)                                                                     \
+    APART void name(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,     \
+                    bool far, double *dy_sums, double *dyx_sums)                                   \
+    {                                                                                              \
+        for (int64_t r = 0; r < rows; r += 4)                                                      \
+            sums_short(gn_at(dy, type, r *n), gn_at(x, type, r *n), type, n,                       \
+                       rows - r < 4 ? rows - r : 4, mean + r, far, dy_sums + r, dyx_sums + r);     \
+    }
+SUMS_BLOCK(sums_block_f32, GN_F32)
+SUMS_BLOCK(sums_block_bf16, GN_BF16)
+SUMS_BLOCK(sums_block_f16, GN_F16)
+#undef SUMS_BLOCK

@@ -4,6 +4,7 @@
 
 #define VEC_BYTES 32
 #define VEC_PART
+#define PART_SHORTS
 /* gcc takes several instructions for each of these where it is not told. */
 #define WIDEN(half) ((vec_f64)_mm256_cvtps_pd((__m128)(half)))
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
@@ -20,9 +21,19 @@
     ((vec_f32)_mm256_blendv_ps((__m256)(no), (__m256)(yes), (__m256)(mask)))
 #define MAX_FLOATS(a, b) ((vec_f32)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MIN_FLOATS(a, b) ((vec_f32)_mm256_min_ps((__m256)(a), (__m256)(b)))
+/* The load costs no more than one of 16 bytes. */
 #define FROM_BF16(p)                                                                               \
-    ((vec_f32)_mm256_slli_epi32(                                                                   \
-        _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
+    ((vec_f32)_mm256_shuffle_epi8(                                                                 \
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p))),          \
+        _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, \
+                         -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15)))
+#define NARROW_HIGH(v)                                                                             \
+    ((short_f32)_mm256_castsi256_si128(_mm256_permute4x64_epi64(                                   \
+        _mm256_shuffle_epi8((__m256i)(v),                                                          \
+                            _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, -1, -1, -1, -1, -1, -1,   \
+                                             -1, -1, 2, 3, 6, 7, 10, 11, 14, 15, -1, -1, -1, -1,   \
+                                             -1, -1, -1, -1)),                                     \
+        8)))
 #define NARROW_BITS(v)                                                                             \
     ((short_f32)_mm256_castsi256_si128(                                                            \
         _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)(v), (__m256i)(v)), 8)))
@@ -43,6 +54,20 @@ INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
     __m256i mask = first_lanes(n);
     return (vec_f32)_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask),
                                      _mm256_castsi256_ps(mask));
+}
+
+/* In pairs, and the last one by itself. */
+INLINE short_f32 load_part_shorts(const uint16_t *p, int64_t n)
+{
+    n = n > 8 ? 8 : n < 0 ? 0 : n;
+    __m128i pairs = _mm256_castsi256_si128(first_lanes(n / 2));
+    __m128i v = _mm_maskload_epi32((const int *)(const void *)p, pairs);
+    if (n & 1) {
+        __m128i lane = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
+        __m128i last = _mm_cmpeq_epi16(lane, _mm_set1_epi16((short)(n - 1)));
+        v = _mm_blendv_epi8(v, _mm_set1_epi16((short)p[n - 1]), last);
+    }
+    return (short_f32)v;
 }
 
 /* In pieces of 4, 2 and 1: masked stores are slow on some processors. */

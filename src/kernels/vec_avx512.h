@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The vector vocabulary for AVX-512 F, VL and DQ: see vec.h. */
+/* The vector vocabulary for AVX-512 F, VL, DQ and BW: see vec.h. */
 #include <immintrin.h>
 
 #define VEC_BYTES 64
 #define VEC_PART
+#define PART_SHORTS
 /* gcc takes several instructions for each of these where it is not told. */
 #define WIDEN(half) ((vec_f64)_mm512_cvtps_pd((__m256)(half)))
 #define NARROW(v) ((mem_half)_mm512_cvtpd_ps((__m512d)(v)))
@@ -18,9 +19,18 @@
 #define ALL_LANES(mask) (_mm512_movepi32_mask((__m512i)(mask)) == 0xffff)
 #define MAX_FLOATS(a, b) ((vec_f32)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_FLOATS(a, b) ((vec_f32)_mm512_min_ps((__m512)(a), (__m512)(b)))
+/* Words into the upper halves, and out of them. */
+typedef short words_512 __attribute__((vector_size(64)));
+#define TO_HIGH                                                                                    \
+    ((words_512){0, 0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,                              \
+                 0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15})
+#define OF_HIGH ((words_512){1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31})
 #define FROM_BF16(p)                                                                               \
-    ((vec_f32)_mm512_slli_epi32(                                                                   \
-        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
+    ((vec_f32)_mm512_maskz_permutexvar_epi16(                                                      \
+        0xaaaaaaaa, (__m512i)TO_HIGH,                                                              \
+        _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)(p)))))
+#define NARROW_HIGH(v)                                                                             \
+    ((short_f32)_mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)OF_HIGH, (__m512i)(v))))
 #define UNLESS_NAN(v, yes)                                                                         \
     ((bits_f32)_mm512_maskz_mov_epi32(_mm512_cmp_ps_mask((__m512)(v), (__m512)(v), _CMP_ORD_Q),    \
                                       (__m512i)(yes)))
@@ -39,6 +49,11 @@ INLINE __mmask16 first_lanes(int64_t n)
 INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
 {
     return (vec_f32)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(n), p);
+}
+
+INLINE short_f32 load_part_shorts(const uint16_t *p, int64_t n)
+{
+    return (short_f32)_mm256_maskz_loadu_epi16(first_lanes(n), p);
 }
 
 INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)

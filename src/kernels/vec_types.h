@@ -5,13 +5,16 @@
  *
  *   read_R(p, t, i)                 elements from i on of p, of type t
  *   read_part_R(p, t, i, n, fill)   the first n of them, the rest is fill; n may be any number
- *   write_R(p, t, i, v, stream)     the reverse, past the caches where stream is true and the
- *                                   address aligned to as many elements of the type
+ *   write_R(p, t, i, v, raw, stream)
+ *                                   the reverse, past the caches where stream is true and the
+ *                                   address aligned to as many elements of the type; raw: whether
+ *                                   v may have a NaN that arithmetic did not make of a short one
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
  *   value_R(p, t, i)                one element
  *
- * FROM_BF16(p), FROM_F16(p), VALUE_F16(bits) and TO_F16(v) are given by the includer where the
- * machine has them; with the same results.
+ * load_part_shorts(p, n), the first n and zeros, is given by the includer who defines PART_SHORTS.
+ * FROM_BF16(p), NARROW_HIGH(bits), FROM_F16(p), VALUE_F16(bits) and TO_F16(v) are given by the
+ * includer where the machine has them; with the same results.
  */
 
 typedef uint16_t short_f32 __attribute__((vector_size(VEC_BYTES / 2)));
@@ -22,10 +25,19 @@ typedef uint32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
 #define NARROW_BITS(v) __builtin_convertvector(v, short_f32)
 #endif
 
+/* The upper halves. */
+#ifndef NARROW_HIGH
+#define NARROW_HIGH(v) NARROW_BITS((v) >> 16)
+#endif
+
 INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
 {
     return (bits_f32)select_f32(mask, (vec_f32)yes, (vec_f32)no);
 }
+
+#ifdef PART_SHORTS
+static short_f32 load_part_shorts(const uint16_t *p, int64_t n);
+#endif
 
 /* Lane by lane, yes where v is a number, else 0. */
 #ifndef UNLESS_NAN
@@ -41,11 +53,14 @@ INLINE vec_f32 from_bf16(const uint16_t *p)
 #endif
 }
 
-/* Of what comes of arithmetic: there a NaN has a bit in its upper half. */
-INLINE short_f32 to_bf16(vec_f32 v)
+/*
+ * Of what comes of arithmetic: there a NaN has a bit in its upper half. Rounding would carry out of
+ * one that has them all, but for one of short numbers, whose lower half is 0.
+ */
+INLINE short_f32 to_bf16(vec_f32 v, bool raw)
 {
-    bits_f32 bits = (bits_f32)v;
-    return NARROW_BITS((bits + UNLESS_NAN(v, 0x7fff + (bits >> 16 & 1))) >> 16);
+    bits_f32 bits = (bits_f32)v, half = 0x7fff + (bits >> 16 & 1);
+    return NARROW_HIGH(bits + (raw ? UNLESS_NAN(v, half) : half));
 }
 
 /* As gn_from_f16. */
@@ -104,18 +119,24 @@ INLINE vec_f32 read_part_f32(const void *p, gn_type t, int64_t i, int64_t n, flo
 {
     if (t == GN_F32)
         return load_part_f32((const float *)p + i, n, fill);
+#ifdef PART_SHORTS
+    short_f32 bits = load_part_shorts((const uint16_t *)p + i, n);
+    vec_f32 v = read_f32(&bits, t, 0);
+    return fill == 0 ? v : select_first_f32(n, v, splat_f32(fill));
+#else
     float lanes[WIDTH_f32];
     for (int lane = 0; lane < WIDTH_f32; lane++)
         lanes[lane] = lane < n ? value_f32(p, t, i + lane) : fill;
     return get_f32(lanes);
+#endif
 }
 
-INLINE short_f32 to_short(vec_f32 v, gn_type t)
+INLINE short_f32 to_short(vec_f32 v, gn_type t, bool raw)
 {
-    return t == GN_BF16 ? to_bf16(v) : to_f16(v);
+    return t == GN_BF16 ? to_bf16(v, raw) : to_f16(v);
 }
 
-INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool stream)
+INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool raw, bool stream)
 {
     if (t == GN_F32) {
         if (stream)
@@ -124,7 +145,7 @@ INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool stream)
             store_f32((float *)p + i, v);
         return;
     }
-    short_f32 bits = to_short(v, t);
+    short_f32 bits = to_short(v, t, raw);
 #ifdef STREAM_SHORTS
     if (stream) {
         STREAM_SHORTS((uint16_t *)p + i, bits);
@@ -140,7 +161,7 @@ INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
         store_part_f32((float *)p + i, v, n);
         return;
     }
-    short_f32 bits = to_short(v, t);
+    short_f32 bits = to_short(v, t, true);
     memcpy((uint16_t *)p + i, &bits, (size_t)n * sizeof(uint16_t));
 }
 
@@ -185,8 +206,9 @@ APART void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
         gn_put_double(p, t, i + lane, lanes[lane]);
 }
 
-INLINE void write_f64(void *p, gn_type t, int64_t i, vec_f64 v, bool stream)
+INLINE void write_f64(void *p, gn_type t, int64_t i, vec_f64 v, bool raw, bool stream)
 {
+    (void)raw;
     (void)stream;
     if (t == GN_F64)
         put_f64((double *)p + i, v);
