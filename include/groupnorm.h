@@ -53,10 +53,12 @@
  * second what real data meets. The y of a group of equal values is exactly beta, unless eps is 0:
  * then its rstd is infinite and its y NaN.
  *
- * With other types: u is 2^-53 where x is GN_F64, for deviations from the mean of 0 or of 2^-500 to
- * 2^500, and in the first column 32 u rstd is (32 + log2 m) u rstd. What is stored in a type of
- * fewer bits than those of u is rounded to it besides: v|exact| more, with v = 2^-24 for GN_F32,
- * 2^-8 for GN_BF16 and 2^-11 for GN_F16; what exceeds the type, the bound added, is infinite.
+ * With other types: u is 2^-53 where x is GN_F64, and in the first column 32 u rstd is (32 + log2
+ * m) u rstd. That holds for deviations from the mean of 0 or of 2^-300 to 2^300, and for gamma and
+ * dy of 0 or of 2^-100 to 2^100: beyond, what comes between may leave the range of double, and
+ * there is no wider type to take it. What is stored in a type of fewer bits than those of u is
+ * rounded to it besides: v|exact| more, with v = 2^-24 for GN_F32, 2^-8 for GN_BF16 and 2^-11 for
+ * GN_F16; what exceeds the type, the bound added, is infinite.
  *
  * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
  * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
@@ -359,7 +361,8 @@ GN_API gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *
  * from elsewhere: of another tensor, or of one of which x is a part. Whatever finite numbers they
  * are, the error of y is at most u (5|gamma xhat| + 2|gamma| + 2|beta|), below the normal numbers
  * one unit of the smallest subnormal more, and y overflows only where the exact value, give or take
- * that, does. With the rounded statistics that gn_forward stored, y is not quite gn_forward's.
+ * that, does; with GN_F64, as long as x - mean, gamma * rstd and the product of both are 0 or
+ * normal numbers. With the rounded statistics that gn_forward stored, y is not quite gn_forward's.
  *
  * The mean and rstd being constants, its gradient is not gn_backward's but gamma * rstd * dy.
  *

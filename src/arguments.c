@@ -29,9 +29,9 @@ static int64_t bytes_of(const struct gn_argument *a)
 /* Whether all of one lies before all of the other. */
 static bool apart(const struct gn_argument *a, const struct gn_argument *b)
 {
-    uintptr_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
-    return from_a < from_b ? from_b - from_a >= (uintptr_t)bytes_of(a)
-                           : from_a - from_b >= (uintptr_t)bytes_of(b);
+    uint64_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
+    return from_a < from_b ? from_b - from_a >= (uint64_t)bytes_of(a)
+                           : from_a - from_b >= (uint64_t)bytes_of(b);
 }
 
 /* Where the elements of an argument are. */

@@ -85,11 +85,9 @@ static void set_kept(const struct gn_backward_call *call, const struct sample_ti
     const gn_plan *plan = call->plan;
     columns->kept_all = true;
     columns->kept = columns->out;
-    columns->kept_stride = columns->out_stride;
-    if (!call->keeps_apart)
-        return;
-    columns->kept = gn_kept(plan, s->work) + s->sample * plan->C * plan->S;
-    columns->kept_stride = plan->C;
+    columns->kept_stride = call->keeps_apart ? plan->C : columns->out_stride;
+    if (call->keeps_apart)
+        columns->kept = gn_kept(plan, s->work) + s->sample * plan->C * plan->S;
 }
 
 /* Channels from c of the sample on, up to end. */

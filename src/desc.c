@@ -124,9 +124,11 @@ gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param)
         return status;
     bool mixed = (x == GN_F32 && gn_is_short(y)) || (gn_is_short(x) && y == GN_F32);
     if (x != y && !mixed)
-        return gn_fail(GN_UNSUPPORTED,
-                       "types x = %s, y = %s: supported are equal ones, and f32 with bf16 or f16",
-                       gn_type_name(x), gn_type_name(y));
+        return gn_fail(
+            GN_UNSUPPORTED,
+            "types x = %s, y = %s: supported are equal ones, and f32 with bf16 or f16; f64 "
+            "goes with f64 alone",
+            gn_type_name(x), gn_type_name(y));
     if (param != GN_F32 && param != x)
         return gn_fail(GN_UNSUPPORTED, "type param = %s: supported are f32 and x's type, here %s",
                        gn_type_name(param), gn_type_name(x));
@@ -183,6 +185,24 @@ static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_
                    tensor_name(which), text[0], text[1]);
 }
 
+/* The last element is too far on: by the stride that takes it the farthest. */
+static gn_status fail_far(const gn_desc *desc, gn_tensor which, const int64_t *strides)
+{
+    int most = 0;
+    double farthest = 0;
+    for (int i = 0; i < desc->rank; i++) {
+        double far = (double)strides[i] * (double)(desc->dims[i] - 1);
+        if (far > farthest) {
+            farthest = far;
+            most = i;
+        }
+    }
+    return gn_fail(GN_INVALID_ARGUMENT,
+                   "strides of %s: strides[%d] = %" PRId64 " with dims[%d] = %" PRId64
+                   " overflows: the last element is more than 2^56 elements on",
+                   tensor_name(which), most, strides[most], most, desc->dims[most]);
+}
+
 static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64_t *strides)
 {
     struct gn_extent extent = {.size = 1, .rank = desc->rank};
@@ -200,10 +220,7 @@ static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64
                            tensor_name(which), i, strides[i]);
         if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &step) ||
             __builtin_add_overflow(last, step, &last) || last > MOST_ELEMENTS)
-            return gn_fail(GN_INVALID_ARGUMENT,
-                           "strides of %s: strides[%d] = %" PRId64 " with dims[%d] = %" PRId64
-                           " overflows: the last element is more than 2^56 elements on",
-                           tensor_name(which), i, strides[i], i, desc->dims[i]);
+            return fail_far(desc, which, strides);
     }
     bool output = which == GN_Y || which == GN_DX || which == GN_SUM;
     if (output && !empty && gn_overlaps_itself(&extent))

@@ -114,5 +114,5 @@ bool gn_overlap(const struct gn_extent *a, const struct gn_extent *b)
         if (b->strides[i])
             add_term(&s, b->strides[i], -(b->dims[i] - 1), 0);
     sum_terms(&s);
-    return found(&s, 0, (int64_t)(a->start - b->start), false);
+    return found(&s, 0, (int64_t)a->start - (int64_t)b->start, false);
 }

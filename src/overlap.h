@@ -23,8 +23,8 @@ int64_t gn_extent_bytes(const struct gn_extent *extent);
 bool gn_overlaps_itself(const struct gn_extent *extent);
 
 /*
- * Whether an element of one shares memory with one of the other, or it takes too long to tell. Of
- * two of which all of one lies before all of the other, the caller knows.
+ * Whether an element of one shares memory with one of the other, or it takes too long to tell. The
+ * caller has asked before whether their ranges do.
  */
 bool gn_overlap(const struct gn_extent *a, const struct gn_extent *b);
 

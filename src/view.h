@@ -53,7 +53,7 @@ struct gn_block {
     bool copied;
 };
 
-/* What is not in its place; gather.c and, of views that are not direct, view.c. */
+/* For the functions below: where views are not direct (view.c), and what is copied (gather.c). */
 void gn_block_apart(const struct gn_view *view, const void *tensor, const struct gn_part *part,
                     bool columns, void *buffer, struct gn_block *block);
 void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_part *part,

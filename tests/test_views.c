@@ -48,6 +48,8 @@ static void test_refused(void **state)
                    "overflow");
     expect_failure(set4(desc, GN_DY, 120, huge, 5, 1), GN_INVALID_ARGUMENT, "strides[1]",
                    "overflow");
+    expect_failure(set4(desc, GN_DY, INT64_C(1) << 56, 20, 5, 1), GN_INVALID_ARGUMENT, "strides[0]",
+                   "overflow");
     for (int i = 0; i < 3; i++) {
         /* Broadcast; a stride that another dim has too; rows that reach into the next. */
         expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap",

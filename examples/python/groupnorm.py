@@ -437,6 +437,8 @@ class Plan:
         self._eps = float(eps)
         if isinstance(types, (Type, str)):
             types = (types,) * 3
+        if not isinstance(types, (tuple, list)):
+            raise TypeError(f"types = {types!r} is no groupnorm.Type, nor three")
         if len(types) != 3:
             raise ValueError(f"types are {len(types)}, not one or three")
         self._types = tuple(_member("types", Type, each) for each in types)

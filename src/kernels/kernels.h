@@ -127,7 +127,7 @@ enum { GN_SPREAD_BELOW = 32 };
 
 /*
  * Arrays of one value a channel that kernels read or keep have room for gn_padded(channels)
- * elements, so that they are worked on in whole vectors.
+ * elements, so that they are worked on in whole vectors. What is in the rest does not matter.
  */
 enum { GN_PADDING = 16 };
 

@@ -17,7 +17,7 @@
 
 /*
  * A vector of channels, of which `part` are left, or 0 for all. Beyond the last there are zeros,
- * which always fit, and nothing is written: the next may be another thread's.
+ * or ones, which always fit, and nothing is written: the next may be another thread's.
  */
 INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t part, double otherwise)
 {

@@ -157,7 +157,7 @@ INLINE void FN(column_panel)(const struct gn_columns *in, gn_type t, const int64
         int64_t i = gn_pixel_at(at, stride, pixel + p) + c;
         VEC d[4];
         EACH (v, vecs) {
-            if (far && STARTS_LINE(v))
+            if (far && STARTS_LINE(t, v))
                 FETCH(x, t, i + v * WIDTH + PIXELS_AHEAD * stride);
             d[v] = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
         }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The sums of gradients over rows: chunk by chunk, in float where the chunk's values allow it. */
 
+static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
+
 /* The numbers of row c; scale and shift where there is an activation alone. */
 INLINE struct numbers_f32 numbers_of_row(const struct gn_rows *rows, int64_t c, float mean)
 {
@@ -52,7 +54,7 @@ INLINE void sums_long(const struct gn_rows *rows, struct operands_f32 as, int64_
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
             row_gradient_f32(dy, x, as, i, n, &of, VECS, &a, &b);
-            if (!gradient_holds(a, b, least_gradient(as.activation), UNKNOWN_SIZE))
+            if (!gradient_holds(a, b, least_gradient(GN_IDENTITY), UNKNOWN_SIZE))
                 wide_gradient(dy, x, as, i, n, &of, &a, &b);
             dy_sums[c] += a;
             dyx_sums[c] += b;
@@ -196,7 +198,6 @@ static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *
 static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
                       double *dy_sums, double *dyx_sums)
 {
-    bool plain = rows->activation == GN_IDENTITY && rows->x_type == rows->y_type;
     if (rows->length < SHORT) {
         sums_shorts(rows, depth, means, dy_sums, dyx_sums);
         for (int64_t c = 0; rows->hard && c < rows->channels; c++)
@@ -207,7 +208,7 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
         return;
     }
     sums_of_rows *sums = rows->activation != GN_IDENTITY ? sums_long_active
-                         : !plain                        ? sums_long_mixed
+                         : rows->x_type != rows->y_type  ? sums_long_mixed
                          : rows->x_type == GN_BF16       ? sums_long_bf16
                          : rows->x_type == GN_F16        ? sums_long_f16
                                                          : sums_long_f32;

@@ -27,7 +27,7 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n, c
         UNROLL
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
-            if (far && STARTS_LINE(j % ROW_VECS)) {
+            if (far && STARTS_LINE(t, j % ROW_VECS)) {
                 FETCH(dy, t, at + ROWS_AHEAD);
                 FETCH(x, t, at + ROWS_AHEAD);
             }
@@ -86,8 +86,6 @@ INLINE void any_lanes_abreast(const void *dy, const void *x, gn_type t, int64_t 
     else
         lanes_abreast_f16(dy, x, n, means, a_lanes, b_lanes);
 }
-
-static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
 
 /* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
 INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int64_t rows,

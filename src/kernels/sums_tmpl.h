@@ -128,10 +128,10 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
-            if (far && STARTS_LINE(v)) {
+            if (far && STARTS_LINE(as.dy, v))
                 FETCH(in->dy, as.dy, dy_at + on + PIXELS_AHEAD * in->dy_stride);
+            if (far && STARTS_LINE(as.x, v))
                 FETCH(in->x, as.x, x_at + on + PIXELS_AHEAD * in->x_stride);
-            }
             g[v] =
                 part ? READ_PART(in->dy, as.dy, dy_at, part, 0) : READ(in->dy, as.dy, dy_at + on);
             d[v] =

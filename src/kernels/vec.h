@@ -15,7 +15,8 @@
  *   FUSED_FLOATS     optional: a * b + c, fused
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
  *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second where one is NaN
- *   FROM_BF16, FROM_F16, TO_F16, NARROW_BITS, UNLESS_NAN   optional: see vec_types.h
+ *   FROM_BF16, FROM_F16, VALUE_F16, TO_F16, NARROW_BITS, NARROW_HIGH, UNLESS_NAN, PART_SHORTS
+ *                    optional: see vec_types.h
  *
  * A kernel computes in f32 or in f64. For each of the two, R, and arrays of floats:
  *
@@ -95,8 +96,8 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define NARROW(v) __builtin_convertvector(v, mem_half)
 #endif
 
-/* Whether vector v of an array is the first in its line of the cache, if the array starts one. */
-#define STARTS_LINE(v) ((v)*VEC_BYTES % 64 == 0)
+/* Whether vector v of an array of the type begins a line of the cache, if the array begins one. */
+#define STARTS_LINE(type, v) ((v)*WIDTH_f32 * gn_size(type) % 64 == 0)
 /*
  * What lies so many elements on, into the L2 cache: from memory it takes longer than the work
  * before. It may be beyond the tensor, where no pointer may point, but a prefetch does no harm.

@@ -12,6 +12,7 @@
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
  *   value_R(p, t, i)                one element
  *
+ * NARROW_BITS(bits) and NARROW_HIGH(bits) are the lower and the upper halves of each lane.
  * load_part_shorts(p, n), the first n and zeros, is given by the includer who defines PART_SHORTS.
  * FROM_BF16(p), NARROW_HIGH(bits), FROM_F16(p), VALUE_F16(bits) and TO_F16(v) are given by the
  * includer where the machine has them; with the same results.
