@@ -176,16 +176,24 @@ static int fail_each(const struct shape *shape, const gn_plan *plan, float *cons
     }
 }
 
-/* Runs fail_each beside a call that waits, of the same direction or the other. */
-static int check_overlapping(const struct shape *shape, bool backward, bool beside)
+/* A plan, and tensors with the results of both passes. */
+static gn_plan *make_executed(const struct shape *shape, float *tensors[TENSORS])
 {
     gn_plan *plan = make_plan(shape, GN_ISA_AUTO, 1);
-    struct blocked_call blocked = {.shape = shape, .plan = plan, .backward = backward};
-    float *tensors[TENSORS];
 
     tensors_create(shape, tensors);
     tensors_fill(shape, 2, tensors);
     execute(plan, tensors);
+    return plan;
+}
+
+/* Runs fail_each beside a call that waits, of the same direction or the other. */
+static int check_overlapping(const struct shape *shape, bool backward, bool beside)
+{
+    float *tensors[TENSORS];
+    gn_plan *plan = make_executed(shape, tensors);
+    struct blocked_call blocked = {.shape = shape, .plan = plan, .backward = backward};
+
     prepare_call(&blocked);
     const int before = interpose_live();
     start_blocked(&blocked, 0);
@@ -200,14 +208,11 @@ static int check_overlapping(const struct shape *shape, bool backward, bool besi
 /* Two calls that wait, of which the later one ends later: what it leaves is enough for either. */
 static void check_left_behind(const struct shape *shape, bool backward)
 {
-    gn_plan *plan = make_plan(shape, GN_ISA_AUTO, 1);
+    float *tensors[TENSORS];
+    gn_plan *plan = make_executed(shape, tensors);
     struct blocked_call first = {.shape = shape, .plan = plan, .backward = !backward};
     struct blocked_call second = {.shape = shape, .plan = plan, .backward = backward};
-    float *tensors[TENSORS];
 
-    tensors_create(shape, tensors);
-    tensors_fill(shape, 2, tensors);
-    execute(plan, tensors);
     prepare_call(&first);
     prepare_call(&second);
     start_blocked(&first, 0);
