@@ -179,6 +179,8 @@ static struct gn_job backward_job(const gn_plan *plan)
 
 int64_t gn_backward_scratch(const gn_plan *plan)
 {
+    if (plan->elements == 0)
+        return 0;
     struct gn_job job = backward_job(plan);
     return gn_run_bytes(plan, &job);
 }

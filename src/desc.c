@@ -2,13 +2,13 @@
 #include "desc.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "isa.h"
+#include "number.h"
 #include "overlap.h"
 #include "types.h"
 
@@ -91,12 +91,24 @@ gn_status gn_desc_set_layout(gn_desc *desc, gn_layout layout)
     return status;
 }
 
+/* By its bits: a comparison may flush a subnormal or trap, as the caller's environment has it. */
+static bool is_finite_and_not_negative(double value)
+{
+    const uint64_t infinity = UINT64_C(0x7ff) << 52, minus_zero = UINT64_C(1) << 63;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits < infinity || bits == minus_zero;
+}
+
 gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon)
 {
     if (!desc)
         return null_desc();
-    if (!isfinite(epsilon) || epsilon < 0)
-        return gn_fail(GN_INVALID_ARGUMENT, "epsilon = %g is not finite and 0 or more", epsilon);
+    if (!is_finite_and_not_negative(epsilon)) {
+        char text[GN_NUMBER_TEXT];
+        gn_number_text(epsilon, text);
+        return gn_fail(GN_INVALID_ARGUMENT, "epsilon = %s is not finite and 0 or more", text);
+    }
     desc->epsilon = epsilon;
     return GN_OK;
 }
@@ -189,10 +201,12 @@ static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_
 static gn_status fail_far(const gn_desc *desc, gn_tensor which, const int64_t *strides)
 {
     int most = 0;
-    double farthest = 0;
+    int64_t farthest = 0;
     for (int i = 0; i < desc->rank; i++) {
-        double far = (double)strides[i] * (double)(desc->dims[i] - 1);
-        if (far > farthest) {
+        int64_t far;
+        if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &far))
+            far = INT64_MAX;
+        if (desc->dims[i] > 1 && far > farthest) {
             farthest = far;
             most = i;
         }

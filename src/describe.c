@@ -3,12 +3,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "backward.h"
 #include "error.h"
 #include "forward.h"
+#include "number.h"
 #include "plan.h"
 
 /* A text that is longer than its buffer keeps counting. */
@@ -27,20 +26,6 @@ __attribute__((format(printf, 2, 3))) static void append(struct text *text, cons
     va_end(args);
 }
 
-/* A double as JSON has it: the fewest digits that read back the same, and a point in any locale. */
-static void append_double(struct text *text, const char *key, double value)
-{
-    char digits[32];
-    int precision = 1;
-    do
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-    while (strtod(digits, NULL) != value && ++precision <= 17);
-    for (char *p = digits; *p; p++)
-        if (!strchr("0123456789e+-", *p))
-            *p = '.';
-    append(text, ",\"%s\":%s", key, digits);
-}
-
 int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
 {
     if (!plan || (!buf && size)) {
@@ -50,13 +35,15 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     const struct gn_desc *desc = &plan->desc;
     int threads = gn_schedule_threads(desc->threads, plan->elements);
     static const char *const activations[] = {"identity", "relu", "silu"};
+    char epsilon[GN_NUMBER_TEXT];
+    gn_number_text(desc->epsilon, epsilon);
     struct text text = {buf, size, 0};
     append(&text, "{\"version\":\"%s\",\"dims\":[", gn_version_string());
     for (int i = 0; i < desc->rank; i++)
         append(&text, "%s%" PRId64, i ? "," : "", desc->dims[i]);
     append(&text, "],\"groups\":%" PRId64 ",\"layout\":\"%s\"", plan->G,
            desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
-    append_double(&text, "epsilon", desc->epsilon);
+    append(&text, ",\"epsilon\":%s", epsilon);
     append(&text, ",\"affine\":\"%s\"", plan->by_sample ? "sample" : "channel");
     append(&text, ",\"activation\":\"%s\"", activations[desc->activation]);
     append(&text, ",\"types\":{\"x\":\"%s\",\"y\":\"%s\",\"param\":\"%s\"}", gn_type_name(desc->x),

@@ -209,6 +209,8 @@ static struct gn_job forward_job(const gn_plan *plan)
 
 int64_t gn_forward_scratch(const gn_plan *plan)
 {
+    if (plan->elements == 0)
+        return 0;
     struct gn_job job = forward_job(plan);
     return gn_run_bytes(plan, &job);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "isa.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #include "cpu.h"
 
@@ -43,12 +43,29 @@ const char *gn_isa_name(gn_isa isa)
     return "unknown";
 }
 
+/* In either case; the letters of a name are those of ASCII, whatever the locale. */
+static bool is_name(const char *name, const char *given)
+{
+    for (; *name && *given; name++, given++)
+        if (*name != (*given >= 'A' && *given <= 'Z' ? *given - 'A' + 'a' : *given))
+            return false;
+    return *name == *given;
+}
+
 int gn_isa_from_name(const char *name)
 {
     for (int i = 0; i < VARIANTS; i++)
-        if (strcmp(variants[i].name, name) == 0)
+        if (is_name(variants[i].name, name))
             return (int)variants[i].isa;
     return -1;
+}
+
+bool gn_isa_is_built(gn_isa isa)
+{
+    for (int i = 0; i < VARIANTS; i++)
+        if (variants[i].isa == isa)
+            return isa == GN_ISA_AUTO || variants[i].kernels;
+    return false;
 }
 
 const struct gn_kernels *gn_kernels_for(gn_isa isa)

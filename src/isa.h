@@ -9,8 +9,11 @@
 /* The instruction set's name in lower case, as GN_ISA spells it; "unknown" for any other number. */
 const char *gn_isa_name(gn_isa isa);
 
-/* The instruction set with that name, or -1. */
+/* The instruction set with that name, in either case, or -1. */
 int gn_isa_from_name(const char *name);
+
+/* Whether this build has kernels for it, whatever the machine runs; true of GN_ISA_AUTO. */
+bool gn_isa_is_built(gn_isa isa);
 
 /* The kernels of one instruction set; NULL where the library or the machine lacks it. */
 const struct gn_kernels *gn_kernels_for(gn_isa isa);

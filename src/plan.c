@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "cpu.h"
 #include "error.h"
 #include "isa.h"
+#include "number.h"
 #include "stage.h"
 #include "types.h"
 
@@ -34,23 +34,37 @@ static void set_shape(gn_plan *plan)
     plan->floor = desc->epsilon >= 0x1p-60 ? 0 : 0x1p-100;
 }
 
+/* The highest instruction set that the environment allows; GN_ISA_AUTO where it sets no limit. */
+static gn_status find_highest_isa(gn_isa *highest)
+{
+    const char *name = getenv("GN_ISA");
+    *highest = GN_ISA_AUTO;
+    if (!name || !*name)
+        return GN_OK;
+    int isa = gn_isa_from_name(name);
+    if (isa < 0)
+        return gn_fail(GN_INVALID_ARGUMENT,
+                       "GN_ISA = \"%.32s\" in the environment is not auto, generic, avx2, avx512 "
+                       "or neon",
+                       name);
+    *highest = (gn_isa)isa;
+    if (!gn_isa_is_built(*highest))
+        return gn_fail(GN_UNSUPPORTED,
+                       "GN_ISA = \"%.32s\" in the environment: this library, for another kind of "
+                       "processor, has no such kernels",
+                       name);
+    return GN_OK;
+}
+
+/* A wrong GN_ISA is an error too where the descriptor names the instruction set. */
 static gn_status choose_kernels(gn_plan *plan)
 {
-    if (plan->desc.isa != GN_ISA_AUTO) {
-        plan->kernels = gn_kernels_for(plan->desc.isa);
-        return GN_OK;
-    }
-    int highest = GN_ISA_AUTO;
-    const char *name = getenv("GN_ISA");
-    if (name && *name) {
-        highest = gn_isa_from_name(name);
-        if (highest < 0)
-            return gn_fail(GN_INVALID_ARGUMENT,
-                           "GN_ISA = \"%.32s\" in the environment is not auto, generic, avx2, "
-                           "avx512 or neon",
-                           name);
-    }
-    plan->kernels = gn_kernels_best((gn_isa)highest);
+    gn_isa highest;
+    gn_status status = find_highest_isa(&highest);
+    if (status != GN_OK)
+        return status;
+    plan->kernels =
+        plan->desc.isa == GN_ISA_AUTO ? gn_kernels_best(highest) : gn_kernels_for(plan->desc.isa);
     return GN_OK;
 }
 
@@ -58,20 +72,12 @@ static gn_status choose_kernels(gn_plan *plan)
 static gn_status find_cache(int64_t *bytes)
 {
     const char *text = getenv("GN_CACHE");
-    char *end;
     *bytes = gn_cpu_cache();
-    if (!text || !*text)
-        return GN_OK;
-    int kept = errno;
-    errno = 0;
-    long long given = strtoll(text, &end, 10);
-    bool wrong = errno || *end || given <= 0;
-    errno = kept;
-    if (wrong)
+    if (text && *text && !gn_number_of_bytes(text, 1, bytes))
         return gn_fail(GN_INVALID_ARGUMENT,
-                       "GN_CACHE = \"%.32s\" in the environment is not a number of bytes above 0",
+                       "GN_CACHE = \"%.32s\" in the environment is not a number of bytes above 0, "
+                       "with or without K, M or G after it",
                        text);
-    *bytes = given;
     return GN_OK;
 }
 

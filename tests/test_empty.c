@@ -120,6 +120,10 @@ static void check_description(const struct shape *shape, const char *text)
     assert_int_equal(*value_of(text, "layout"), '"');
     assert_int_equal(*value_of(text, "isa"), '"');
     assert_int_equal(value_of(text, "affine")[1], shape->affine == GN_AFFINE_SAMPLE ? 's' : 'c');
+    /* What has no elements needs no scratch. */
+    for (int i = 0; i < 2 && shape_elements(shape) == 0; i++)
+        assert_int_equal(
+            strtoll(value_of(text, i ? "forward_scratch" : "backward_scratch"), NULL, 10), 0);
     at = (char *)(uintptr_t)value_of(text, "dims");
     assert_int_equal(*at, '[');
     for (int i = 0; i < shape->rank; i++) {
@@ -136,6 +140,10 @@ static void test_describe(void **state)
         {4, {1, 128, 16128, 1200}, 32, GN_CHANNELS_FIRST, DEFAULTS},
         {8, {1, 32, 1, 2, 3, 4, 5, INT64_C(1) << 36}, 32, GN_CHANNELS_FIRST, 0, GN_AFFINE_CHANNEL},
         {3, {0, 32, INT64_C(1) << 50}, 1, GN_CHANNELS_LAST, 1e300, GN_AFFINE_SAMPLE},
+        {2, {0, INT64_C(1) << 60}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+        {3, {0, INT64_C(1) << 30, INT64_C(1) << 30}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+        {3, {0, INT64_C(1) << 60, 1}, 32, GN_CHANNELS_LAST, DEFAULT_EPS, GN_AFFINE_SAMPLE},
+        {3, {1, INT64_C(1) << 60, 0}, 1, GN_CHANNELS_LAST, DEFAULTS},
     };
     (void)state;
 

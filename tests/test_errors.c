@@ -209,13 +209,22 @@ static void test_isa(void **state)
         assert_non_null(strstr(text, strcat(strcat(quoted, name), "\"")));
         free(text);
     }
+    /* Garbage is an error whether or not the descriptor names the instruction set. */
+    assert_int_equal(setenv("GN_ISA", "avx", 1), 0);
+    for (int isa = GN_ISA_AUTO; isa <= GN_ISA_GENERIC; isa++) {
+        plan = (gn_plan *)&plan;
+        assert_int_equal(gn_desc_set_isa(desc, (gn_isa)isa), GN_OK);
+        expect_failure(gn_plan_create(&plan, desc), GN_INVALID_ARGUMENT, "GN_ISA", "\"avx\"");
+        assert_null(plan);
+    }
     assert_int_equal(unsetenv("GN_ISA"), 0);
     gn_desc_destroy(desc);
 }
 
 static void test_cache(void **state)
 {
-    const char *const wrong[] = {"0", "-1", "32M", "x", "99999999999999999999"};
+    const char *const wrong[] = {"0", "-1", "32MB", "x", "99999999999999999999"};
+    const char *const right[] = {"33554432", "32M", "32768k", "", "1g"};
     const int64_t dims[3] = {1, 4, 9};
     gn_desc *desc;
     gn_plan *plan;
@@ -228,9 +237,11 @@ static void test_cache(void **state)
         expect_failure(gn_plan_create(&plan, desc), GN_INVALID_ARGUMENT, "GN_CACHE", wrong[i]);
         assert_null(plan);
     }
-    assert_int_equal(setenv("GN_CACHE", "33554432", 1), 0);
-    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
-    gn_plan_destroy(plan);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(setenv("GN_CACHE", right[i], 1), 0);
+        assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+        gn_plan_destroy(plan);
+    }
     assert_int_equal(unsetenv("GN_CACHE"), 0);
     gn_desc_destroy(desc);
 }
