@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fp_env.h"
 #include "slot.h"
 
 static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_slot *slot)
@@ -185,7 +186,7 @@ int64_t gn_backward_scratch(const gn_plan *plan)
     return gn_run_bytes(plan, &job);
 }
 
-gn_status gn_backward_run(const struct gn_backward_call *call)
+gn_status gn_backward_run(struct gn_backward_call *call)
 {
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
@@ -198,8 +199,10 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
             memset(call->dskip, 0, (size_t)(plan->N * plan->C * gn_size(plan->desc.x)));
         return GN_OK;
     }
+    struct gn_fp_env before = gn_fp_enter();
     struct gn_job job = backward_job(plan);
     job.call = call;
+    call->points_fit = gn_shared_points_fit(plan, call->gamma, NULL);
     if (!call->dx)
         job.apply = NULL;
     if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
@@ -212,5 +215,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
         job.collects = 0;
         job.left_bytes = 0;
     }
-    return gn_run(plan, &job);
+    gn_status status = gn_run(plan, &job);
+    gn_fp_leave(before);
+    return status;
 }

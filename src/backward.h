@@ -17,14 +17,14 @@ struct gn_backward_call {
     bool stream;                       /* dx is written past the caches */
     bool keeps;                        /* g until it becomes dx: in dx, */
     bool keeps_apart;                  /* or where gn_kept says */
-    bool points_fit;                   /* gn_shared_points_fit, of gamma alone */
+    bool points_fit; /* gn_shared_points_fit, of gamma only; gn_backward_run sets it */
 };
 
 /* The bytes of scratch that a call needs. */
 int64_t gn_backward_scratch(const gn_plan *plan);
 
 /* Fails for want of memory alone, before anything is written. */
-gn_status gn_backward_run(const struct gn_backward_call *call);
+gn_status gn_backward_run(struct gn_backward_call *call);
 
 /* What a slot has of a batch's groups and their channels. */
 struct gn_backward_slot {

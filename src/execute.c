@@ -72,7 +72,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    const struct gn_forward_call call = {
+    struct gn_forward_call call = {
         .plan = plan,
         .source = x,
         .source_view = &plan->views[GN_X],
@@ -81,8 +81,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL),
-        .points_fit = gn_shared_points_fit(plan, gamma, beta)};
+        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
@@ -111,7 +110,7 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
                        "stored, and a y of x's type or wider, here %s",
                        gn_type_name(plan->desc.y), gn_type_name(plan->desc.x));
     /* Where it is not wanted, the sum is made in y, and normalized there. */
-    const struct gn_forward_call call = {
+    struct gn_forward_call call = {
         .plan = plan,
         .source = sum ? sum : y,
         .source_view = &plan->views[sum ? GN_SUM : GN_Y],
@@ -122,8 +121,7 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = sum && streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, skip),
-        .points_fit = gn_shared_points_fit(plan, gamma, beta)};
+        .stream = sum && streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, skip)};
     return gn_forward_run(&call);
 }
 
@@ -140,7 +138,7 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    const struct gn_forward_call call = {
+    struct gn_forward_call call = {
         .plan = plan,
         .source = x,
         .source_view = &plan->views[GN_X],
@@ -216,8 +214,7 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .dskip = g->dskip,
         .dgamma = g->dgamma,
         .dbeta = g->dbeta,
-        .stream = streams(plan, plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy),
-        .points_fit = gn_shared_points_fit(plan, g->gamma, NULL)};
+        .stream = streams(plan, plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy)};
     /* In dx where it can be: not in the place of what is to be read yet, nor beyond the caches. */
     bool in_dx = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&
                  g->dx != g->dy && call.dx_view->type == GN_F32 && call.dx_view->direct;

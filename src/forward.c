@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "fp_env.h"
 #include "slot.h"
 
 /* The moments of the first set come last: those of the others follow. */
@@ -215,7 +216,7 @@ int64_t gn_forward_scratch(const gn_plan *plan)
     return gn_run_bytes(plan, &job);
 }
 
-gn_status gn_forward_run(const struct gn_forward_call *call)
+gn_status gn_forward_run(struct gn_forward_call *call)
 {
     const gn_plan *plan = call->plan;
     if (plan->elements == 0) {
@@ -227,8 +228,10 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
         }
         return GN_OK;
     }
+    struct gn_fp_env before = gn_fp_enter();
     struct gn_job job = forward_job(plan);
     job.call = call;
+    call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->gamma, call->beta);
     if (call->given_mean) {
         job.reduce = NULL;
         if (plan->parts.points)
@@ -238,5 +241,7 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
         job.finish = NULL;
         job.apply = NULL;
     }
-    return gn_run(plan, &job);
+    gn_status status = gn_run(plan, &job);
+    gn_fp_leave(before);
+    return status;
 }

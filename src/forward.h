@@ -20,14 +20,14 @@ struct gn_forward_call {
     /* Where skip is not NULL, the sum of addend, a tensor like x, and skip goes to source first. */
     const void *addend, *skip;
     bool stream;     /* y is written past the caches */
-    bool points_fit; /* gn_shared_points_fit */
+    bool points_fit; /* gn_shared_points_fit; set by gn_forward_run */
 };
 
 /* The bytes of scratch that a call needs. */
 int64_t gn_forward_scratch(const gn_plan *plan);
 
 /* Fails for want of memory alone, before anything is written. */
-gn_status gn_forward_run(const struct gn_forward_call *call);
+gn_status gn_forward_run(struct gn_forward_call *call);
 
 /* What a slot has of a batch's groups and their channels. */
 struct gn_forward_slot {

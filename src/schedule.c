@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fp_env.h"
+
 /* Fewer elements than this are done before another thread has woken up. */
 enum { ELEMENTS_PER_THREAD = 16384 };
 
@@ -201,5 +203,9 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
     if (alone < job->items)
         job->open(job, shared);
 #pragma omp parallel num_threads(threads)
-    work(job, alone, queues, shared, omp_get_thread_num(), omp_get_num_threads());
+    {
+        struct gn_fp_env before = gn_fp_enter();
+        work(job, alone, queues, shared, omp_get_thread_num(), omp_get_num_threads());
+        gn_fp_leave(before);
+    }
 }
