@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "number.h"
 #include "plan.h"
+#include "threads.h"
 
 /* A text that is longer than its buffer keeps counting. */
 struct text {
@@ -33,7 +34,7 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
         return -1;
     }
     const struct gn_desc *desc = &plan->desc;
-    int threads = gn_schedule_threads(desc->threads, plan->elements);
+    int threads = gn_threads_for(desc->threads, plan->elements);
     static const char *const activations[] = {"identity", "relu", "silu"};
     char epsilon[GN_NUMBER_TEXT];
     gn_number_text(desc->epsilon, epsilon);

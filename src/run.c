@@ -4,11 +4,12 @@
 #include <inttypes.h>
 
 #include "error.h"
+#include "threads.h"
 
 int64_t gn_run_bytes(const gn_plan *plan, const struct gn_job *job)
 {
     int64_t most = 0;
-    for (int t = gn_schedule_threads(plan->desc.threads, plan->elements); t > 0; t--) {
+    for (int t = gn_threads_for(plan->desc.threads, plan->elements); t > 0; t--) {
         int64_t bytes = gn_schedule_scratch(job, t);
         most = bytes > most ? bytes : most;
     }
@@ -42,7 +43,7 @@ gn_status gn_run_prepare(gn_plan *plan, int64_t bytes)
 
 gn_status gn_run(const gn_plan *plan, struct gn_job *job)
 {
-    int threads = gn_schedule_threads(plan->desc.threads, plan->elements);
+    int threads = gn_threads_secure(gn_threads_for(plan->desc.threads, plan->elements));
     struct gn_scratch *scratch;
     gn_status status = take(plan, gn_schedule_scratch(job, threads), &scratch);
     if (status != GN_OK)

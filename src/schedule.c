@@ -2,38 +2,13 @@
 #include "schedule.h"
 
 #include <omp.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "fp_env.h"
-
-/* Fewer elements than this are done before another thread has woken up. */
-enum { ELEMENTS_PER_THREAD = 16384 };
+#include "threads.h"
 
 /* With so many items a thread, one more or less is no loss. */
 enum { ENOUGH_ITEMS = 16 };
-
-/* libgomp's threads do not survive fork(), and it would wait for them in the child for ever. */
-static bool forked;
-
-static void note_fork(void)
-{
-    forked = true;
-}
-
-__attribute__((constructor)) static void watch_forks(void)
-{
-    pthread_atfork(NULL, NULL, note_fork);
-}
-
-int gn_schedule_threads(int wanted, int64_t elements)
-{
-    if (forked || omp_in_parallel())
-        return 1;
-    int threads = wanted ? wanted : omp_get_max_threads();
-    int64_t useful = 1 + (elements - 1) / ELEMENTS_PER_THREAD;
-    return threads < useful ? threads : (int)useful;
-}
 
 /*
  * The items that threads do alone; what is left over, all do together. Items of a single tile
@@ -202,10 +177,14 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
     int64_t alone = items_alone(job, threads);
     if (alone < job->items)
         job->open(job, shared);
+    struct gn_leader *leader = gn_threads_leader();
 #pragma omp parallel num_threads(threads)
     {
         struct gn_fp_env before = gn_fp_enter();
-        work(job, alone, queues, shared, omp_get_thread_num(), omp_get_num_threads());
+        int thread = omp_get_thread_num();
+        if (thread > 0)
+            gn_threads_join(leader);
+        work(job, alone, queues, shared, thread, omp_get_num_threads());
         gn_fp_leave(before);
     }
 }

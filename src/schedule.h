@@ -64,12 +64,10 @@ struct gn_job {
     const void *call; /* the driver's own */
 };
 
-/* The threads that a call on so many elements may use: `wanted`, or OpenMP's number for 0. */
-int gn_schedule_threads(int wanted, int64_t elements);
-
 /* The bytes of scratch that a job needs on so many threads. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads);
 
+/* `threads` is gn_threads_secure's; scratch has the bytes for so many. */
 void gn_schedule_run(struct gn_job *job, int threads, char *scratch);
 
 #endif

@@ -3,11 +3,15 @@
  * What the library allocates, and when it cannot: nothing in the steady state, every allocation
  * failed in turn, nothing left over. test_overlapping.c has the same for calls at the same time.
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include "interpose.h"
 #include "support.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 static const struct shape shapes[] = {
     {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS},
@@ -120,14 +124,57 @@ static void test_creation(void **state)
     }
 }
 
+/* One call, on two threads. */
+static void *execute_once(void *plan)
+{
+    float *tensors[TENSORS];
+
+    tensors_create(&shapes[0], tensors);
+    tensors_fill(&shapes[0], 1, tensors);
+    const bool failed = call_forward(plan, tensors) != GN_OK;
+    tensors_destroy(tensors);
+    return failed ? plan : NULL;
+}
+
+/* A thread that makes calls on several threads allocates something once, until it and they exit. */
+static void test_callers_exit(void **state)
+{
+    const struct timespec millisecond = {0, 1000000};
+    (void)state;
+
+    gn_plan *plan = make_plan(&shapes[0], GN_ISA_AUTO, 2);
+    for (int i = 0; i < 20; i++) {
+        pthread_t id;
+        void *failed;
+        assert_int_equal(pthread_create(&id, NULL, execute_once, plan), 0);
+        assert_int_equal(pthread_join(id, &failed), 0);
+        assert_null(failed);
+    }
+    gn_plan_destroy(plan);
+    /* OpenMP's threads exit some time after the thread that they worked for. */
+    for (int i = 0; i < 10000 && interpose_live() > 0; i++)
+        nanosleep(&millisecond, NULL);
+    assert_int_equal(interpose_live(), 0);
+}
+
+/* What this thread allocates once, before anything is counted. */
+static void start_team(void)
+{
+    gn_plan *plan = make_plan(&shapes[0], GN_ISA_AUTO, 2);
+    assert_null(execute_once(plan));
+    gn_plan_destroy(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_callers_exit),
         cmocka_unit_test(test_steady_state),
         cmocka_unit_test(test_fewer_threads),
         cmocka_unit_test(test_creation),
     };
 
+    start_team();
     counted = interpose_start();
     if (!counted)
         print_message("the allocator is not ours: calls are made, none is counted or failed\n");

@@ -3,12 +3,15 @@
  * One plan on many threads at once, in a forked child, and with more threads than it was made for;
  * threads that share groups of a sample.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 
 #include "check.h"
+#include "expect.h"
 
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -163,6 +166,43 @@ static void test_more_threads_later(void **state)
     omp_set_num_threads(before);
 }
 
+static void expect_threads(int set, int expected)
+{
+    char text[40];
+    gn_desc *desc = make_desc(&shapes[0]);
+
+    assert_int_equal(gn_desc_set_threads(desc, set), GN_OK);
+    char *description = description_of(desc);
+    snprintf(text, sizeof(text), "\"threads\":%d,", expected);
+    if (!strstr(description, text))
+        fail_msg("%s has not %s", description, text);
+    free(description);
+    gn_desc_destroy(desc);
+}
+
+/* Automatic threads are no more than the processors that the process may use. */
+static void test_processors(void **state)
+{
+    const int before = omp_get_max_threads(), processors = omp_get_num_procs();
+    cpu_set_t all, one;
+    (void)state;
+
+    omp_set_num_threads(100000);
+    expect_threads(0, processors < 17 ? processors : 17); /* 262208 elements pay for 17 */
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    expect_threads(0, 1);
+    expect_threads(3, 3);
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+    omp_set_num_threads(1);
+    expect_threads(0, 1);
+    omp_set_num_threads(before);
+}
+
 /* The child of a process whose OpenMP has run has none of its threads: a call that waits for them
  * never returns, and the alarm ends it. */
 static void check_child(struct caller *caller, bool new_plan)
@@ -239,11 +279,9 @@ static void test_hard_neighbours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_plan_many_threads),
-        cmocka_unit_test(test_parallel_region),
-        cmocka_unit_test(test_more_threads_later),
-        cmocka_unit_test(test_hard_neighbours),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_one_plan_many_threads), cmocka_unit_test(test_parallel_region),
+        cmocka_unit_test(test_more_threads_later),    cmocka_unit_test(test_processors),
+        cmocka_unit_test(test_hard_neighbours),       cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* How many threads a call uses: what was asked for, what pays, and what can be had. */
+#ifndef GN_THREADS_H
+#define GN_THREADS_H
+
+#include <stdint.h>
+
+/*
+ * The threads that a call on so many elements is to use: at most `wanted`, or for 0 OpenMP's number
+ * and the processors that the process may use. 1 where OpenMP cannot make a team: in a parallel
+ * region, and in a forked process.
+ */
+int gn_threads_for(int wanted, int64_t elements);
+
+/*
+ * How many of these OpenMP can have as one team, started by the calling thread. libgomp ends the
+ * process where it cannot make a thread, so threads that it does not have yet are tried out first.
+ * Where some cannot be had, the next calls do without them and do not try.
+ */
+int gn_threads_secure(int threads);
+
+/*
+ * The calling thread as the leader of its teams, after gn_threads_secure gave it more than itself;
+ * and what each other thread of such a team does: it is counted until it exits.
+ */
+struct gn_leader *gn_threads_leader(void);
+void gn_threads_join(struct gn_leader *leader);
+
+#endif
