@@ -15,16 +15,20 @@ static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_
     slot->slope = gn_carve(memory, &at, groups, sizeof(double));
     slot->offset = gn_carve(memory, &at, groups, sizeof(double));
     slot->narrow = gn_carve(memory, &at, groups, sizeof(bool));
-    slot->mean = gn_carve(memory, &at, channels, sizeof(float));
-    slot->scale = gn_carve(memory, &at, channels, sizeof(float));
-    slot->shift = gn_carve(memory, &at, channels, sizeof(float));
-    slot->slopes = gn_carve(memory, &at, channels, sizeof(float));
-    slot->offsets = gn_carve(memory, &at, channels, sizeof(float));
+    /* Points have coefficients per channel in small groups only. */
+    int64_t spread = plan->parts.points && plan->D >= GN_SPREAD_BELOW ? 0 : channels;
+    slot->mean = gn_carve(memory, &at, spread, sizeof(float));
+    slot->scale = gn_carve(memory, &at, spread, sizeof(float));
+    slot->shift = gn_carve(memory, &at, spread, sizeof(float));
+    slot->slopes = gn_carve(memory, &at, spread, sizeof(float));
+    slot->offsets = gn_carve(memory, &at, spread, sizeof(float));
     int64_t one = at;
-    slot->dy = gn_carve(memory, &at, channels, sizeof(double));
-    slot->dyx = gn_carve(memory, &at, channels, sizeof(double));
-    slot->hard = gn_carve(memory, &at, channels, sizeof(double));
-    slot->of_channels = gn_carve_moments(memory, &at, channels);
+    /* Points have no sums: their gradients are found from the elements at once. */
+    int64_t summed = plan->parts.points ? 0 : channels;
+    slot->dy = gn_carve(memory, &at, summed, sizeof(double));
+    slot->dyx = gn_carve(memory, &at, summed, sizeof(double));
+    slot->hard = gn_carve(memory, &at, summed, sizeof(double));
+    slot->of_channels = gn_carve_moments(memory, &at, summed);
     slot->sums = (at - one) / (int64_t)sizeof(double);
     at = one = one + plan->parts.sums * (at - one);
     slot->moments = gn_carve_moments(memory, &at, groups);
