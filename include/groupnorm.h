@@ -32,37 +32,42 @@
  *
  * The same bits. A result depends on the values of its sample, the plan's shape, layout, types and
  * activation: not on strides, the number of threads, the other samples, N, the run, the machine or
- * the instruction set. dgamma and dbeta are sums over N, unless each sample has its own, in an
- * order that follows from the shape and the values alone. Two things are not specified: the sign
- * and payload of a NaN, and results under another floating-point environment than the default one
- * (round to nearest, subnormals kept).
+ * the instruction set. It does not depend on the caller's floating-point environment either: every
+ * thread of a call computes in the default one (round to nearest, subnormals kept, no traps) and
+ * then gets its own back, with its flags. dgamma and dbeta are sums over N, unless each sample has
+ * its own, in an order that follows from the shape and the values alone. The sign and payload of a
+ * NaN are not specified.
  *
  * Accuracy. With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
- * P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
+ * p = |mean(gamma*dy)|, P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
  *
  *              for every finite input                   where rounding errors are independent
- *     mean     u (|mean| + 16 s)                        u (|mean| + s)
- *     rstd     u 32 rstd                                u 3 rstd
- *     y        u (48|gamma xhat| + 24|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
- *     dx       u 128 rstd (|gamma dy|+P+(1+|xhat|) R)   u 6 rstd (|gamma dy|+P+(1+|xhat|) R)
+ *     mean     u (|mean| + 22 s)                        u (|mean| + s)
+ *     rstd     u 42 rstd                                u 3 rstd
+ *     y        u (48|gamma xhat| + 26|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
+ *     dx       u 192 rstd B                             u 6 rstd B
+ *              with B = |gamma dy| + P + (1 + |xhat|) (R + p)
  *     dgamma   u 64 sum |dy|(1+|xhat|)                  u 4 sum |dy|(1+|xhat|)
- *     dbeta    u 12 sum |dy|                            u 2 sum |dy|
+ *     dbeta    u 24 sum |dy|                            u 2 sum |dy|
  *
  * as long as the exact value is a normal number of its type; below that, one unit of the smallest
  * subnormal is added. The first column is the worst that the order of the operations admits, the
- * second what real data meets. The y of a group of equal values is exactly beta, unless eps is 0:
- * then its rstd is infinite and its y NaN.
+ * second what real data meets; docs/accuracy.md derives both. The y of a group of equal values is
+ * exactly beta, unless eps is 0: then its rstd is infinite and its y NaN.
  *
- * With other types: u is 2^-53 where x is GN_F64, and in the first column 32 u rstd is (32 + log2
- * m) u rstd. That holds for deviations from the mean of 0 or of 2^-300 to 2^300, and for gamma and
- * dy of 0 or of 2^-100 to 2^100: beyond, what comes between may leave the range of double, and
- * there is no wider type to take it. What is stored in a type of fewer bits than those of u is
- * rounded to it besides: v|exact| more, with v = 2^-24 for GN_F32, 2^-8 for GN_BF16 and 2^-11 for
- * GN_F16; what exceeds the type, the bound added, is infinite.
+ * With other types: u is 2^-53 where x is GN_F64. The sums over parts of a tensor are then no finer
+ * than those of a part, and each constant of the first column is larger by 160 + D/4 + S/4096,
+ * those of dgamma and dbeta by N/64 more, S being the spatial extent. That holds for deviations
+ * from the mean of 0 or of 2^-300 to 2^300, and for gamma and dy of 0 or of 2^-100 to 2^100:
+ * beyond, what comes between may leave the range of double, and there is no wider type to take it.
+ * What is stored in a type of fewer bits than those of u is rounded to it besides: v|exact| more,
+ * with v = 2^-24 for GN_F32, 2^-8 for GN_BF16 and 2^-11 for GN_F16; what exceeds the type, the
+ * bound added, is infinite.
  *
  * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
  * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
- * |gamma| + |beta|); with ReLU, where |z| <= e, the derivative may be either side's.
+ * |gamma| + |beta|), but for p, which is |mean(gamma*g)|; with ReLU, where |z| <= e, the derivative
+ * may be either side's.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H
@@ -75,10 +80,13 @@
 #define GN_VERSION_MINOR 1
 #define GN_VERSION_PATCH 0
 
+/* How functions are declared. Whoever wants something else defines it before. */
+#ifndef GN_API
 #if defined(__GNUC__)
 #define GN_API __attribute__((visibility("default")))
 #else
 #define GN_API
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -223,11 +231,17 @@ GN_API gn_status gn_desc_set_affine(gn_desc *desc, gn_affine affine);
  * elements from the pointer. In the order of dims, whatever the layout; NULL: dense again. Strides
  * of dims of size 1 are ignored. strides is copied.
  *
- * Read and written where they lie are: in channels first, tensors whose spatial extent is dense; in
- * channels last, those whose channels are contiguous, as slices and crops. Of images in channels
- * first whose rows of 8 elements or more alone are contiguous, what is summed up is copied to
- * scratch memory first, a part at a time, which takes about twice as long in all; all else is
- * copied to and from, which takes a few times as long.
+ * The results are those of dense tensors; only the time differs, as memory does. The passes that
+ * write read and write tensors where they are if, with channels first, rows of 8 elements or more
+ * are contiguous (slices of channels, crops), and with channels last, the channels are. What is
+ * summed over is read where it is with channels last, and with channels first if the channels of a
+ * sample follow on each other without a gap; other rows are copied to scratch memory for it, some
+ * at a time. All other tensors are copied to scratch memory and back, element by element.
+ *
+ * Measured on one thread, in multiples of the time of dense tensors: slices and crops with channels
+ * first 1.4 to 2.9, with channels last 1.0 to 1.9; every other column, or every other channel with
+ * channels last, 1.7 to 12; memory of the other layout (NHWC with GN_CHANNELS_FIRST) 5 to 26. Where
+ * a tensor is used more than once, a copy into a dense one may be faster.
  *
  * GN_INVALID_ARGUMENT: a stride is negative; the last element is more than 2^56 elements on; an
  * output's elements (y, dx, sum) share memory, as with a stride of 0.
@@ -247,19 +261,26 @@ GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation)
 GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
 
 /*
- * The most threads that one call may use, 0 to 1024, 1 being the calling thread alone; 0, the
- * default, is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads). A call uses
- * fewer where the tensor is small, and one where it is made inside an OpenMP parallel region or in
- * a process forked from one that had loaded the library: OpenMP's threads do not survive a fork, so
- * a process that forks should load the library before. The results do not depend on it.
+ * The most threads that one call may use, 0 to 1024; 1 is the calling thread only. 0, the default,
+ * is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads), but no more than the
+ * processors that the calling thread may run on. The results do not depend on it.
+ *
+ * A call uses fewer threads where the tensor is small, and where the process may have no more of
+ * them (RLIMIT_NPROC, RLIMIT_AS, a control group): OpenMP would end the process, so threads that it
+ * does not have yet are tried out first. That fails to help only where something else takes the
+ * last ones between the trial and OpenMP's own attempt.
+ *
+ * A call uses one thread where it is made inside an OpenMP parallel region, and in a process that
+ * was forked from one in which the library or OpenMP was loaded: OpenMP's threads do not survive a
+ * fork, and a team that waits for them would wait for ever.
  */
 GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
 
 /*
- * The instruction set of the kernels. GN_UNSUPPORTED: one that this library, this machine or its
- * operating system lacks. With GN_ISA_AUTO, the environment variable GN_ISA names the highest that
- * a plan takes: from the lowest, generic, neon, avx2, avx512, and auto for no limit. The results do
- * not depend on it.
+ * The instruction set of the kernels. The results do not depend on it. With GN_ISA_AUTO, the
+ * environment variable GN_ISA names the highest that a plan takes; see gn_plan_create.
+ *
+ * GN_UNSUPPORTED: one that this library, this machine or its operating system lacks.
  */
 GN_API gn_status gn_desc_set_isa(gn_desc *desc, gn_isa isa);
 
@@ -273,12 +294,24 @@ typedef struct gn_plan gn_plan;
  *
  * *plan is set to NULL on failure. Destroy the plan with gn_plan_destroy.
  *
- * The plan's ways to memory depend on the size of the last-level cache, the results do not. The
- * environment variable GN_CACHE gives it in bytes, where a plan is made for another machine's or
- * for a part of it.
+ * Memory. gn_plan_describe says how many bytes of scratch each pass needs. They grow with the
+ * threads and the channels, hardly with the spatial extent, and may exceed a small tensor: 835 KB
+ * with two threads for 64x1024x1x1, whose tensors are of 256 KB. A call uses at most 48 KiB of its
+ * thread's stack, and as much of each of OpenMP's threads. A thread that makes calls on several
+ * threads allocates some bytes once, until it exits.
  *
- * GN_INVALID_ARGUMENT: plan or desc is NULL; groups does not divide C; the environment's GN_ISA is
- * no instruction set's name, or its GN_CACHE no number of bytes above 0. GN_OUT_OF_MEMORY.
+ * Environment variables, of which an empty one counts as unset:
+ *
+ *   GN_ISA    the highest instruction set that a plan with GN_ISA_AUTO takes: generic, neon, avx2,
+ *             avx512, from the lowest, in either case; auto for no limit. The best at or below it
+ *             that the machine has is taken.
+ *   GN_CACHE  the bytes of the last-level cache, where a plan is made for another machine's or for
+ * a part of it, with or without K, M or G (1024, 1024^2, 1024^3) after the digits. The ways to
+ * memory depend on it, the results do not.
+ *
+ * GN_INVALID_ARGUMENT: plan or desc is NULL; groups does not divide C; GN_ISA is no instruction
+ * set's name, or GN_CACHE no number of bytes above 0. GN_UNSUPPORTED: GN_ISA is one of another kind
+ * of processor. GN_OUT_OF_MEMORY.
  */
 GN_API gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc);
 
@@ -313,7 +346,8 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  * the same, zeros in dskip, and gn_forward makes mean and rstd NaN.
  *
  * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
- * NaN, but in gn_normalize its own element of y alone, NaN or what the formula gives for infinity;
+ * NaN, but in gn_normalize its own element of y alone, NaN or what the formulas of z and y give for
+ * infinity;
  * one in dy makes that group's dx NaN or infinite, unless ReLU is 0 there; no other group's y,
  * mean, rstd or dx changes. dgamma and dbeta are changed for the channels of that group.
  *
@@ -367,7 +401,8 @@ GN_API gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *
  * The mean and rstd being constants, its gradient is not gn_backward's but gamma * rstd * dy.
  *
  *   x      in   tensor
- *   mean   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y so
+ *   mean   in   [N, G]; not NULL. A NaN makes its group's y NaN, an infinity its group's z NaN or
+ *               infinite, and y is act(z): of minus infinity, 0 with GN_RELU and -0 with GN_SILU
  *   rstd   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y NaN
  *   gamma  in   [C] or [N, C]; NULL: ones
  *   beta   in   [C] or [N, C]; NULL: zeros
@@ -382,16 +417,13 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
  *   dy      in   tensor
  *   x       in   tensor, as given to gn_forward
  *   mean    in   [N, G], as gn_forward stored it; not NULL. Where |mean * rstd| > 1, x is read once
- *                more to find again what its rounding lost; a mean that is further from that of x
- *                than an ulp of its type is taken as it is
- *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found again
- *                from x
- *   gamma   in   [C] or [N, C]; NULL: ones
- *   beta    in   [C] or [N, C], as given to gn_forward; read where there is an activation alone;
- *                NULL: zeros
- *   dx      out  tensor; may be dy or x; NULL: not computed
- *   dgamma  out  [C] or [N, C]; overwritten, not added to; NULL: not computed
- *   dbeta   out  [C] or [N, C]; overwritten, not added to; NULL: not computed
+ *                more to find again what its rounding lost (docs/accuracy.md says why there); a
+ * mean that is further from that of x than an ulp of its type is taken as it is rstd    in   [N,
+ * G], as gn_forward stored it; not NULL. Infinite or subnormal: found again from x gamma   in   [C]
+ * or [N, C]; NULL: ones beta    in   [C] or [N, C], as given to gn_forward; read where there is an
+ * activation alone; NULL: zeros dx      out  tensor; may be dy or x; NULL: not computed dgamma  out
+ * [C] or [N, C]; overwritten, not added to; NULL: not computed dbeta   out  [C] or [N, C];
+ * overwritten, not added to; NULL: not computed
  */
 GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
                              const void *rstd, const void *gamma, const void *beta, void *dx,

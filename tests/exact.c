@@ -52,7 +52,7 @@ struct element element_at(const struct exact *e, int64_t row, int64_t i)
     at.z = product + at.beta;
     at.z_size[EXACT_INDEPENDENT] = 5 * size + 2 * gamma + 2 * beta;
     at.z_size[EXACT_ALWAYS] =
-        in->mean ? at.z_size[EXACT_INDEPENDENT] : 48 * size + 24 * gamma + 2 * beta;
+        in->mean ? at.z_size[EXACT_INDEPENDENT] : 48 * size + 26 * gamma + 2 * beta;
     if (!in->dy)
         return at;
     /* Without an activation dbeta does not depend on x, but no one says so for x = NaN. */

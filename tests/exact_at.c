@@ -48,12 +48,12 @@ static struct exact_answer statistic_at(const struct exact *e, enum exact_output
     const struct group *group = &e->groups[i];
     const long double mean = group->near + group->rest, rstd = group->rstd;
     const long double m = (long double)(in->c / in->g * in->s);
-    const long double most = in->x_type == GN_F64 ? 32 + log2l(m) : 32;
+    const long double most = in->x_type == GN_F64 ? 42 + log2l(m) : 42;
 
     if (output == EXACT_RSTD)
         return (struct exact_answer){rstd, {most * rstd, 3 * rstd}, {0}};
     return (struct exact_answer){
-        mean, {fabsl(mean) + 16 * group->dev, fabsl(mean) + group->dev}, {0}};
+        mean, {fabsl(mean) + 22 * group->dev, fabsl(mean) + group->dev}, {0}};
 }
 
 static struct exact_answer y_at(const struct exact *e, int64_t i)
@@ -74,15 +74,16 @@ static struct exact_answer dx_at(const struct exact *e, int64_t i)
     const struct group *group = group_of(e, i / e->in.s);
     const struct element at = element_at(e, i / e->in.s, i);
     const long double gamma = fabsl(at.gamma), xhat = fabsl(at.xhat);
-    const long double size = group->rstd * (gamma * at.g_size + group->p + (1 + xhat) * group->r);
-    struct exact_answer dx = {
-        group->rstd * (at.gamma * at.g - sum_total(&group->a) - at.xhat * sum_total(&group->b)),
-        {128 * size, 6 * size},
-        {0}};
+    const long double a = sum_total(&group->a), b = sum_total(&group->b);
+    struct exact_answer dx = {group->rstd * (at.gamma * at.g - a - at.xhat * b), {0}, {0}};
 
-    for (int k = 0; k < EXACT_BOUNDS; k++)
+    for (int k = 0; k < EXACT_BOUNDS; k++) {
+        const long double mean = fabsl(a) + group->unsure_a[k];
+        dx.size[k] = (k == EXACT_ALWAYS ? 192 : 6) * group->rstd *
+                     (gamma * at.g_size + group->p + (1 + xhat) * (group->r + mean));
         dx.extra[k] =
             group->rstd * (gamma * at.unsure[k] + group->unsure_a[k] + xhat * group->unsure_b[k]);
+    }
     return dx;
 }
 
@@ -123,7 +124,7 @@ struct exact_answer exact_at(const struct exact *exact, enum exact_output output
                                      {channel->unsure_dgamma[0], channel->unsure_dgamma[1]}};
     case EXACT_DBETA:
         return (struct exact_answer){sum_total(&channel->dbeta),
-                                     {12 * channel->dbeta_size, 2 * channel->dbeta_size},
+                                     {24 * channel->dbeta_size, 2 * channel->dbeta_size},
                                      {channel->unsure_dbeta[0], channel->unsure_dbeta[1]}};
     case EXACT_DSKIP:
         return dskip_at(exact, i);

@@ -185,7 +185,7 @@ static struct exact exact_y(const struct oracle *o, int64_t n, int64_t c, float 
     const long double product = gamma * ((x - group->mean) * group->rstd);
 
     return (struct exact){product + beta,
-                          {48 * fabsl(product) + 24 * fabsl(gamma) + 2 * fabsl(beta),
+                          {48 * fabsl(product) + 26 * fabsl(gamma) + 2 * fabsl(beta),
                            5 * fabsl(product) + 2 * fabsl(gamma) + 2 * fabsl(beta)}};
 }
 
@@ -194,11 +194,11 @@ static struct exact exact_dx(const struct oracle *o, int64_t n, int64_t c, float
     const struct group *group = group_of(o, n, c);
     const long double xhat = (x - group->mean) * group->rstd;
     const long double product = gamma_of(&o->in, n, c) * dy;
-    const long double size =
-        group->rstd * (fabsl(product) + group->p + (1 + fabsl(xhat)) * group->r);
+    const long double size = group->rstd * (fabsl(product) + group->p +
+                                            (1 + fabsl(xhat)) * (group->r + fabsl(group->a)));
 
     return (struct exact){group->rstd * (product - group->a - xhat * group->b),
-                          {128 * size, 6 * size}};
+                          {192 * size, 6 * size}};
 }
 
 static struct exact exact_at(const struct oracle *o, enum oracle_output output, int64_t n,
@@ -207,11 +207,11 @@ static struct exact exact_at(const struct oracle *o, enum oracle_output output, 
     switch (output) {
     case ORACLE_MEAN: {
         const long double mean = o->groups[i].mean, dev = o->groups[i].dev;
-        return (struct exact){mean, {fabsl(mean) + 16 * dev, fabsl(mean) + dev}};
+        return (struct exact){mean, {fabsl(mean) + 22 * dev, fabsl(mean) + dev}};
     }
     case ORACLE_RSTD: {
         const long double rstd = o->groups[i].rstd;
-        return (struct exact){rstd, {32 * rstd, 3 * rstd}};
+        return (struct exact){rstd, {42 * rstd, 3 * rstd}};
     }
     case ORACLE_DGAMMA: {
         const struct channel *channel = &o->channels[i];
@@ -220,7 +220,7 @@ static struct exact exact_at(const struct oracle *o, enum oracle_output output, 
     }
     case ORACLE_DBETA: {
         const struct channel *channel = &o->channels[i];
-        return (struct exact){channel->dbeta, {12 * channel->dbeta_size, 2 * channel->dbeta_size}};
+        return (struct exact){channel->dbeta, {24 * channel->dbeta_size, 2 * channel->dbeta_size}};
     }
     case ORACLE_DX:
         return exact_dx(o, n, c, o->in.x[i], o->in.dy[i]);

@@ -45,13 +45,10 @@ INLINE mask_f64 usual_rstd(vec_f64 rstd, gn_type t)
     return (rstd == splat_f64(0)) | ((rstd >= splat_f64(least)) & (rstd <= splat_f64(most)));
 }
 
-/*
- * The rounding of the mean is up to u * |mean| * rstd in xhat: from a deviation below the mean on,
- * more than the rounding of xhat itself. Where rstd is NaN, all is.
- */
+/* The rounding of the mean is up to u * |mean| * rstd in xhat. Where rstd is NaN, all is. */
 INLINE mask_f64 which_matter(vec_f64 mean, vec_f64 rstd, gn_type t)
 {
-    mask_f64 far = abs_f64(mean * rstd) > splat_f64(1);
+    mask_f64 far = abs_f64(mean * rstd) > splat_f64(GN_ROUNDING_MATTERS);
     return (rstd == rstd) & (far | ~usual_rstd(rstd, t));
 }
 

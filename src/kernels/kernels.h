@@ -147,6 +147,13 @@ static inline int64_t gn_columns_work_bytes(int64_t channels)
 /* The wide last passes get at most so many channels at a time; arrays for them have more room. */
 enum { GN_WIDE = 64, GN_WIDE_ROOM = GN_WIDE + GN_PADDING };
 
+/*
+ * What rounding took from a stored mean matters where |mean * rstd| is larger than this: there the
+ * rounding of the mean is more of xhat than u, which the errors of sums in float are anyway.
+ * docs/accuracy.md derives from it the bound of dx.
+ */
+#define GN_ROUNDING_MATTERS 1
+
 struct gn_kernels {
     gn_isa isa;
     const char *name;

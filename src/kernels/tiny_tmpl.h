@@ -169,8 +169,8 @@ INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rst
 {
     struct pair exact = column_means(x, depth), stored = widened(mean);
     vec_f32 low = narrowed((struct pair){exact.low - stored.low, exact.high - stored.high});
-    mask_f32 matters =
-        (abs_f32(mean * rstd) > splat_f32(1)) & (abs_f32(low) <= abs_f32(mean) * FLT_EPSILON);
+    mask_f32 matters = (abs_f32(mean * rstd) > splat_f32(GN_ROUNDING_MATTERS)) &
+                       (abs_f32(low) <= abs_f32(mean) * FLT_EPSILON);
     return (vec_f32)(matters & (mask_f32)low);
 }
 
