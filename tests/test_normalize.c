@@ -4,7 +4,7 @@
  * statistics that are those of x and for any others, with the same bits on every instruction set
  * and number of threads, in place and not.
  */
-#include "support.h"
+#include "kind.h"
 
 #include <float.h>
 #include <math.h>
@@ -186,6 +186,47 @@ static void test_any(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* z is infinite, and y = act(z): an activation that ends somewhere has its end. */
+static void test_infinite_mean(void **state)
+{
+    static const struct shape shapes[] = {{3, {1, 4, 100}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+                                          {3, {1, 4, 100}, 2, GN_CHANNELS_LAST, DEFAULTS},
+                                          {2, {100, 4}, 2, GN_CHANNELS_FIRST, DEFAULTS}};
+    (void)state;
+
+    for (int i = 0; i < 3 * 3 * 3; i++) {
+        const struct shape *shape = &shapes[i / 9];
+        const gn_activation activation = (gn_activation)(i % 3);
+        const float mean = i / 3 % 3 == 0 ? INFINITY : i / 3 % 3 == 1 ? -INFINITY : NAN;
+        const struct kind kind = {GN_F32, GN_F32, GN_F32, activation, GN_SKIP_TENSOR};
+        gn_plan *plan = make_plan_of(shape, &kind, GN_ISA_AUTO, 1);
+        float *tensors[TENSORS];
+
+        tensors_create(shape, tensors);
+        tensors_fill(shape, 4, tensors);
+        for (int64_t k = 0; k < tensor_count(shape, MEAN); k++) {
+            tensors[MEAN][k] = mean;
+            tensors[RSTD][k] = 1;
+        }
+        assert_int_equal(gn_normalize(plan, tensors[X], tensors[MEAN], tensors[RSTD],
+                                      tensors[GAMMA], tensors[BETA], tensors[Y]),
+                         GN_OK);
+        for (int64_t k = 0; k < shape_elements(shape); k++) {
+            const float y = tensors[Y][k];
+            if (isnan(mean))
+                assert_true(isnan(y));
+            else if (mean < 0)
+                assert_true(y > FLT_MAX);
+            else if (activation == GN_IDENTITY)
+                assert_true(y < -FLT_MAX);
+            else
+                assert_true(y == 0 && !!signbit(y) == (activation == GN_SILU));
+        }
+        tensors_destroy(tensors);
+        gn_plan_destroy(plan);
+    }
+}
+
 static void test_arguments(void **state)
 {
     const struct shape shape = {3, {2, 4, 5}, 2, GN_CHANNELS_FIRST, DEFAULTS};
@@ -218,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stored),
         cmocka_unit_test(test_any),
+        cmocka_unit_test(test_infinite_mean),
         cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
