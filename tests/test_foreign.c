@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mean that is not that of x is taken as it is, by gn_normalize and by gn_backward: what a
+ * gradient finds again of a mean's rounding is at most an ulp of it.
+ */
+#include "check_kind.h"
+
+#include <string.h>
+
+/* No spatial extent in groups of every kind; rows and columns, short and long. */
+static const struct shape shapes[] = {
+    {2, {11, 38}, 19, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {11, 76}, 19, GN_CHANNELS_LAST, DEFAULTS},
+    {2, {11, 152}, 19, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {5, 15}, 5, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {5, 80}, 5, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {3, 80}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+    {2, {11, 76}, 19, GN_CHANNELS_FIRST, DEFAULT_EPS, GN_AFFINE_SAMPLE},
+    {3, {2, 12, 35}, 3, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {2, 12, 35}, 3, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 4, 2500}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+    {3, {1, 4, 2500}, 2, GN_CHANNELS_LAST, DEFAULTS},
+};
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+
+/* x is normal about `center`. */
+static int check_means(float center, float mean, float rstd, const char *label)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < 3 * SHAPES; i++) {
+        const struct kind_check check = {.shape = shapes[i / 3],
+                                         .activation = (gn_activation)(i % 3),
+                                         .bound = EXACT_ALWAYS,
+                                         .given = true,
+                                         .label = label};
+        float *tensors[TENSORS];
+
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)i, tensors);
+        for (int64_t k = 0; k < shape_elements(&check.shape); k++)
+            tensors[X][k] += center;
+        /* Every third group has another mean, which is half as far. */
+        for (int64_t g = 0; g < tensor_count(&check.shape, MEAN); g++) {
+            tensors[MEAN][g] = g % 3 == 2 ? (center + mean) / 2 : mean;
+            tensors[RSTD][g] = rstd;
+        }
+        wrong += check_kind(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    return wrong;
+}
+
+static void test_far(void **state)
+{
+    (void)state;
+    assert_int_equal(check_means(0, 5e4f, 1, "mean 5e4 of x about 0"), 0);
+}
+
+static void test_near(void **state)
+{
+    (void)state;
+    assert_int_equal(check_means(1000, 999, 1, "mean 999 of x about 1000"), 0);
+    assert_int_equal(check_means(1e6f, 1e6f - 40, 0.5f, "mean 1e6 - 40 of x about 1e6"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_far), cmocka_unit_test(test_near)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
