@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * With SiLU: sums of which a tile, a chunk or a channel alone goes to double. What is so of any
+ * part of a group is so of its last pass.
+ *
+ * Where g = dy * act'(z) overflows in float, the bounds tell. Where it underflows they do not, as
+ * they are in units of |dy|: such dx are compared with the exact ones by the size of the largest.
+ */
+#include "check_kind.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* For which of a row's positions dy is 0, or ordinary, so that float does. */
+struct easy {
+    int64_t from, to;
+    bool zero;
+};
+
+static void fill(const struct shape *shape, float beta, float dy, struct easy easy,
+                 float *tensors[TENSORS])
+{
+    const int64_t s = shape_spatial(shape), c = shape->dims[1];
+
+    tensors_create(shape, tensors);
+    tensors_fill(shape, 5, tensors);
+    for (int64_t i = 0; i < c; i++) {
+        tensors[GAMMA][i] = 0.5f;
+        tensors[BETA][i] = beta;
+    }
+    for (int64_t i = 0; i < shape_elements(shape); i++) {
+        const int64_t at = shape->layout == GN_CHANNELS_LAST ? i / c % s : i % s;
+        if (at >= easy.from && at < easy.to)
+            tensors[DY][i] *= easy.zero ? 0 : 1;
+        else
+            tensors[DY][i] = tensors[DY][i] < 0 ? -dy : dy;
+    }
+}
+
+/* The largest error of an output beside its largest value. */
+static double relative_error(const struct kind_check *check, enum exact_output output,
+                             enum tensor tensor, float *const tensors[TENSORS])
+{
+    struct exact_problem problem = exact_problem_of(check, tensors);
+    struct exact *exact = exact_create(&problem);
+    long double *values = exact_values(&check->shape, tensor, tensors[tensor]);
+    long double error = 0, size = 0;
+
+    assert_non_null(exact);
+    for (int64_t i = 0; i < exact_count(exact, output); i++) {
+        const long double value = exact_at(exact, output, i).value;
+        error = fmaxl(error, fabsl(values[i] - value));
+        size = fmaxl(size, fabsl(value));
+        if (isnan(values[i]))
+            error = INFINITY;
+    }
+    free(values);
+    exact_destroy(exact);
+    exact_problem_free(&problem);
+    return (double)(error / size);
+}
+
+static const struct {
+    struct shape shape;
+    struct easy easy;
+} cases[] = {
+    /* Two tiles of a row, of which the first is easy, or the second. */
+    {{3, {1, 1, 32768}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 16384, true}},
+    {{3, {1, 1, 32768}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {16384, 32768, true}},
+    /* The first chunk of a row, the last, and one between others. */
+    {{3, {1, 1, 8192}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {2048, 8192, true}},
+    {{3, {1, 1, 8192}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 6144, true}},
+    {{3, {2, 2, 5000}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {100, 4700, true}},
+    /* Rows of a single chunk, and short ones. */
+    {{3, {1, 3, 700}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 350, true}},
+    {{3, {2, 6, 60}, 2, GN_CHANNELS_FIRST, DEFAULTS}, {0, 30, true}},
+    /* Tiles and chunks of pixels. */
+    {{3, {1, 4, 32768}, 2, GN_CHANNELS_LAST, DEFAULTS}, {0, 16384, true}},
+    {{3, {1, 4, 32768}, 2, GN_CHANNELS_LAST, DEFAULTS}, {16384, 32768, true}},
+    {{3, {1, 8, 300}, 2, GN_CHANNELS_LAST, DEFAULTS}, {64, 300, true}},
+    {{3, {1, 8, 300}, 2, GN_CHANNELS_LAST, DEFAULTS}, {0, 256, true}},
+};
+enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+/* z near -95: act'(z) is below the normal floats. */
+static void test_underflow(void **state)
+{
+    static const struct {
+        enum exact_output output;
+        enum tensor tensor;
+    } gradients[] = {{EXACT_DX, DX}, {EXACT_DGAMMA, DGAMMA}, {EXACT_DBETA, DBETA}};
+    (void)state;
+
+    for (int i = 0; i < CASES; i++) {
+        const struct kind_check check = {.shape = cases[i].shape,
+                                         .activation = GN_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "z near -95"};
+        float *tensors[TENSORS];
+
+        fill(&check.shape, -95, 1e6f, cases[i].easy, tensors);
+        assert_int_equal(check_kind(&check, tensors), 0);
+        for (int k = 0; k < 3; k++) {
+            const double error =
+                relative_error(&check, gradients[k].output, gradients[k].tensor, tensors);
+            if (error > 1e-3)
+                fail_msg("case %d: %s is off by %.3g", i, tensor_name(gradients[k].tensor), error);
+        }
+        tensors_destroy(tensors);
+    }
+}
+
+/* act'(z) is 1.09 and dy near the largest float: g overflows, and what becomes of it does not. */
+static void test_overflow(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < CASES; i++) {
+        const struct kind_check check = {.shape = cases[i].shape,
+                                         .activation = GN_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "dy 3.3e38"};
+        float *tensors[TENSORS];
+
+        fill(&check.shape, 2.4f, 3.3e38f, cases[i].easy, tensors);
+        for (int64_t c = 0; c < check.shape.dims[1]; c++)
+            tensors[GAMMA][c] = 0.125f;
+        wrong += check_kind(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/*
+ * Neighbours, in one run of groups that float does for or not: the sums of one go to double, and
+ * another has a gamma that float does not carry on.
+ */
+static void test_neighbours(void **state)
+{
+    static const struct shape shapes[] = {{3, {1, 12, 40}, 6, GN_CHANNELS_FIRST, DEFAULTS},
+                                          {3, {2, 12, 600}, 6, GN_CHANNELS_FIRST, DEFAULTS},
+                                          {3, {1, 12, 40}, 6, GN_CHANNELS_LAST, DEFAULTS},
+                                          {3, {2, 12, 600}, 6, GN_CHANNELS_LAST, DEFAULTS}};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4 * 6 * 5; i++) {
+        const struct kind_check check = {.shape = shapes[i / 30],
+                                         .activation = GN_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "hard neighbours"};
+        const int64_t hard = i % 30 / 5, other = (hard + 1 + i % 5) % 6;
+        const int64_t s = shape_spatial(&check.shape);
+        float *tensors[TENSORS];
+
+        fill(&check.shape, 2.4f, 1, (struct easy){0, s, false}, tensors);
+        for (int64_t c = 2 * hard; c < 2 * hard + 2; c++) {
+            tensors[GAMMA][c] = 0.125f;
+            for (int64_t k = 0; k < s * check.shape.dims[0]; k++) {
+                const int64_t n = k / s, at = k % s;
+                const int64_t to = check.shape.layout == GN_CHANNELS_LAST ? (n * s + at) * 12 + c
+                                                                          : (n * 12 + c) * s + at;
+                tensors[DY][to] = k & 1 ? 3.3e38f : -3.3e38f;
+            }
+        }
+        tensors[GAMMA][2 * other] = 1e-42f;
+        wrong += check_kind(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_underflow),
+                                       cmocka_unit_test(test_overflow),
+                                       cmocka_unit_test(test_neighbours)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
