@@ -10,6 +10,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -165,13 +166,73 @@ static void start_team(void)
     gn_plan_destroy(plan);
 }
 
+/* A plan that is refused once it has been begun, for what the environment says. */
+static void test_refused(void **state)
+{
+    static const char *const wrong[][2] = {{"GN_ISA", "sse9"}, {"GN_CACHE", "-1"}};
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        gn_desc *desc = make_desc(&shapes[0]);
+        gn_plan *plan;
+
+        assert_int_equal(setenv(wrong[i][0], wrong[i][1], 1), 0);
+        assert_int_equal(gn_plan_create(&plan, desc), GN_INVALID_ARGUMENT);
+        assert_int_equal(unsetenv(wrong[i][0]), 0);
+        gn_desc_destroy(desc);
+        assert_int_equal(interpose_live(), 0);
+    }
+}
+
+/*
+ * A call on more threads than the plan was made for needs more scratch: where it cannot have it,
+ * the plan keeps what it had, for the next call on fewer.
+ */
+static void test_larger_scratch(void **state)
+{
+    const int before = omp_get_max_threads();
+    int failures = 0;
+    (void)state;
+
+    for (int i = 0; i < 2 * SHAPES; i++) {
+        const struct shape *shape = &shapes[i / 2];
+        const bool backward = i % 2;
+        float *tensors[TENSORS];
+
+        omp_set_num_threads(1);
+        gn_plan *plan = make_plan(shape, GN_ISA_AUTO, 0);
+        tensors_create(shape, tensors);
+        tensors_fill(shape, 1, tensors);
+        execute(plan, tensors);
+        const int live = interpose_live();
+
+        omp_set_num_threads(4);
+        interpose_arm(1);
+        const gn_status status =
+            backward ? call_backward(plan, tensors) : call_forward(plan, tensors);
+        const struct interposed seen = interpose_disarm();
+        assert_int_equal(status, counted && seen.failed ? GN_OUT_OF_MEMORY : GN_OK);
+        failures += seen.failed;
+        assert_int_equal(interpose_live(), live);
+
+        omp_set_num_threads(1);
+        interpose_arm(0);
+        execute(plan, tensors);
+        assert_int_equal(interpose_disarm().by_library, 0);
+        gn_plan_destroy(plan);
+        tensors_destroy(tensors);
+        assert_int_equal(interpose_live(), 0);
+    }
+    assert_true(!counted || failures > 0 || omp_get_num_procs() == 1);
+    omp_set_num_threads(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callers_exit),
-        cmocka_unit_test(test_steady_state),
-        cmocka_unit_test(test_fewer_threads),
-        cmocka_unit_test(test_creation),
+        cmocka_unit_test(test_callers_exit),  cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_fewer_threads), cmocka_unit_test(test_creation),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_larger_scratch),
     };
 
     start_team();
