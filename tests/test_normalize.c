@@ -227,6 +227,44 @@ static void test_infinite_mean(void **state)
     }
 }
 
+/*
+ * y is what is left of two numbers that are beyond the floats, or that only their difference is
+ * within: of groups that float does for otherwise, in every shape.
+ */
+static void test_cancelling(void **state)
+{
+    static const struct {
+        float x, rstd, gamma, beta;
+    } sums[] = {{4, 1, 1e38f, -2e38f},   {-4, 1, 1e38f, 3e38f},    {8, 0.5f, 1e38f, -3e38f},
+                {2, 1, 3e38f, -3.4e38f}, {3e38f, 1, 1.5f, -2e38f}, {1e20f, 1e19f, 1, -3.3e38f},
+                {4, 1e38f, 1, -2e38f}};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4 * CASES * 7; i++) {
+        const struct shape shape = shape_of(i / 7);
+        float *tensors[TENSORS];
+
+        if (shape_elements(&shape) > 20000)
+            continue;
+        tensors_create(&shape, tensors);
+        tensors_fill(&shape, (uint64_t)i, tensors);
+        for (int64_t k = 0; k < tensor_count(&shape, MEAN); k++) {
+            tensors[MEAN][k] = 0;
+            tensors[RSTD][k] = sums[i % 7].rstd;
+        }
+        for (int64_t k = 0; k < tensor_count(&shape, GAMMA); k++) {
+            tensors[GAMMA][k] = sums[i % 7].gamma;
+            tensors[BETA][k] = sums[i % 7].beta;
+        }
+        for (int64_t k = 0; k < shape_elements(&shape); k++)
+            tensors[X][k] = k % 3 ? sums[i % 7].x : tensors[X][k];
+        wrong += check(&shape, tensors, "cancelling");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static void test_arguments(void **state)
 {
     const struct shape shape = {3, {2, 4, 5}, 2, GN_CHANNELS_FIRST, DEFAULTS};
@@ -260,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_stored),
         cmocka_unit_test(test_any),
         cmocka_unit_test(test_infinite_mean),
+        cmocka_unit_test(test_cancelling),
         cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
