@@ -2,7 +2,7 @@
 /*
  * The 16-bit types: every value read exactly, and floats on, beside and far beyond every half
  * rounded to nearest even; by every instruction set, as gn_normalize with mean 0 and rstd 1 does no
- * more than to convert. It may make +0 of -0.
+ * more than to convert. It may make +0 of -0. Then the same of dbeta, which is rounded elsewhere.
  */
 #include "kind.h"
 #include "typed.h"
@@ -160,13 +160,52 @@ static void test_written(void **state)
     }
 }
 
+/* dbeta of two samples, of which the second adds to the first's 1: `halves` halves of a unit. */
+static void check_dbeta(gn_type type, int halves, const struct shape *shape)
+{
+    const struct kind kind = {type, GN_F32, type, GN_IDENTITY, GN_SKIP_TENSOR};
+    const int64_t count = shape_elements(shape), each = count / 2, c = shape->dims[1];
+    const long double half = type == GN_BF16 ? 0x1p-8L : 0x1p-11L;
+    uint16_t x[64], dgamma[8], dbeta[8];
+    float dy[64] = {0}, mean[4] = {0}, rstd[4] = {1, 1, 1, 1};
+    gn_plan *plan = make_plan_of(shape, &kind, GN_ISA_AUTO, 1);
+
+    for (int64_t i = 0; i < count; i++)
+        x[i] = (uint16_t)type_bits(type, i % 3 - 1, 0);
+    for (int64_t i = 0; i < c; i++) {
+        const int64_t to = shape->layout == GN_CHANNELS_LAST ? i : i * (each / c);
+        dy[to] = i & 1 ? -1 : 1;
+        dy[each + to] = (i & 1 ? -1 : 1) * (float)(halves * half);
+    }
+    assert_int_equal(gn_backward(plan, dy, x, mean, rstd, NULL, NULL, NULL, dgamma, dbeta), GN_OK);
+    gn_plan_destroy(plan);
+    for (int64_t i = 0; i < c; i++) {
+        const uint64_t expected = type_bits(type, (i & 1 ? -1 : 1) * (1 + halves * half), 0);
+        if (dbeta[i] != expected)
+            fail_msg("dbeta of 1 + %d halves of a unit as %s is %#x, not %#llx", halves,
+                     type_name(type), dbeta[i], (unsigned long long)expected);
+    }
+}
+
+/* Gradients of parameters that lie on a half, beside an even number or an odd one. */
+static void test_dbeta(void **state)
+{
+    static const struct shape shapes[] = {{2, {2, 8}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+                                          {3, {2, 4, 5}, 2, GN_CHANNELS_FIRST, DEFAULTS},
+                                          {3, {2, 4, 5}, 2, GN_CHANNELS_LAST, DEFAULTS}};
+    (void)state;
+
+    for (int t = 0; t < 2; t++)
+        for (int halves = 0; halves <= 8; halves++)
+            for (int i = 0; i < 3; i++)
+                check_dbeta(narrow[t], halves, &shapes[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_float),
-        cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_written),
+        cmocka_unit_test(test_float),   cmocka_unit_test(test_halves), cmocka_unit_test(test_read),
+        cmocka_unit_test(test_written), cmocka_unit_test(test_dbeta),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
