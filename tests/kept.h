@@ -10,7 +10,8 @@
 
 enum { KEPT_LINE = 600 };
 
-/* Makes the line of a case, its newline included. */
+/* Makes the line of a case, its newline included; an empty one where the case takes too long for a
+ * quick run, which is then not compared. */
 typedef void kept_line(int number, gn_isa isa, char line[KEPT_LINE]);
 
 /* FNV-1a, and the hash with a number's lowest bytes added, in an order that no machine changes. */

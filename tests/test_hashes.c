@@ -19,6 +19,14 @@ static const struct shape shapes[] = {
     {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_FIRST, DEFAULTS},
     {5, {2, 64, 2, 3, 5}, 64, GN_CHANNELS_LAST, DEFAULTS},
     {3, {1, 1, 100003}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+    /* Groups of many channels, in one piece and in two; many groups, in several tiles. */
+    {3, {1, 6000, 5}, 1, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 9000, 7}, 1, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {1, 9000, 3}, 90, GN_CHANNELS_LAST, DEFAULTS},
+    /* As many pixels as are sampled for a shift: of groups of 4 channels and more, 2, and 1. */
+    {3, {2, 48, 4}, 6, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {2, 24, 8}, 12, GN_CHANNELS_LAST, DEFAULTS},
+    {3, {2, 5, 16}, 5, GN_CHANNELS_LAST, DEFAULTS},
 };
 
 static const char *const names[] = {"normal",
