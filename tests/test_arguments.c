@@ -97,6 +97,26 @@ static void test_null(void **state)
     assert_memory_equal(block, copy, sizeof(block));
 }
 
+/* One element is enough to need a pointer; none is not. */
+static void test_null_of_one(void **state)
+{
+    const struct shape one = {2, {1, 1}, 1, GN_CHANNELS_FIRST, DEFAULTS};
+    static const enum tensor needed[] = {X, Y, DY, MEAN, RSTD};
+    gn_plan *plan = make_plan(&one, GN_ISA_AUTO, 1);
+    float *tensors[TENSORS];
+    (void)state;
+
+    for (int i = 0; i < 5; i++) {
+        reset(tensors);
+        tensors[needed[i]] = NULL;
+        if (needed[i] == X || needed[i] == Y)
+            refuse(call_forward, plan, tensors, needed[i]);
+        if (needed[i] != Y)
+            refuse(call_backward, plan, tensors, needed[i]);
+    }
+    gn_plan_destroy(plan);
+}
+
 static void test_misaligned(void **state)
 {
     float *tensors[TENSORS];
@@ -196,10 +216,8 @@ static void test_after_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        silent_test(test_null),
-        silent_test(test_misaligned),
-        silent_test(test_overlap),
-        silent_test(test_after_failure),
+        silent_test(test_null),    silent_test(test_null_of_one),   silent_test(test_misaligned),
+        silent_test(test_overlap), silent_test(test_after_failure),
     };
     return cmocka_run_group_tests(tests, make_plans, destroy_plans);
 }
