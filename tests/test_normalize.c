@@ -295,10 +295,8 @@ static void test_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stored),
-        cmocka_unit_test(test_any),
-        cmocka_unit_test(test_infinite_mean),
-        cmocka_unit_test(test_cancelling),
+        cmocka_unit_test(test_stored),        cmocka_unit_test(test_any),
+        cmocka_unit_test(test_infinite_mean), cmocka_unit_test(test_cancelling),
         cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
