@@ -112,14 +112,13 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
 {
     struct FN(numbers) numbers[4];
     VEC a[4], b[4];
+    bool active = as.activation != GN_IDENTITY;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
         numbers[v].mean = GET(of.mean + at);
-        if (as.activation != GN_IDENTITY) {
-            numbers[v].scale = GET(of.scale + at);
-            numbers[v].shift = GET(of.shift + at);
-        }
+        numbers[v].scale = active ? GET(of.scale + at) : SPLAT(0);
+        numbers[v].shift = active ? GET(of.shift + at) : SPLAT(0);
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++) {
