@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# cmake --install: the library, its header, gn.pc and the CMake package; cpack: a package of them.
+# cmake --install: the library, its header, gn.pc, the CMake package and the licence.
 
+include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(TARGETS groupnorm EXPORT groupnormTargets
@@ -34,16 +35,6 @@ endif()
 configure_file(gn.pc.in gn.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/gn.pc DESTINATION ${pc_dir})
 
-if(NOT PROJECT_IS_TOP_LEVEL)
-  return()
-endif()
-set(CPACK_PACKAGE_NAME libgroupnorm)
-set(CPACK_PACKAGE_VENDOR "The libgroupnorm authors")
-set(CPACK_PACKAGE_CONTACT "The libgroupnorm authors <libgroupnorm@invalid>")
-set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
-set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
-set(CPACK_STRIP_FILES ON)
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-include(CPack)
+# In a directory that is named after the package of Debian. CMAKE_INSTALL_DOCDIR may be that of a
+# project that contains this one.
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libgroupnorm)
