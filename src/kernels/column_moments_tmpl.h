@@ -151,7 +151,7 @@ static void double_moments_columns(const struct gn_columns *in, int64_t depth, d
         bool near = true;
         for (int64_t c = 0, g = 0; c < in->channels; c += depth, g++) {
             struct gn_moment m = double_moment_at(w, c, depth, n, inverse);
-            bool good = n >= SMALL && m.offset * m.offset * n * 8 <= m.m2;
+            bool good = n >= (double)SMALL && m.offset * m.offset * n * 8 <= m.m2;
             near &= good;
             put_moment(out, g, m);
             for (int64_t i = c; i < c + depth; i++)
