@@ -52,7 +52,7 @@ static void check(gn_type type, int64_t count, const long double *z, const char 
         const long double size = fabsl(exact_activation(GN_SILU, at)) / type_normal(type);
         if (size < 1) {
             worst_tiny = fmaxl(worst_tiny, error);
-            if (error > 1 + MOST_ULPS * size)
+            if (error > 1 + (long double)MOST_ULPS * size)
                 fail_msg("%s %s: silu(%La) = %La, a subnormal %Lg units off", type_name(type),
                          label, at, view_value(&y, i), error);
         } else if (error > worst) {
@@ -62,7 +62,7 @@ static void check(gn_type type, int64_t count, const long double *z, const char 
     }
     print_message("%s %s: %.3Lf ulps at %.9Lg, subnormal %.3Lf\n", type_name(type), label, worst,
                   worst_at, worst_tiny);
-    assert_true(worst <= MOST_ULPS);
+    assert_true(worst <= (long double)MOST_ULPS);
     free(x.data), free(y.data);
 }
 
