@@ -41,10 +41,10 @@ static const char *limit_processes(void)
     return setrlimit(RLIMIT_NPROC, &one) == 0 ? NULL : "RLIMIT_NPROC cannot be set";
 }
 
-/* Enough for tensors and scratch, but for no stack. */
+/* Enough for tensors and scratch, and for stacks as they are but not as OMP_STACKSIZE has them. */
 static const char *limit_memory(void)
 {
-    const rlim_t room = 4 << 20;
+    const rlim_t room = getenv("OMP_STACKSIZE") ? 64 << 20 : 4 << 20;
     unsigned long pages = 0;
     FILE *file = fopen("/proc/self/statm", "r");
 
