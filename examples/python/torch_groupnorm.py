@@ -18,6 +18,10 @@ that of the tensor is copied before, being read twice.
 
 A call uses torch.get_num_threads() threads at most.
 
+First derivatives are the library's too, second ones are computed by PyTorch's operations, in
+double.
+
+Copy groupnorm.py and torch_groupnorm_operations.py too, which this file needs beside it.
 torch_network.py compares it with PyTorch's in a network.
 """
 
@@ -29,6 +33,7 @@ import torch
 
 import groupnorm
 from groupnorm import Activation, Affine, Layout, Skip, Type
+from torch_groupnorm_operations import second_gradients
 
 __all__ = ["GroupNorm", "group_norm", "replace_groupnorm"]
 
@@ -105,15 +110,54 @@ def _tensor(array):
     return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
+def _gradients(dy, total, weight, bias, mean, rstd, arguments, with_skip, wanted, settings):
+    """(dx, dskip, dweight, dbias) by the library, None for those that are not wanted."""
+    layout = arguments["layout"]
+    dx = torch.empty_like(total) if wanted[0] else None
+    name = "SUM" if with_skip else "X"
+    arrays = {"DY": _gradient_array(dy, layout), name: _array(total, layout)}
+    if wanted[0]:
+        arrays["DX"] = _array(dx, layout)
+    plan = _plan_for(arguments, **arrays)
+    inputs = (arrays["DY"], arrays[name], mean.numpy(), rstd.numpy(),
+              _small_array(weight), _small_array(bias))
+    outputs = {"dx": arrays.get("DX", False), "dgamma": wanted[2], "dbeta": wanted[3]}
+    dskip = None
+    if with_skip:
+        _, dskip, dweight, dbias = plan.backward_add(*inputs, **outputs, dskip=wanted[1])
+    else:
+        _, dweight, dbias = plan.backward(*inputs, **outputs)
+    return dx, *map(_tensor, (dskip, dweight, dbias))
+
+
+class _Gradients(torch.autograd.Function):
+    """_gradients, which can be differentiated, any number of times."""
+
+    @staticmethod
+    def forward(ctx, *arguments):
+        *_, ctx.wanted, ctx.settings = arguments
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*arguments[:4])
+        return _gradients(*arguments)
+
+    @staticmethod
+    def backward(ctx, *given):
+        """The gradients of dy, total, weight and bias, and None for each of the other arguments."""
+        gradients = second_gradients(given, *ctx.saved_tensors, needed=ctx.needs_input_grad[:4],
+                                     wanted=ctx.wanted, **ctx.settings)
+        return *gradients, None, None, None, None, None, None
+
+
 class _GroupNorm(torch.autograd.Function):
     """y = act(weight * xhat + bias), where xhat is of x or of x + skip, and its gradients."""
 
     @staticmethod
-    def forward(ctx, x, skip, weight, bias, groups, eps, activation, keep_sum, return_sum):
+    def forward(ctx, x, skip, weight, bias, groups, eps, activation, keep_sum):
         """x [N, C, ...], skip the same, [N, C] or None, weight and bias [C], [N, C] or None.
 
-        keep_sum says whether x + skip is needed, be it to return it or by backward. Returns y, or y
-        and x + skip, with the strides of x if that is dense.
+        keep_sum says whether x + skip is needed, be it to return it or by backward. Returns y, and
+        with a skip x + skip too, or None where that is not kept, with the strides of x if that is
+        dense.
         """
         params = [param for param in (weight, bias) if param is not None]
         by_sample = any(param.dim() == 2 for param in params)
@@ -123,20 +167,20 @@ class _GroupNorm(torch.autograd.Function):
             "shape": tuple(x.shape), "groups": groups, "layout": layout, "eps": eps,
             "types": (_TYPES[x.dtype], _TYPES[x.dtype], _TYPES[(params or [x])[0].dtype]),
             "affine": Affine.SAMPLE if by_sample else Affine.CHANNEL,
-            "activation": activation,
+            "activation": _ACTIVATIONS[activation],
             "skip": Skip.CHANNEL if by_channel else Skip.TENSOR,
         }
         y = torch.empty_like(x)
         arrays = {"X": _array(x, layout), "Y": _array(y, layout)}
+        total = None
         if skip is None:
-            total = x  # what is normalized
             plan = _plan_for(ctx.arguments, **arrays)
             _, mean, rstd = plan.forward(
                 arrays["X"], _small_array(weight), _small_array(bias), out=arrays["Y"], stats=True
             )
         else:
-            total = torch.empty_like(x) if keep_sum else None
             if keep_sum:
+                total = torch.empty_like(x)
                 arrays["SUM"] = _array(total, layout)
             if not by_channel:
                 arrays["SKIP"] = _array(skip, layout)
@@ -147,58 +191,56 @@ class _GroupNorm(torch.autograd.Function):
                 sum=arrays.get("SUM", False), stats=True,
             )
         ctx.with_skip, ctx.by_channel = skip is not None, by_channel
+        ctx.settings = {"groups": groups, "eps": eps, "activation": activation,
+                        "by_sample": by_sample}
         ctx.set_materialize_grads(False)
-        # Without an activation, no gradient depends on the bias.
+        # Without an activation, no gradient depends on the bias. Derivatives of gradients see only
+        # what is an input or an output here: hence the sum is one, be it returned or not.
         ctx.save_for_backward(
-            total, weight, None if activation is Activation.IDENTITY else bias,
+            x if skip is None else total, weight, None if activation is None else bias,
             torch.from_numpy(mean), torch.from_numpy(rstd),
         )
-        return (y, total) if return_sum else y
+        return y if skip is None else (y, total)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, dy, dsum=None):
         """dy and dsum [N, C, ...] in any strides, or None where nothing depends on y or the sum.
 
         Returns (dx, dskip, dweight, dbias), and None for each of the other arguments.
         """
         total, weight, bias, mean, rstd = ctx.saved_tensors
-        layout = ctx.arguments["layout"]
         need_x, need_skip, need_weight, need_bias = ctx.needs_input_grad[:4]
         need_x = need_x or (need_skip and not ctx.by_channel)  # they are the same
         need_skip = need_skip and ctx.by_channel
+        wanted = need_x, need_skip, need_weight, need_bias
+        again = torch.is_grad_enabled()  # with create_graph: they are differentiated again
         dx = dskip = dweight = dbias = None
         if dy is not None:
-            dx = torch.empty_like(total) if need_x else None
-            name = "SUM" if ctx.with_skip else "X"
-            arrays = {"DY": _gradient_array(dy, layout), name: _array(total, layout)}
-            if need_x:
-                arrays["DX"] = _array(dx, layout)
-            plan = _plan_for(ctx.arguments, **arrays)
-            inputs = (arrays["DY"], arrays[name], mean.numpy(), rstd.numpy(),
-                      _small_array(weight), _small_array(bias))
-            wanted = {"dx": arrays.get("DX", False), "dgamma": need_weight, "dbeta": need_bias}
-            if ctx.with_skip:
-                _, dskip, dweight, dbias = plan.backward_add(*inputs, **wanted, dskip=need_skip)
-            else:
-                _, dweight, dbias = plan.backward(*inputs, **wanted)
-            dskip, dweight, dbias = map(_tensor, (dskip, dweight, dbias))
+            function = _Gradients.apply if again else _gradients
+            dx, dskip, dweight, dbias = function(
+                dy, total, weight, bias, mean, rstd, ctx.arguments, ctx.with_skip, wanted,
+                ctx.settings)
         if dsum is not None:
             if need_x:
-                dx = dsum if dx is None else dx.add_(dsum)
+                dx = _add(dx, dsum, in_place=not again)
             if need_skip:
-                sums = dsum.sum(tuple(range(2, dsum.dim())))
-                dskip = sums if dskip is None else dskip.add_(sums)
+                dskip = _add(dskip, dsum.sum(tuple(range(2, dsum.dim()))), in_place=not again)
         if ctx.with_skip and not ctx.by_channel:
             dskip = dx
-        return dx, dskip, dweight, dbias, None, None, None, None, None
+        return dx, dskip, dweight, dbias, None, None, None, None
 
 
-def _activation(name):
-    """The Activation of the name; ValueError where there is none."""
+def _add(gradient, other, in_place):
+    """gradient + other, in the memory of the first if it may be; other itself for None."""
+    if gradient is None:
+        return other
+    return gradient.add_(other) if in_place else gradient + other
+
+
+def _check_activation(name):
+    """ValueError unless there is an activation of the name."""
     if name not in _ACTIVATIONS:
         raise ValueError(f"activation is {name!r}, not None, 'relu' or 'silu'")
-    return _ACTIVATIONS[name]
 
 
 def _check(name, tensor, dtypes):
@@ -214,29 +256,8 @@ def _check(name, tensor, dtypes):
         )
 
 
-def group_norm(
-    input, num_groups, weight=None, bias=None, eps=1e-5,
-    *, activation=None, skip=None, return_sum=False
-):
-    """torch.nn.functional.group_norm by libgroupnorm, with what often comes before and after.
-
-    input       float32, float64, bfloat16 or float16 [N, C, spatial...] on the CPU, 2 to 8 dims
-    num_groups  a divisor of C
-    weight      of input's type or float32, [C] on the CPU, or [N, C], each sample its own; None:
-                ones
-    bias        of weight's type and shape; None: zeros
-    eps         what is added to the variance
-    activation  "relu" or "silu": of what is returned; None: none
-    skip        of input's type and shape, or [N, C]: is added to input before, over all of space
-    return_sum  whether to return input + skip too
-
-    Returns a tensor of input's shape and memory format, or two: the normalized one and input +
-    skip. Gradients flow to input, skip, weight and bias, once: a second derivative raises
-    RuntimeError. Groups of a single value, which PyTorch refuses, give the bias.
-
-    TypeError: a tensor of another type, or that is none. ValueError: one on another device, or of
-    another shape; groups that do not divide C; an activation of another name; a sum without skip.
-    """
+def _check_all(input, weight, bias, skip, return_sum, activation):
+    """TypeError or ValueError unless they go together."""
     _check("input", input, _TYPES)
     params = [(name, param) for name, param in (("weight", weight), ("bias", bias))
               if param is not None]
@@ -259,12 +280,42 @@ def group_norm(
                              f"{tuple(input.shape[:2])}")
     elif return_sum:
         raise ValueError("return_sum is True, but there is no skip")
+    _check_activation(activation)
+
+
+def group_norm(
+    input, num_groups, weight=None, bias=None, eps=1e-5,
+    *, activation=None, skip=None, return_sum=False
+):
+    """torch.nn.functional.group_norm by libgroupnorm, with what often comes before and after.
+
+    input       float32, float64, bfloat16 or float16 [N, C, spatial...] on the CPU, 2 to 8 dims
+    num_groups  a divisor of C
+    weight      of input's type or float32, [C] on the CPU, or [N, C], each sample its own; None:
+                ones
+    bias        of weight's type and shape; None: zeros
+    eps         what is added to the variance
+    activation  "relu" or "silu": of what is returned; None: none
+    skip        of input's type and shape, or [N, C]: is added to input before, over all of space
+    return_sum  whether to return input + skip too
+
+    Returns a tensor of input's shape and memory format, or two: the normalized one and input +
+    skip. Gradients flow to input, skip, weight and bias, and can be differentiated again. Groups of
+    a single value, which PyTorch refuses, give the bias.
+
+    TypeError: a tensor of another type, or that is none. ValueError: one on another device, or of
+    another shape; groups that do not divide C; an activation of another name; a sum without skip.
+    """
+    _check_all(input, weight, bias, skip, return_sum, activation)
     tensors = input, skip, weight, bias
+    if skip is None:
+        return _GroupNorm.apply(*tensors, num_groups, eps, activation, False)
     needs_gradient = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in tensors
+        [tensor.requires_grad for tensor in tensors if tensor is not None]
     )
-    return _GroupNorm.apply(*tensors, num_groups, eps, _activation(activation),
-                            needs_gradient or return_sum, return_sum)
+    y, total = _GroupNorm.apply(*tensors, num_groups, eps, activation,
+                                needs_gradient or return_sum)
+    return (y, total) if return_sum else y
 
 
 class GroupNorm(torch.nn.GroupNorm):
@@ -278,7 +329,7 @@ class GroupNorm(torch.nn.GroupNorm):
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None,
                  *, activation=None):
         super().__init__(num_groups, num_channels, eps, affine, device, dtype)
-        _activation(activation)
+        _check_activation(activation)
         self.activation = activation
 
     def forward(self, input, skip=None, return_sum=False):
