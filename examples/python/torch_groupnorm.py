@@ -19,7 +19,9 @@ that of the tensor is copied before, being read twice.
 A call uses torch.get_num_threads() threads at most.
 
 First derivatives are the library's too, second ones are computed by PyTorch's operations, in
-double.
+double. Where PyTorch has to see operations and not only results, it is given those of its own
+GroupNorm: in torch.jit and torch.onnx, in functorch, in forward-mode differentiation, and in what
+they make. torch.fx sees calls of group_norm.
 
 Copy groupnorm.py and torch_groupnorm_operations.py too, which this file needs beside it.
 torch_network.py compares it with PyTorch's in a network.
@@ -27,13 +29,17 @@ torch_network.py compares it with PyTorch's in a network.
 
 import functools
 import math
+import warnings
+from typing import Optional
 
 import numpy as np
 import torch
 
 import groupnorm
 from groupnorm import Activation, Affine, Layout, Skip, Type
-from torch_groupnorm_operations import second_gradients
+from torch_groupnorm_operations import (
+    add, first_gradients, normalize, recording, second_gradients
+)
 
 __all__ = ["GroupNorm", "group_norm", "replace_groupnorm"]
 
@@ -213,18 +219,25 @@ class _GroupNorm(torch.autograd.Function):
         need_x = need_x or (need_skip and not ctx.by_channel)  # they are the same
         need_skip = need_skip and ctx.by_channel
         wanted = need_x, need_skip, need_weight, need_bias
+        by_operations = recording(dy, dsum)
         again = torch.is_grad_enabled()  # with create_graph: they are differentiated again
         dx = dskip = dweight = dbias = None
-        if dy is not None:
+        if dy is None:
+            pass
+        elif by_operations:
+            dx, dskip, dweight, dbias = first_gradients(
+                dy, total, weight, bias, wanted=wanted, **ctx.settings)
+        else:
             function = _Gradients.apply if again else _gradients
             dx, dskip, dweight, dbias = function(
                 dy, total, weight, bias, mean, rstd, ctx.arguments, ctx.with_skip, wanted,
                 ctx.settings)
         if dsum is not None:
+            in_place = not (by_operations or again)
             if need_x:
-                dx = _add(dx, dsum, in_place=not again)
+                dx = _add(dx, dsum, in_place)
             if need_skip:
-                dskip = _add(dskip, dsum.sum(tuple(range(2, dsum.dim()))), in_place=not again)
+                dskip = _add(dskip, dsum.sum(tuple(range(2, dsum.dim()))), in_place)
         if ctx.with_skip and not ctx.by_channel:
             dskip = dx
         return dx, dskip, dweight, dbias, None, None, None, None
@@ -283,9 +296,36 @@ def _check_all(input, weight, bias, skip, return_sum, activation):
     _check_activation(activation)
 
 
+def _group_norm(input, num_groups, weight, bias, eps, activation, skip, return_sum):
+    """group_norm but in a compiled function."""
+    tensors = input, skip, weight, bias
+    if torch.overrides.has_torch_function(tensors):  # as torch.fx's stand-ins for tensors have
+        return torch.overrides.handle_torch_function(
+            group_norm, tensors, input, num_groups, weight=weight, bias=bias, eps=eps,
+            activation=activation, skip=skip, return_sum=return_sum)
+    if recording():
+        with warnings.catch_warnings():
+            # They are about what is asked of shapes, here and in PyTorch's own function.
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            _check_all(input, weight, bias, skip, return_sum, activation)
+            total = add(input, skip)
+            y = normalize(total, num_groups, weight, bias, eps, activation)
+        return (y, total) if return_sum else y
+    _check_all(input, weight, bias, skip, return_sum, activation)
+    if skip is None:
+        return _GroupNorm.apply(*tensors, num_groups, eps, activation, False)
+    needs_gradient = torch.is_grad_enabled() and any(
+        [tensor.requires_grad for tensor in tensors if tensor is not None]
+    )
+    y, total = _GroupNorm.apply(*tensors, num_groups, eps, activation,
+                                needs_gradient or return_sum)
+    return (y, total) if return_sum else y
+
+
 def group_norm(
-    input, num_groups, weight=None, bias=None, eps=1e-5,
-    *, activation=None, skip=None, return_sum=False
+    input: torch.Tensor, num_groups: int, weight: Optional[torch.Tensor] = None,
+    bias: Optional[torch.Tensor] = None, eps: float = 1e-5, activation: Optional[str] = None,
+    skip: Optional[torch.Tensor] = None, return_sum: bool = False,
 ):
     """torch.nn.functional.group_norm by libgroupnorm, with what often comes before and after.
 
@@ -297,7 +337,8 @@ def group_norm(
     eps         what is added to the variance
     activation  "relu" or "silu": of what is returned; None: none
     skip        of input's type and shape, or [N, C]: is added to input before, over all of space
-    return_sum  whether to return input + skip too
+    return_sum  whether to return input + skip too; not in what torch.jit.script compiles, where a
+                function returns the same kind of result always
 
     Returns a tensor of input's shape and memory format, or two: the normalized one and input +
     skip. Gradients flow to input, skip, weight and bias, and can be differentiated again. Groups of
@@ -306,16 +347,12 @@ def group_norm(
     TypeError: a tensor of another type, or that is none. ValueError: one on another device, or of
     another shape; groups that do not divide C; an activation of another name; a sum without skip.
     """
-    _check_all(input, weight, bias, skip, return_sum, activation)
-    tensors = input, skip, weight, bias
-    if skip is None:
-        return _GroupNorm.apply(*tensors, num_groups, eps, activation, False)
-    needs_gradient = torch.is_grad_enabled() and any(
-        [tensor.requires_grad for tensor in tensors if tensor is not None]
-    )
-    y, total = _GroupNorm.apply(*tensors, num_groups, eps, activation,
-                                needs_gradient or return_sum)
-    return (y, total) if return_sum else y
+    if torch.jit.is_scripting():
+        if return_sum:
+            raise ValueError("return_sum is True, which torch.jit.script cannot compile")
+        return normalize(add(input, skip), num_groups, weight, bias, eps, activation)
+    else:
+        return _group_norm(input, num_groups, weight, bias, eps, activation, skip, return_sum)
 
 
 class GroupNorm(torch.nn.GroupNorm):
@@ -324,6 +361,7 @@ class GroupNorm(torch.nn.GroupNorm):
     Beside, an activation, as in group_norm, which may be set at any time.
     """
 
+    __constants__ = [*torch.nn.GroupNorm.__constants__, "activation"]
     activation = None
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None,
@@ -332,7 +370,8 @@ class GroupNorm(torch.nn.GroupNorm):
         _check_activation(activation)
         self.activation = activation
 
-    def forward(self, input, skip=None, return_sum=False):
+    def forward(self, input: torch.Tensor, skip: Optional[torch.Tensor] = None,
+                return_sum: bool = False):
         """group_norm of input, or of input + skip."""
         return group_norm(input, self.num_groups, self.weight, self.bias, self.eps,
                           activation=self.activation, skip=skip, return_sum=return_sum)

@@ -236,6 +236,25 @@ class SecondDerivativeTest(TorchTest):
                 for ours, exact in zip(*results):
                     self.assertClose(ours, exact, f"{needed} {activation}", torch.float64)
 
+    def test_of_one_gradient_alone(self):
+        """That of the bias depends on nothing else, where there is no activation and dy is given."""
+        for activation in ACTIVATIONS:
+            for which in range(3):
+                results = []
+                for norm in (group_norm, first_step):
+                    torch.manual_seed(3)
+                    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True)
+                              for shape in (SHAPE, 6, 6)]
+                    x, *params = inputs
+                    y = norm(x, GROUPS, *params, activation=activation)
+                    first, = torch.autograd.grad(y, inputs[which], torch.ones_like(y),
+                                                 create_graph=True)
+                    # What PyTorch's own finds to depend on nothing is no part of a graph.
+                    value = first.pow(2).sum() + sum(tensor.sum() for tensor in inputs)
+                    results.append(torch.autograd.grad(value, inputs))
+                for ours, exact in zip(*results):
+                    self.assertClose(ours, exact, f"{activation} {which}", torch.float64)
+
     def test_first_gradients_have_the_same_bits(self):
         norm, _ = make_pair(GROUPS, 6)
         norm.activation = "silu"
