@@ -8,7 +8,7 @@ import unittest
 import numpy as np
 
 import groupnorm
-from groupnorm import Layout, Plan
+from groupnorm import Layout, Plan, Tensor
 from reference import Data, run, same_bits
 
 
@@ -124,6 +124,22 @@ class MemoryTest(unittest.TestCase):
             self.assertTrue(np.isnan(mean).all() and np.isnan(rstd).all())
             self.assertFalse(dgamma.any() or dbeta.any())
 
+    def test_empty_arrays_take_no_memory(self):
+        for shape in ((0, 64, 2**40), (0, 2**20, 64, 2**20), (2, 64, 0, 2**40)):
+            plan = Plan(shape)
+            y, mean, _ = plan.forward(np.empty(shape, np.float32), stats=True)
+            self.assertEqual((y.shape, mean.shape), (shape, (shape[0], 32)))
+        # As those of arrays whose empty dims are of one.
+        self.assertEqual(Plan((2, 12, 0, 7), 3).strides[Tensor.X], (336, 28, 28, 4))
+
+    def test_numpy_bools_are_bools(self):
+        mean, rstd = self.expected[1:3]
+        dx, dgamma, dbeta = self.plan.backward(
+            self.data.dy, self.data.x, mean, rstd, self.data.gamma, dx=np.False_, dgamma=np.True_,
+            dbeta=np.all([]))
+        self.assertIsNone(dx)
+        self.assertTrue(all(map(same_bits, (dgamma, dbeta), self.expected[4:])))
+
     def test_nan_stays_in_its_group(self):
         x = self.data.x.copy()
         x[1, 5, 2, 3] = np.nan  # group 1 of 3
@@ -211,6 +227,18 @@ class ArrayErrorTest(unittest.TestCase):
         for name, array in self.arrays().items():
             with self.subTest(name=name):
                 self.check_strides(name, np.repeat(array, 2, axis=-1)[..., ::2], array)
+
+    def test_one_wrong_stride(self):
+        """Of any dim, the one of size 2 too."""
+        for name, array in self.arrays().items():
+            for dim in range(array.ndim):
+                with self.subTest(name=name, dim=dim):
+                    shape = [2 * size if i == dim else size for i, size in enumerate(array.shape)]
+                    strides = [stride if i != dim else 2 * stride
+                               for i, stride in enumerate(array.strides)]
+                    wrong = np.ndarray(array.shape, array.dtype, np.zeros(shape, array.dtype),
+                                       strides=strides)
+                    self.check_strides(name, wrong, array)
 
     def test_transposed_is_not_contiguous(self):
         wrong = np.ascontiguousarray(np.moveaxis(self.data.x, 1, -1))

@@ -88,6 +88,16 @@ class ViewTest(unittest.TestCase):
             self.assertEqual((y.strides, dx.strides), (x.strides, x.strides))
             self.assertTrue(same_values(y, dense.forward(data.x)))
 
+    def test_new_arrays_of_two_in_each_dim(self):
+        shape, strides = (2, 2, 2, 2), (192, 96, 24, 8)
+        plan = Plan(shape, 1, strides={Tensor.Y: strides, Tensor.SUM: strides})
+        x = Data(shape).x
+        y, total = plan.forward_add(x, x)
+        expected, _ = Plan(shape, 1).forward_add(x, x)
+        for array, wanted in ((y, expected), (total, 2 * x)):
+            self.assertEqual(array.strides, strides)
+            self.assertTrue(same_values(array, wanted))
+
     def test_without_a_copy(self):
         """What the library is given is the view's address."""
         library = groupnorm._library
@@ -156,6 +166,11 @@ class StrideErrorTest(unittest.TestCase):
         self.assertEqual(y.shape, (0, 12, 5))
 
     def test_parts_of_elements(self):
+        for dim in range(3):
+            strides = [80, 20, 4]
+            strides[dim] += 1
+            with self.assertRaisesRegex(ValueError, "^strides of dx = .* of elements of 4 bytes"):
+                Plan((2, 4, 2), 2, strides={Tensor.DX: strides})
         fields = np.zeros(SHAPE, np.dtype([("value", "<f4"), ("mark", "u1")]))["value"]
         with self.assertRaisesRegex(ValueError, "^strides of x = .* of elements of 4 bytes"):
             Plan(SHAPE, GROUPS, strides={Tensor.X: fields.strides})

@@ -67,6 +67,23 @@ class SkipTest(unittest.TestCase):
                         self.check((2, 12, 5, 7), 3, Layout.CHANNELS_LAST, skip_kind, types,
                                    activation)
 
+    def test_types_that_differ(self):
+        """skip, sum, dx and dskip are of the type of x, not of y."""
+        for types in ((Type.BF16, Type.F32, Type.F32), (Type.F16, Type.F32, Type.F16),
+                      (Type.F32, Type.BF16, Type.F32), (Type.F32, Type.F16, Type.F32)):
+            for skip_kind, skip_shape in ((Skip.TENSOR, (2, 12, 5, 7)), (Skip.CHANNEL, (2, 12))):
+                with self.subTest(types=types, skip=skip_kind):
+                    data = Data((2, 12, 5, 7), types=types)
+                    skip = Data(skip_shape, seed=1, types=types).x
+                    plan = Plan((2, 12, 5, 7), 3, types=types, skip=skip_kind)
+                    expected = two_steps(plan, data, skip)
+                    forward = plan.forward_add(data.x, skip, data.gamma, data.beta, stats=True)
+                    dx, dskip, dgamma, dbeta = plan.backward_add(
+                        data.dy, *forward[1:], data.gamma, data.beta, dskip=True)
+                    for actual, wanted in zip((*forward, dx, dgamma, dbeta), expected):
+                        self.assertTrue(same_bits(actual, wanted))
+                    self.assertEqual((dskip.dtype, dskip.shape), (types[0].dtype, (2, 12)))
+
     def setUp(self):
         self.plan = Plan((2, 12, 5, 7), 3)
         self.data = Data((2, 12, 5, 7))
@@ -114,6 +131,40 @@ class SkipTest(unittest.TestCase):
         self.assertIs(dx, total)
         self.assertTrue(same_bits(dx, gradients[0]))
 
+    def test_inputs_are_only_read(self):
+        for skip_kind, skip in ((Skip.TENSOR, self.skip), (Skip.CHANNEL, self.skip[..., 0, 0])):
+            plan = Plan((2, 12, 5, 7), 3, skip=skip_kind)
+            arrays = [array.copy() for array in (self.data.x, skip, self.data.gamma,
+                                                 self.data.beta, self.data.dy)]
+            for array in arrays:
+                array.flags.writeable = False
+            x, skip, gamma, beta, dy = arrays
+            y, total, mean, rstd = plan.forward_add(x, skip, gamma, beta, stats=True)
+            for array in (total, mean, rstd):
+                array.flags.writeable = False
+            copy = total.copy()
+            plan.backward_add(dy, total, mean, rstd, gamma, beta, dskip=True)
+            plan.normalize(total, mean, rstd, gamma, beta)
+            self.assertTrue(same_bits(total, copy))
+
+    def test_read_only_outputs(self):
+        read_only = np.zeros((2, 12, 5, 7), np.float32)
+        small = np.zeros((2, 12), np.float32)
+        for array in (read_only, small):
+            array.flags.writeable = False
+        _, total, mean, rstd = self.expected[:4]
+        for name, array, call in (
+            ("out", read_only, lambda **out: self.plan.forward_add(self.data.x, self.skip, **out)),
+            ("out", read_only, lambda **out: self.plan.normalize(self.data.x, mean, rstd, **out)),
+            ("sum", read_only, lambda **out: self.plan.forward_add(self.data.x, self.skip, **out)),
+            ("dx", read_only,
+             lambda **out: self.plan.backward_add(self.data.dy, total, mean, rstd, **out)),
+            ("dskip", small,
+             lambda **out: self.plan.backward_add(self.data.dy, total, mean, rstd, **out)),
+        ):
+            with self.assertRaisesRegex(ValueError, f"^{name} is read-only"):
+                call(**{name: array})
+
     def test_wrong_arrays(self):
         by_channel = Plan((2, 12, 5, 7), 3, skip=Skip.CHANNEL)
         x, channels = self.data.x, np.zeros((2, 12), np.float32)
@@ -127,11 +178,58 @@ class SkipTest(unittest.TestCase):
         ):
             with self.assertRaisesRegex(error, pattern):
                 plan.forward_add(x, skip)
+        _, total, mean, rstd = self.expected[:4]
+        for name, wrong in (("gamma", channels), ("beta", channels), ("mean", channels),
+                            ("rstd", channels)):
+            arrays = {"gamma": self.data.gamma, "beta": self.data.beta, "mean": mean, "rstd": rstd,
+                      name: wrong}
+            with self.assertRaisesRegex(ValueError, f"^{name} has shape"):
+                self.plan.backward_add(x, total, **arrays)
+            with self.assertRaisesRegex(ValueError, f"^{name} has shape"):
+                self.plan.normalize(x, **arrays)
+            if name in ("gamma", "beta"):
+                with self.assertRaisesRegex(ValueError, f"^{name} has shape"):
+                    self.plan.forward_add(x, x, **{name: wrong})
+        for name in ("x", "dy", "sum"):
+            calls = {
+                "x": (lambda x: self.plan.forward_add(x, self.skip),
+                      lambda x: self.plan.normalize(x, mean, rstd)),
+                "dy": (lambda dy: self.plan.backward_add(dy, total, mean, rstd),),
+                "sum": (lambda sum: self.plan.backward_add(x, sum, mean, rstd),),
+            }
+            for call in calls[name]:
+                with self.assertRaisesRegex(ValueError, f"^{name} has shape"):
+                    call(channels)
         with self.assertRaisesRegex(ValueError, "^sum has shape"):
             self.plan.forward_add(x, x, sum=channels)
         with self.assertRaisesRegex(ValueError, "^dskip has shape"):
             mean = np.zeros((2, 3), np.float32)
             by_channel.backward_add(x, x, mean, mean, dskip=x)
+
+    def test_strides_of_each(self):
+        """All differ, and each is held to its own."""
+        x = self.data.x
+
+        def part(pad):
+            return np.zeros((2, 12, 5, 7 + pad), np.float32)[..., :7]
+
+        named = {tensor: part(pad) for pad, tensor in enumerate(Tensor, 1)}
+        plan = Plan((2, 12, 5, 7), 3,
+                    strides={tensor: array.strides for tensor, array in named.items()})
+        for tensor, values in ((Tensor.X, x), (Tensor.SKIP, self.skip), (Tensor.DY, self.data.dy)):
+            named[tensor][...] = values
+        gamma, beta = self.data.gamma, self.data.beta
+        y, total, mean, rstd = plan.forward_add(
+            named[Tensor.X], named[Tensor.SKIP], gamma, beta, out=named[Tensor.Y],
+            sum=named[Tensor.SUM], stats=True)
+        dx, _, dgamma, dbeta = plan.backward_add(
+            named[Tensor.DY], total, mean, rstd, gamma, beta, dx=named[Tensor.DX])
+        for actual, expected in zip((y, total, mean, rstd, dx, dgamma, dbeta), self.expected):
+            self.assertTrue(np.array_equal(actual, expected))
+        new = *plan.forward_add(named[Tensor.X], named[Tensor.SKIP]), plan.backward_add(
+            named[Tensor.DY], total, mean, rstd)[0]
+        self.assertEqual([array.strides for array in new],
+                         [named[tensor].strides for tensor in (Tensor.Y, Tensor.SUM, Tensor.DX)])
 
     def test_strides(self):
         wide = np.zeros((2, 20, 5, 9), np.float32)

@@ -69,6 +69,12 @@ class TypeTest(AccuracyTest):
                 again = groupnorm.group_norm(*arguments, activation=Activation.SILU)
                 self.assertTrue(same_bits(again, y))
 
+    def test_function_with_beta_alone_of_another_type(self):
+        data = Data((2, 6, 5, 4), types=(Type.F16, Type.F16, Type.F32))
+        y = groupnorm.group_norm(data.x, 3, beta=data.beta)
+        self.assertTrue(same_bits(y, Plan((2, 6, 5, 4), 3, types=data.types).forward(
+            data.x, beta=data.beta)))
+
     def test_what_describes(self):
         plan = Plan((2, 6, 5), 3, types=(Type.BF16, Type.F32, Type.F32), activation=Activation.RELU)
         description = plan.describe()

@@ -141,7 +141,7 @@ class ErrorTest(TorchTest):
     def test_skips(self):
         x = torch.zeros(2, 6, 5)
         for skip in (x[:1], x[:, :, :1], x[0], torch.zeros(6), torch.zeros(2, 3)):
-            with self.assertRaisesRegex(ValueError, "^skip has shape"):
+            with self.assertRaisesRegex(ValueError, r"^skip has shape .*, not \(2, 6, 5\) or \(2"):
                 group_norm(x, 3, skip=skip)
         with self.assertRaisesRegex(TypeError, "^skip is a list"):
             group_norm(x, 3, skip=[0.0])
@@ -182,6 +182,12 @@ class ErrorTest(TorchTest):
         with self.assertRaises(TypeError):
             group_norm(torch.zeros(2, 6, 5), 3.0)
 
+    def test_groups_of_another_type_after_the_same_number(self):
+        x = torch.zeros(2, 6, 5)
+        group_norm(x, 3)
+        with self.assertRaises(TypeError):
+            group_norm(x, 3.0)
+
     def test_epsilon(self):
         for eps in (-1.0, float("nan"), float("inf")):
             with self.assertRaises(ValueError):
@@ -206,6 +212,11 @@ class ThreadTest(TorchTest):
                 torch.set_num_threads(threads)
                 GroupNorm(3, 6)(x)
                 self.assertEqual(plan.call_args.kwargs["threads"], threads)
+
+    def test_more_threads_than_a_plan_takes(self):
+        x = torch.randn(2, 6, 5)
+        with unittest.mock.patch("torch.get_num_threads", return_value=5000):
+            self.assertTrue(torch.equal(group_norm(x, 3), group_norm(x.clone(), 3)))
 
     def test_number_of_threads_does_not_matter(self):
         norm, _ = make_pair(32, 64)

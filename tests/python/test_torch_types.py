@@ -44,6 +44,13 @@ class TypeTest(TorchTest):
                     with self.subTest(dtype=dtype, activation=activation, given=[*arguments]):
                         self.check_function(x, 4, activation=activation, **arguments)
 
+    def test_bias_alone_of_another_type(self):
+        for dtype in (torch.float64, torch.bfloat16, torch.float16):
+            for bias in (torch.randn(12), torch.randn(3, 12)):
+                for activation in ACTIVATIONS:
+                    self.check_function(torch.randn(3, 12, 7, 5).to(dtype), 4, bias=bias,
+                                        activation=activation)
+
     def test_beside_pytorchs_own_bfloat16(self):
         """Ours is no further from the exact result than PyTorch's, whose steps are rounded."""
         x = torch.randn(2, 64, 28, 28).bfloat16()
@@ -183,8 +190,15 @@ class SkipTest(TorchTest):
                 x = torch.randn(2, 12, 5, 4).requires_grad_(wanted[0])
                 skip = torch.randn(shape).requires_grad_(wanted[1])
                 y, total = group_norm(x, 4, skip=skip, return_sum=True)
-                (y.sum() + total.sum()).backward()
+                with unittest.mock.patch.object(
+                    groupnorm.Plan, "backward_add", autospec=True,
+                    side_effect=groupnorm.Plan.backward_add
+                ) as backward:
+                    (y.sum() + total.sum()).backward()
                 self.assertEqual([x.grad is not None, skip.grad is not None], [*wanted])
+                # The gradient of a skip of the shape of x is that of x.
+                self.assertEqual(backward.call_args.kwargs["dskip"],
+                                 wanted[1] and shape == (2, 12))
 
     def test_gradients_do_not_share_memory(self):
         x, skip = (torch.randn(2, 12, 5, 4, requires_grad=True) for _ in range(2))

@@ -10,7 +10,7 @@ import torch
 import groupnorm
 from groupnorm import Layout
 from torch_groupnorm import GroupNorm, group_norm
-from torch_pair import TOLERANCE, TorchTest, views
+from torch_pair import TOLERANCE, TorchTest, channels_last, views
 
 SHAPE, GROUPS = (3, 12, 7, 5), 4
 LAST = {"channels last", "channels of channels last", "the same, channels last",
@@ -69,6 +69,16 @@ class ViewTest(TorchTest):
                 y = group_norm(x.requires_grad_(), GROUPS)
                 last = y.grad_fn.arguments["layout"] is Layout.CHANNELS_LAST
                 self.assertEqual(last, name in LAST)
+
+    def test_layouts_of_small_images(self):
+        for shape in ((2, 12, 2, 1), (2, 12, 1, 2), (2, 12, 2, 2), (2, 12, 2)):
+            x = channels_last(torch.randn(shape)).requires_grad_()
+            y = group_norm(x, GROUPS)
+            self.assertIs(y.grad_fn.arguments["layout"], Layout.CHANNELS_LAST)
+            y = group_norm(x.detach().contiguous().requires_grad_(), GROUPS)
+            self.assertIs(y.grad_fn.arguments["layout"], Layout.CHANNELS_FIRST)
+        one = channels_last(torch.randn(2, 12, 5, 4))[:, :1].requires_grad_()
+        self.assertIs(group_norm(one, 1).grad_fn.arguments["layout"], Layout.CHANNELS_FIRST)
 
     def test_strides_of_dense_tensors_are_kept(self):
         for name in ("contiguous", "channels last", "transposed", "batch last"):
@@ -133,6 +143,18 @@ class ViewTest(TorchTest):
                   torch.randn(2, 3, 4, 5, 20)[..., 4:16].movedim(-1, 1)):
             with self.subTest(shape=x.shape, strides=x.stride()):
                 self.check_function(x, GROUPS, self.weight, self.bias, "relu")
+
+    def test_negative_views(self):
+        """Tensors whose memory holds the negated values, as the imaginary part of a conjugate."""
+        parts = torch.randn(2, 12, 5, 4, dtype=torch.complex64).conj().imag
+        self.assertTrue(parts.is_neg())
+        norm = GroupNorm(GROUPS, 12)
+        self.assertTrue(torch.equal(norm(parts), norm(parts.resolve_neg())))
+        y = norm(parts.resolve_neg().requires_grad_())
+        dys = parts, parts.resolve_neg()
+        negative, dense = (torch.autograd.grad(y, norm.weight, dy, retain_graph=True)[0]
+                           for dy in dys)
+        self.assertTrue(torch.equal(negative, dense))
 
     def test_module_on_a_slice(self):
         x = torch.randn(2, 24, 5, 4)
