@@ -85,9 +85,11 @@ class CompiledTest(TorchTest):
             y, actual_total = traced(x, skip)
             self.assertClose(y, exact, None, dtype, roundings)
             self.assertTrue(torch.equal(actual_total, total))
-            plain = torch.jit.trace(lambda x: group_norm(x, 3, bias=bias), x, check_trace=False)(x)
-            self.assertClose(plain, group_norm(x.double(), 3, bias=bias.double()), None, dtype,
-                             roundings)
+            for name, param in (("weight", weight), ("bias", bias)):
+                alone = torch.jit.trace(lambda x: group_norm(x, 3, **{name: param}), x,
+                                        check_trace=False)
+                self.assertClose(alone(x), group_norm(x.double(), 3, **{name: param.double()}),
+                                 name, dtype, roundings)
 
         for dtype in TOLERANCE:
             for param_dtype in {torch.float32, dtype}:
