@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
+#include "progress.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ gn_desc *make_desc(const struct shape *shape)
 {
     gn_desc *desc;
 
+    progress_tick();
     if (gn_desc_create(&desc, shape->rank, shape->dims) != GN_OK ||
         gn_desc_set_groups(desc, shape->groups) != GN_OK ||
         gn_desc_set_layout(desc, shape->layout) != GN_OK ||

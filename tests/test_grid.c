@@ -4,6 +4,7 @@
  * guarded and unaligned memory and with arguments left out, against the oracle.
  */
 #include "check.h"
+#include "progress.h"
 
 static int check_layouts(int rank, const int64_t *dims, int64_t groups, const char *label)
 {
@@ -64,6 +65,7 @@ static void test_tails(void **state)
     (void)state;
 
     for (int64_t tail = 1; tail <= 70; tail += step) {
+        progress("tail", tail, 70);
         wrong += check_ncs(1, 6, tail, 3, "tails of S");
         wrong += check_ncs(2, 2, tail, 2, "tails of S, D = 1");
         wrong += check_ncs(3, tail, 1, 1, "tails of D, S = 1");
@@ -83,6 +85,7 @@ static void test_boundaries(void **state)
     (void)state;
 
     for (size_t i = 0; i < count; i++) {
+        progress("extent", extents[i], extents[count - 1]);
         wrong += check_ncs(1, 1, extents[i], 1, "C = 1");
         wrong += check_ncs(1, 3, extents[i], 1, "G = 1");
         wrong += check_ncs(2, 2, extents[i] - 1, 2, "D = 1");
@@ -146,8 +149,10 @@ static void test_networks(void **state)
 
     if (quick())
         skip();
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        progress("network", (int64_t)i, sizeof(cases) / sizeof(cases[0]));
         wrong += check_layouts(cases[i].rank, cases[i].dims, cases[i].groups, "networks");
+    }
     assert_int_equal(wrong, 0);
 }
 

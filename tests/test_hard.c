@@ -5,6 +5,7 @@
  */
 #include "check.h"
 #include "patterns.h"
+#include "progress.h"
 
 #include <float.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ static int check_patterns(double eps, int turn)
     int wrong = 0;
 
     for (int p = 0; p < pattern_count; p++) {
+        progress("pattern of x", p, pattern_count);
         if (eps == 0 && (patterns[p].constant || patterns[p].vanishing))
             continue;
         for (int e = 0; e < EXTENTS; e++) {
@@ -202,6 +204,7 @@ static void test_gradient_patterns(void **state)
     (void)state;
 
     for (int p = 0; p < pattern_count; p++) {
+        progress("pattern of dy", p, pattern_count);
         for (int i = 0; i < 4 * 3 * 2; i++) {
             const int e = 1 + (p + i) % 3;
             const double eps = i % 4 == 2 || i % 3 ? 1e-5 : 1e-300;
@@ -252,6 +255,7 @@ static void test_constants(void **state)
     (void)state;
 
     for (int64_t s = 1; s <= 2051; s += s < 70 ? 1 : 283) {
+        progress("length", s, 2051);
         for (int layout = 0; layout < 2; layout++) {
             const struct shape shape = {3, {1, 6, s}, 2, (gn_layout)layout, DEFAULTS};
             float *tensors[TENSORS];

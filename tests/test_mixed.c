@@ -8,6 +8,7 @@
  */
 #include "exact.h"
 #include "mixed.h"
+#include "progress.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -239,8 +240,10 @@ static void test_mixed(void **state)
                   (unsigned long long)(first + cases - 1));
     if (!wide)
         print_message("long double is no finer than double: f64 is compared in bits alone\n");
-    for (uint64_t seed = first; seed < first + cases && wrong < 10; seed++)
+    for (uint64_t seed = first; seed < first + cases && wrong < 10; seed++) {
+        progress("case", (int64_t)(seed - first), (int64_t)cases);
         wrong += check_case(seed, isas, count, wide);
+    }
     assert_int_equal(wrong, 0);
 }
 

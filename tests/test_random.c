@@ -6,6 +6,7 @@
  */
 #include "check.h"
 #include "patterns.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,8 +91,10 @@ static void test_random(void **state)
 
     print_message("seeds %llu to %llu\n", (unsigned long long)first,
                   (unsigned long long)(first + count - 1));
-    for (uint64_t seed = first; seed < first + count && wrong < 10; seed++)
+    for (uint64_t seed = first; seed < first + count && wrong < 10; seed++) {
+        progress("case", (int64_t)(seed - first), (int64_t)count);
         wrong += check_case(seed);
+    }
     assert_int_equal(wrong, 0);
 }
 
