@@ -3,8 +3,8 @@
  * Random problems in all types, activations, skips and strides: the generic answer against the
  * exact one, and the bits of every other way to ask for it against those of that answer.
  *
- * The seeds are the same each time; GN_TEST_SEED=first and GN_TEST_CASES=number try others, and a
- * failure prints the seed of its case.
+ * The seeds are the same each time; the argument says how many, and GN_TEST_SEED=first and
+ * GN_TEST_CASES=number try others. A failure prints the seed of its case.
  */
 #include "exact.h"
 #include "mixed.h"
@@ -226,10 +226,13 @@ static int check_case(uint64_t seed, const gn_isa *isas, int count, bool wide)
     return wrong;
 }
 
+/* How many cases there are unless the environment says otherwise. */
+static uint64_t usual_cases = 20000;
+
 static void test_mixed(void **state)
 {
     const uint64_t first = number_from("GN_TEST_SEED", 1);
-    const uint64_t cases = number_from("GN_TEST_CASES", quick() ? 200 : 20000);
+    const uint64_t cases = number_from("GN_TEST_CASES", quick() ? 200 : usual_cases);
     const bool wide = wide_long_double();
     gn_isa isas[8];
     const int count = available_isas(isas);
@@ -247,9 +250,11 @@ static void test_mixed(void **state)
     assert_int_equal(wrong, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_mixed)};
 
+    if (argc > 1)
+        usual_cases = strtoull(argv[1], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
