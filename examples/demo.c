@@ -2,8 +2,8 @@
 /*
  * Runs forward and backward over the layers of two networks, in both memory layouts: for each the
  * time, the time as a multiple of a copy of the same tensor by the same threads, and the largest
- * error against an oracle in long double, in units of the bound that groupnorm.h states. Exits with
- * 1 if a result is wrong.
+ * error against an oracle in long double, in units of the bound that groupnorm.h states. Measures
+ * again where other programs disturb the times, and says so. Exits with 1 if a result is wrong.
  */
 #include <groupnorm.h>
 #include <omp.h>
@@ -14,11 +14,12 @@
 
 #include "layers.h"
 #include "oracle.h"
+#include "timing.h"
 
 enum { GROUPS = 32 };
 
-static const double SECONDS_PER_LAYER = 0.15;
-enum { MOST_ROUNDS = 200 };
+static const double SECONDS_PER_TRY = 0.15, SECONDS_OF_WATCHING = 0.01;
+enum { MOST_ROUNDS = 200, MOST_TRIES = 3 };
 
 /* One layer's tensors and parameters. */
 struct arena {
@@ -106,31 +107,22 @@ static gn_status make_plan(gn_plan **plan, const struct layer *layer, gn_layout 
     return status;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *times, int count)
-{
-    qsort(times, (size_t)count, sizeof *times, ascending);
-    return times[count / 2];
-}
-
 /* Median seconds of a copy, forward and backward, measured in turns. */
 struct times {
     double copy, forward, backward;
+    double lost; /* the part of a processor's time that other programs took, from 0 to 1 */
+    bool busy;
 };
 
-static gn_status measure(const gn_plan *plan, const struct arena *a, struct times *times)
+static gn_status measure_once(const gn_plan *plan, const struct arena *a, struct times *times)
 {
+    double lost_before = processor_lost(SECONDS_OF_WATCHING);
     static double copies[MOST_ROUNDS], forwards[MOST_ROUNDS], backwards[MOST_ROUNDS];
     double start = omp_get_wtime();
     int rounds = 0;
     for (; rounds < MOST_ROUNDS; rounds++) {
         double t0 = omp_get_wtime();
-        if (rounds > 4 && t0 - start > SECONDS_PER_LAYER)
+        if (rounds > 4 && t0 - start > SECONDS_PER_TRY)
             break;
         copy(a);
         double t1 = omp_get_wtime();
@@ -145,10 +137,26 @@ static gn_status measure(const gn_plan *plan, const struct arena *a, struct time
         forwards[rounds] = t2 - t1;
         backwards[rounds] = t3 - t2;
     }
+    double lost_after = processor_lost(SECONDS_OF_WATCHING);
     times->copy = median(copies, rounds);
     times->forward = median(forwards, rounds);
     times->backward = median(backwards, rounds);
+    times->lost = (lost_before + lost_after) / 2;
+    times->busy = is_busy(times->lost, spread(copies, rounds));
     return GN_OK;
+}
+
+/* Again while the machine is busy; the fastest copies are those that were disturbed least. */
+static gn_status measure(const gn_plan *plan, const struct arena *a, struct times *times)
+{
+    gn_status status = measure_once(plan, a, times);
+    for (int tries = 1; !status && times->busy && tries < MOST_TRIES; tries++) {
+        struct times next;
+        status = measure_once(plan, a, &next);
+        if (!status && (!next.busy || next.copy < times->copy))
+            *times = next;
+    }
+    return status;
 }
 
 /* The largest error of all outputs in units of the bound; infinite without memory. */
@@ -181,7 +189,14 @@ static double largest_error(const struct arena *a, const struct layer *layer, gn
     return largest;
 }
 
-static bool run(const struct layer *layer, gn_layout layout)
+/* What is said at the end. */
+struct summary {
+    bool right;
+    int rows, busy_rows;
+    double most_lost; /* in those rows */
+};
+
+static void run(const struct layer *layer, gn_layout layout, struct summary *summary)
 {
     printf("%-22s %d x %4d x %3d x %3d  %s ", layer->name, (int)layer->n, (int)layer->c,
            (int)layer->h, (int)layer->w, layout == GN_CHANNELS_LAST ? "last " : "first");
@@ -191,7 +206,8 @@ static bool run(const struct layer *layer, gn_layout layout)
     struct times t;
     if (!arena_create(&arena, layer)) {
         printf("out of memory\n");
-        return false;
+        summary->right = false;
+        return;
     }
     gn_status status = make_plan(&plan, layer, layout);
     if (!status)
@@ -202,13 +218,30 @@ static bool run(const struct layer *layer, gn_layout layout)
     } else {
         double error = largest_error(&arena, layer, layout);
         right = error <= 1;
-        printf("%8.3f %8.3f %8.3f   %5.2f %5.2f   %5.3f  %s\n", t.copy * 1e3, t.forward * 1e3,
+        printf("%8.3f %8.3f %8.3f   %5.2f %5.2f   %5.3f  %s%s\n", t.copy * 1e3, t.forward * 1e3,
                t.backward * 1e3, t.forward / t.copy, t.backward / t.copy, error,
-               right ? "right" : "WRONG");
+               right ? "right" : "WRONG", t.busy ? ", busy" : "");
+        summary->rows++;
+        summary->busy_rows += t.busy;
+        if (t.busy && t.lost > summary->most_lost)
+            summary->most_lost = t.lost;
     }
+    summary->right &= right;
     gn_plan_destroy(plan);
     free(arena.memory);
-    return right;
+}
+
+static void print_summary(const struct summary *summary)
+{
+    printf("\n%s\n", summary->right ? "All results are right: every error is within its bound."
+                                    : "Some results are WRONG.");
+    if (summary->busy_rows)
+        printf(
+            "The machine was busy: in %d of %d rows, marked busy, times and ratios mean little, as "
+            "other\nprograms disturbed each of the %d tries to measure them; they took up to %.0f "
+            "%% "
+            "of a thread's time.\n",
+            summary->busy_rows, summary->rows, MOST_TRIES, 100 * summary->most_lost);
 }
 
 int main(void)
@@ -219,12 +252,11 @@ int main(void)
            "backward", "fwd /", "bwd /", "error");
     printf("%-22s %-21s %-6s %8s %8s %8s   %5s %5s   %5s\n", "layer", "N x C x H x W", "chan.",
            "ms", "ms", "ms", "copy", "copy", "/bound");
-    bool right = true;
+    struct summary summary = {.right = true};
     for (const struct layer *layer = layers; layer->name; layer++) {
-        right &= run(layer, GN_CHANNELS_FIRST);
-        right &= run(layer, GN_CHANNELS_LAST);
+        run(layer, GN_CHANNELS_FIRST, &summary);
+        run(layer, GN_CHANNELS_LAST, &summary);
     }
-    printf("\n%s\n", right ? "All results are right: every error is within its bound."
-                           : "Some results are WRONG.");
-    return right ? EXIT_SUCCESS : EXIT_FAILURE;
+    print_summary(&summary);
+    return summary.right ? EXIT_SUCCESS : EXIT_FAILURE;
 }
