@@ -22,8 +22,8 @@ endfunction()
 
 gn_long(mixed mixed_quick 28)
 gn_long(large large_quick 14)
-gn_long(install_static install_shared 70)
-gn_long(python_torch python_numpy 12)
+gn_long(python_torch python_numpy 60)
+gn_long(python_onnx python_numpy 20)
 gn_long(python_network python_numpy 60)
 
 # All other tests are quick. ctest starts the costly ones first.
@@ -48,7 +48,7 @@ endwhile()
 # awake when a call begins: these spin, but for a fraction of a millisecond. These tests take more
 # than one processor, as do those that compile and those that compute for long.
 set(spinning threads stream memory overlapping dlopen_twice dlopen_threads)
-set(parallel ${spinning} large large_quick install_static python_torch python_network)
+set(parallel ${spinning} large large_quick python_torch python_network)
 foreach(test IN LISTS tests)
   # A test that hangs is ended; one that is slow because the machine is busy is not.
   get_property(seconds TEST ${test} PROPERTY TIMEOUT)
