@@ -19,7 +19,7 @@
 enum { GROUPS = 32 };
 
 static const double SECONDS_PER_TRY = 0.15, SECONDS_OF_WATCHING = 0.01;
-enum { MOST_ROUNDS = 200, MOST_TRIES = 3 };
+enum { MOST_ROUNDS = 200, MOST_TRIES = 2 };
 
 /* One layer's tensors and parameters. */
 struct arena {
