@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "expect.h"
+#include "kind.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -166,6 +167,47 @@ static void test_more_threads_later(void **state)
     omp_set_num_threads(before);
 }
 
+/*
+ * One group that all threads share, with an activation and a mean so far from 0 that its rounding
+ * is found again from x before the sums: whoever goes on before all have come so far is seen, but
+ * not every time.
+ */
+static void test_shared_group(void **state)
+{
+    static const struct shape large[] = {{3, {1, 1, 400001}, 1, GN_CHANNELS_FIRST, DEFAULTS},
+                                         {3, {1, 8, 50001}, 1, GN_CHANNELS_LAST, DEFAULTS}};
+    const struct kind kinds[] = {{GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_TENSOR},
+                                 {GN_F32, GN_F32, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR}};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4; i++) {
+        const struct shape *shape = &large[i % 2];
+        float *expected[TENSORS];
+        struct caller caller;
+
+        tensors_create(shape, expected);
+        tensors_fill(shape, 31, expected);
+        for (int64_t k = 0; k < shape_elements(shape); k++)
+            expected[X][k] += 1000;
+        gn_plan *one = make_plan_of(shape, &kinds[i / 2], GN_ISA_AUTO, 1);
+        assert_int_equal(call_forward(one, expected), GN_OK);
+        assert_int_equal(call_backward(one, expected), GN_OK);
+        gn_plan_destroy(one);
+
+        gn_plan *plan = make_plan_of(shape, &kinds[i / 2], GN_ISA_AUTO, 5);
+        create_caller(&caller, shape, plan, expected);
+        memcpy(caller.tensors[X], expected[X], (size_t)shape_elements(shape) * sizeof(float));
+        for (int k = 0; k < 5 * rounds(); k++)
+            execute(&caller);
+        wrong += caller.wrong;
+        tensors_destroy(caller.tensors);
+        gn_plan_destroy(plan);
+        tensors_destroy(expected);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static void expect_threads(int set, int expected)
 {
     char text[40];
@@ -279,9 +321,13 @@ static void test_hard_neighbours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_plan_many_threads), cmocka_unit_test(test_parallel_region),
-        cmocka_unit_test(test_more_threads_later),    cmocka_unit_test(test_processors),
-        cmocka_unit_test(test_hard_neighbours),       cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_one_plan_many_threads),
+        cmocka_unit_test(test_parallel_region),
+        cmocka_unit_test(test_more_threads_later),
+        cmocka_unit_test(test_processors),
+        cmocka_unit_test(test_shared_group),
+        cmocka_unit_test(test_hard_neighbours),
+        cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
