@@ -203,10 +203,11 @@ gn_status gn_backward_run(struct gn_backward_call *call)
             memset(call->dskip, 0, (size_t)(plan->N * plan->C * gn_size(plan->desc.x)));
         return GN_OK;
     }
-    struct gn_fp_env before = gn_fp_enter();
     struct gn_job job = backward_job(plan);
     job.call = call;
+    struct gn_fp_env before = gn_fp_enter();
     call->points_fit = gn_shared_points_fit(plan, call->gamma, NULL);
+    gn_fp_leave(before);
     if (!call->dx)
         job.apply = NULL;
     if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
@@ -219,7 +220,5 @@ gn_status gn_backward_run(struct gn_backward_call *call)
         job.collects = 0;
         job.left_bytes = 0;
     }
-    gn_status status = gn_run(plan, &job);
-    gn_fp_leave(before);
-    return status;
+    return gn_run(plan, &job);
 }

@@ -91,20 +91,11 @@ gn_status gn_desc_set_layout(gn_desc *desc, gn_layout layout)
     return status;
 }
 
-/* By its bits: a comparison may flush a subnormal or trap, as the caller's environment has it. */
-static bool is_finite_and_not_negative(double value)
-{
-    const uint64_t infinity = UINT64_C(0x7ff) << 52, minus_zero = UINT64_C(1) << 63;
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits < infinity || bits == minus_zero;
-}
-
 gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon)
 {
     if (!desc)
         return null_desc();
-    if (!is_finite_and_not_negative(epsilon)) {
+    if (!gn_number_is_finite_and_not_negative(epsilon)) {
         char text[GN_NUMBER_TEXT];
         gn_number_text(epsilon, text);
         return gn_fail(GN_INVALID_ARGUMENT, "epsilon = %s is not finite and 0 or more", text);

@@ -35,6 +35,26 @@ void gn_number_text(double value, char text[GN_NUMBER_TEXT])
     set_point(digits, text);
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static const uint64_t sign_bit = UINT64_C(1) << 63;
+
+bool gn_number_at_least(double value, double limit)
+{
+    return (bits_of(value) & ~sign_bit) >= bits_of(limit);
+}
+
+bool gn_number_is_finite_and_not_negative(double value)
+{
+    const uint64_t infinity = UINT64_C(0x7ff) << 52;
+    return bits_of(value) < infinity || bits_of(value) == sign_bit;
+}
+
 static bool unit_of(char letter, int64_t *unit)
 {
     static const char letters[] = "BKMG";

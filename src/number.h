@@ -12,6 +12,15 @@ enum { GN_NUMBER_TEXT = 40 };
 void gn_number_text(double value, char text[GN_NUMBER_TEXT]);
 
 /*
+ * For a value that is 0, of either sign, or positive: by its bits, as in the caller's
+ * floating-point environment a comparison may trap or take a subnormal for 0.
+ */
+bool gn_number_at_least(double value, double limit);
+
+/* Whether it is neither NaN, infinite nor negative, likewise. */
+bool gn_number_is_finite_and_not_negative(double value);
+
+/*
  * A number of bytes, above 0: digits, and one of B, K, M or G in either case, which are powers of
  * 1024; without one, the number is in the given unit. False for anything else.
  */

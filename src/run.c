@@ -6,14 +6,20 @@
 #include "error.h"
 #include "threads.h"
 
-int64_t gn_run_bytes(const gn_plan *plan, const struct gn_job *job)
+/* For so many threads or fewer, which share the work out otherwise. */
+static int64_t bytes_for(const struct gn_job *job, int threads)
 {
     int64_t most = 0;
-    for (int t = gn_threads_for(plan->desc.threads, plan->elements); t > 0; t--) {
+    for (int t = threads; t > 0; t--) {
         int64_t bytes = gn_schedule_scratch(job, t);
         most = bytes > most ? bytes : most;
     }
     return most;
+}
+
+int64_t gn_run_bytes(const gn_plan *plan, const struct gn_job *job)
+{
+    return bytes_for(job, gn_threads_for(plan->desc.threads, plan->elements));
 }
 
 /* Handing scratch around changes nothing that a caller can see: hence the plan is const. */
@@ -43,12 +49,13 @@ gn_status gn_run_prepare(gn_plan *plan, int64_t bytes)
 
 gn_status gn_run(const gn_plan *plan, struct gn_job *job)
 {
-    int threads = gn_threads_secure(gn_threads_for(plan->desc.threads, plan->elements));
+    /* Scratch first: it may take the memory that stacks of more threads need. */
+    int threads = gn_threads_for(plan->desc.threads, plan->elements);
     struct gn_scratch *scratch;
-    gn_status status = take(plan, gn_schedule_scratch(job, threads), &scratch);
+    gn_status status = take(plan, bytes_for(job, threads), &scratch);
     if (status != GN_OK)
         return status;
-    gn_schedule_run(job, threads, scratch->memory);
+    gn_schedule_run(job, gn_threads_available(threads), scratch->memory);
     gn_scratch_give(keeper_of(plan), scratch);
     return GN_OK;
 }

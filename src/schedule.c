@@ -171,12 +171,15 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
         atomic_init(&queues[i].taken, 0);
     /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
     if (threads == 1) {
+        struct gn_fp_env before = gn_fp_enter();
         work(job, job->items, queues, shared, 0, 1);
+        gn_fp_leave(before);
         return;
     }
     int64_t alone = items_alone(job, threads);
     if (alone < job->items)
         job->open(job, shared);
+    /* Threads that OpenMP makes here inherit the caller's floating-point environment. */
     struct gn_leader *leader = gn_threads_leader();
 #pragma omp parallel num_threads(threads)
     {
@@ -184,6 +187,8 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
         int thread = omp_get_thread_num();
         if (thread > 0)
             gn_threads_join(leader);
+        else
+            gn_threads_made(leader, omp_get_num_threads());
         work(job, alone, queues, shared, thread, omp_get_num_threads());
         gn_fp_leave(before);
     }

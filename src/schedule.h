@@ -67,7 +67,7 @@ struct gn_job {
 /* The bytes of scratch that a job needs on so many threads. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads);
 
-/* `threads` is gn_threads_secure's; scratch has the bytes for so many. */
+/* `threads` is gn_threads_available's; scratch has the bytes for so many. */
 void gn_schedule_run(struct gn_job *job, int threads, char *scratch);
 
 #endif

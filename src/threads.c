@@ -27,7 +27,7 @@ static int automatic_threads(int useful)
 
 int gn_threads_for(int wanted, int64_t elements)
 {
-    if (gn_forked() || omp_in_parallel())
+    if (gn_forked() || omp_get_level() > 0)
         return 1;
     int64_t pays = 1 + (elements - 1) / ELEMENTS_PER_THREAD;
     int useful = pays < GN_MAX_THREADS ? (int)pays : GN_MAX_THREADS;
@@ -37,38 +37,48 @@ int gn_threads_for(int wanted, int64_t elements)
 
 /*
  * libgomp keeps the threads of a team for the next team of the same calling thread, its leader, but
- * lets those go that a smaller team of anybody's leaves over. So the leader counts the workers that
- * it has seen and that have not exited since: for these nothing has to be tried out.
+ * lets those go that a smaller team leaves over. So the leader counts the workers that it has seen
+ * and that have not exited since: for these nothing has to be tried out. Where one has exited since
+ * its last team, a team of the caller's own was smaller, and the others may be about to exit too.
  */
 struct gn_leader {
-    atomic_int holders; /* the leader itself and its workers: the last one to exit frees this */
+    atomic_int references; /* the leader's and its workers': the last one to exit frees this */
     atomic_int workers;
-    int refusals; /* how many more calls do without the threads that could not be had */
-    int most;     /* and with how many these make do */
+    atomic_bool lost_workers;
+    int team;     /* the threads of its last team */
+    int refusals; /* how many more calls make do with the threads that are there */
+    bool trying;  /* whether its threads were tried out and are not made yet */
 };
 
 /* So many calls later a process that was short of threads may have them. */
 enum { REFUSALS = 1000 };
 
+/*
+ * Whether some thread has tried out threads that OpenMP has not made yet. Another that would try
+ * them out meanwhile makes do with what it has.
+ */
+static atomic_flag trying = ATOMIC_FLAG_INIT;
+
 static pthread_key_t leader_key, worker_key;
 static bool have_keys;
 
-static void let_go(struct gn_leader *leader)
+static void release(struct gn_leader *leader)
 {
-    if (atomic_fetch_sub(&leader->holders, 1) == 1)
+    if (atomic_fetch_sub(&leader->references, 1) == 1)
         free(leader);
 }
 
 static void leader_exits(void *leader)
 {
-    let_go(leader);
+    release(leader);
 }
 
 static void worker_exits(void *of)
 {
     struct gn_leader *leader = of;
+    atomic_store(&leader->lost_workers, true);
     atomic_fetch_sub(&leader->workers, 1);
-    let_go(leader);
+    release(leader);
 }
 
 __attribute__((constructor)) static void make_keys(void)
@@ -87,8 +97,10 @@ static struct gn_leader *become_leader(void)
     struct gn_leader *leader = have_keys ? calloc(1, sizeof *leader) : NULL;
     if (!leader)
         return NULL;
-    atomic_init(&leader->holders, 1);
+    atomic_init(&leader->references, 1);
     atomic_init(&leader->workers, 0);
+    atomic_init(&leader->lost_workers, false);
+    leader->team = 1;
     if (pthread_setspecific(leader_key, leader) == 0)
         return leader;
     free(leader);
@@ -100,13 +112,22 @@ void gn_threads_join(struct gn_leader *leader)
     struct gn_leader *before = pthread_getspecific(worker_key);
     if (before == leader || pthread_setspecific(worker_key, leader) != 0)
         return;
-    atomic_fetch_add(&leader->holders, 1);
+    atomic_fetch_add(&leader->references, 1);
     atomic_fetch_add(&leader->workers, 1);
     if (before)
         worker_exits(before);
 }
 
-int gn_threads_secure(int threads)
+/* The threads that OpenMP has for the leader's next team, the leader included. */
+static int threads_of(struct gn_leader *leader)
+{
+    int alive = 1 + atomic_load(&leader->workers);
+    if (atomic_load(&leader->lost_workers))
+        return 1;
+    return alive < leader->team ? alive : leader->team;
+}
+
+int gn_threads_available(int threads)
 {
     if (threads == 1)
         return 1;
@@ -115,17 +136,29 @@ int gn_threads_secure(int threads)
         leader = become_leader();
     if (!leader)
         return 1;
-    int have = 1 + atomic_load(&leader->workers);
+    int have = threads_of(leader);
     if (threads <= have)
         return threads;
     if (leader->refusals > 0) {
         leader->refusals--;
-        return threads < leader->most ? threads : leader->most;
+        return have;
     }
-    int more = gn_trial(threads - have);
-    if (have + more < threads) {
+    if (atomic_flag_test_and_set(&trying))
+        return have;
+    int more = gn_try_threads(threads - have);
+    leader->trying = more > 0;
+    if (!leader->trying)
+        atomic_flag_clear(&trying);
+    if (have + more < threads)
         leader->refusals = REFUSALS;
-        leader->most = have + more;
-    }
     return have + more;
+}
+
+void gn_threads_made(struct gn_leader *leader, int threads)
+{
+    if (leader->trying)
+        atomic_flag_clear(&trying);
+    leader->trying = false;
+    leader->team = threads;
+    atomic_store(&leader->lost_workers, false);
 }

@@ -13,17 +13,17 @@
 int gn_threads_for(int wanted, int64_t elements);
 
 /*
- * How many of these OpenMP can have as one team, started by the calling thread. libgomp ends the
- * process where it cannot make a thread, so threads that it does not have yet are tried out first.
- * Where some cannot be had, the next calls do without them and do not try.
+ * How many of these OpenMP can have as one team, which the calling thread must start next if they
+ * are more than one. libgomp ends the process where it cannot make a thread, so threads that it
+ * does not have yet are tried out first. Where some cannot be had, the next calls do without them
+ * and do not try.
  */
-int gn_threads_secure(int threads);
+int gn_threads_available(int threads);
 
-/*
- * The calling thread as the leader of its teams, after gn_threads_secure gave it more than itself;
- * and what each other thread of such a team does: it is counted until it exits.
- */
+/* The calling thread as the leader of its teams, after gn_threads_available gave it some. */
 struct gn_leader *gn_threads_leader(void);
+/* In the team: its leader says that OpenMP has made it; each other thread counts until it exits. */
+void gn_threads_made(struct gn_leader *leader, int threads);
 void gn_threads_join(struct gn_leader *leader);
 
 #endif

@@ -37,14 +37,29 @@ static void *take_part(void *argument)
     return NULL;
 }
 
-/* OpenMP's threads have stacks of OMP_STACKSIZE, in units of 1024 bytes unless it says otherwise.
- */
+/* As libgomp reads it: blanks and a sign do not count, and without a letter it is in KiB. */
+static bool read_stack_size(const char *name, size_t *bytes)
+{
+    char text[32];
+    size_t length = 0;
+    int64_t value;
+    const char *given = getenv(name);
+    for (; given && *given && length < sizeof text - 1; given++)
+        if (*given != '+' && *given != ' ' && *given != '\t' && *given != '\n')
+            text[length++] = *given;
+    text[length] = '\0';
+    if (!gn_number_of_bytes(text, 1024, &value))
+        return false;
+    *bytes = (size_t)value;
+    return true;
+}
+
+/* Of the size that OpenMP's threads have. */
 static void set_stack_size(pthread_attr_t *attributes)
 {
-    const char *text = getenv("OMP_STACKSIZE");
-    int64_t bytes;
-    if (text && gn_number_of_bytes(text, 1024, &bytes))
-        pthread_attr_setstacksize(attributes, (size_t)bytes);
+    size_t bytes;
+    if (read_stack_size("OMP_STACKSIZE", &bytes) || read_stack_size("GOMP_STACKSIZE", &bytes))
+        pthread_attr_setstacksize(attributes, bytes);
 }
 
 /* The kernel counts a thread for a while after it can be joined. */
@@ -76,14 +91,16 @@ static int run_trial(struct trial_thread *threads, int count, const pthread_attr
     return made;
 }
 
-int gn_trial(int count)
+int gn_try_threads(int count)
 {
     struct trial_thread *threads = calloc((size_t)count, sizeof *threads);
     pthread_attr_t attributes;
     sigset_t all, before;
-    int made = 0;
+    int made = 0, cancel_state;
     if (!threads)
         return 0;
+    /* A call is no point where its thread can be cancelled. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     if (pthread_attr_init(&attributes) == 0) {
         set_stack_size(&attributes);
         /* The caller's signal handlers are none of these threads' business. */
@@ -93,6 +110,7 @@ int gn_trial(int count)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attributes);
     }
+    pthread_setcancelstate(cancel_state, NULL);
     free(threads);
     return made;
 }

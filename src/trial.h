@@ -7,6 +7,6 @@
  * How many of `count` more threads can live at once, with stacks as OpenMP's have. None of them is
  * left, nor counted by the kernel any more, when this returns.
  */
-int gn_trial(int count);
+int gn_try_threads(int count);
 
 #endif

@@ -81,6 +81,7 @@ static void enter_trapping(void)
     enter_default();
 #if defined(__x86_64__)
     feenableexcept(FE_ALL_EXCEPT);
+    set_control(control() & ~(uint64_t)0x100); /* and for subnormal operands */
 #endif
 }
 
@@ -283,8 +284,14 @@ static void *make_calls(void *argument)
     const struct seen own = look();
     const int failed = call(caller->plan, caller->arrays.data);
     caller->wrong += failed + !equal(look(), own);
+    /* Threads that OpenMP makes for the call have the caller's environment too. */
+    if (!caller->team_first)
+        for (int i = 0; i < TEAM; i++)
+            before[i] = own;
+    look_at_team(after);
+    for (int i = 0; i < TEAM; i++)
+        caller->wrong += before[i].control != after[i].control;
     if (caller->team_first) {
-        look_at_team(after);
         for (int i = 0; i < TEAM; i++)
             caller->wrong += !equal(before[i], after[i]);
     }
