@@ -31,7 +31,7 @@ static void set_shape(gn_plan *plan)
     plan->stored = plan->wide ? GN_F64 : GN_F32;
     plan->activates = desc->activation != GN_IDENTITY;
     /* Squares that underflow do not matter beside an epsilon that is much larger. */
-    plan->floor = gn_number_at_least(desc->epsilon, 0x1p-60) ? 0 : 0x1p-100;
+    plan->floor = gn_number_at_least(desc->epsilon, 0x1p-60) ? 0 : GN_LEAST_SQUARES;
 }
 
 /* The highest instruction set that the environment allows; GN_ISA_AUTO where it sets no limit. */

@@ -76,10 +76,46 @@ static void test_small_epsilon(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/*
+ * The few values that the library samples for a first guess of the mean are all that differ from 0,
+ * by so little that their squares are rounded up to the smallest subnormal: the sum of squares is
+ * twice what it is, and does not show how far off the guess is.
+ */
+static void test_samples(void **state)
+{
+    static const struct {
+        struct shape shape;
+        int64_t step;
+    } cases[] = {{{3, {1, 1, 8192}, 1, GN_CHANNELS_FIRST, DEFAULTS}, 512},
+                 {{3, {1, 2, 256}, 1, GN_CHANNELS_FIRST, DEFAULTS}, 32},
+                 {{3, {1, 4, 16384}, 1, GN_CHANNELS_LAST, DEFAULTS}, 4096},
+                 {{3, {1, 64, 512}, 4, GN_CHANNELS_LAST, DEFAULTS}, 128}};
+    static const float sizes[] = {0x1.000004p-75f, 0x1.1p-75f, 0x1.6p-75f, 0x1p-60f, 0x1p-52f};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4 * 5; i++) {
+        const struct shape *shape = &cases[i / 5].shape;
+        const int64_t width = shape->layout == GN_CHANNELS_LAST ? shape->dims[1] : 1;
+        float *tensors[TENSORS];
+
+        tensors_create(shape, tensors);
+        tensors_fill(shape, 9, tensors);
+        for (int64_t k = 0; k < shape_elements(shape); k++)
+            tensors[X][k] = k / width % cases[i / 5].step == 0 ? -sizes[i % 5] : 0;
+        wrong += check_all(shape, tensors, ORACLE_ALWAYS, "samples");
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_epsilon),
-                                       cmocka_unit_test(test_small_epsilon)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_epsilon),
+        cmocka_unit_test(test_small_epsilon),
+        cmocka_unit_test(test_samples),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     sum_four(w->sums[0] + c, depth, &s);
     sum_four(w->sums[1] + c, depth, &q);
     quad correction = s * s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = (q <= (double)FLT_MAX) & (q >= floor) & (correction <= m2);
+    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, floor);
     if (!(holds[0] & holds[1] & holds[2] & holds[3]))
         return false;
     *(mem_quad *)out.origin =
@@ -185,7 +185,7 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
         found = 1;
         double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
-        bool holds = sums_hold(q, s * s * inverse, floor);
+        bool holds = SUMS_HOLD(s, q, s * s * inverse, floor);
         all &= holds;
         put_moment(out, g, m);
         if (!holds)

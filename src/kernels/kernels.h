@@ -154,6 +154,9 @@ enum { GN_WIDE = 64, GN_WIDE_ROOM = GN_WIDE + GN_PADDING };
  */
 #define GN_ROUNDING_MATTERS 1
 
+/* Sums of squares in float below this may have lost something to underflow, or gained by it. */
+#define GN_LEAST_SQUARES 0x1p-100
+
 struct gn_kernels {
     gn_isa isa;
     const char *name;
@@ -167,8 +170,9 @@ struct gn_kernels {
 
     /*
      * The moments of each of `groups` runs of `length` >= 1 contiguous values; and of each group of
-     * `depth` consecutive channels over all pixels, 1 or more. Where a sum of squares below `floor`
-     * matters for the result, it is computed so that it does not underflow.
+     * `depth` consecutive channels over all pixels, 1 or more. Where a sum of squares below
+     * `floor`, GN_LEAST_SQUARES or 0, matters for the result, it is computed so that it does not
+     * underflow.
      */
     void (*moments_rows)(const void *x, gn_type type, int64_t length, int64_t groups, double floor,
                          struct gn_moments out);

@@ -2,13 +2,14 @@
 /* The moments of rows: chunk by chunk, in float where the chunk's values allow it. */
 
 /*
- * Whether float sums can be trusted: they did not overflow, squares that matter did not underflow,
- * and the shift was near the mean, so that S^2/n took away at most half of Q.
+ * Whether float sums can be trusted: they did not overflow, squares did not underflow, and the
+ * shift was near the mean, so that S^2/n took away at most half of Q. Squares that underflow cannot
+ * say how near the shift is. Only where all are 0 it is the mean; then `floor` says whether they
+ * matter.
  */
-INLINE bool sums_hold(double q, double correction, double floor)
-{
-    return q <= (double)FLT_MAX && q >= floor && correction <= q - correction;
-}
+#define SUMS_HOLD(s, q, correction, floor)                                                         \
+    (((q) <= (double)FLT_MAX) & ((correction) <= (q) - (correction)) &                             \
+     (((q) >= GN_LEAST_SQUARES) | (((s) == 0) & ((q) <= -(floor)))))
 
 /* The moments of n values, from their sums. */
 INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, double q)
@@ -41,7 +42,7 @@ INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double
     else
         for (int64_t i = 0; i < n; i += CHUNK)
             add_row_sums_f32(x, t, i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
-    if (n < SMALL || !sums_hold(q, s * s * inverse, floor))
+    if (n < SMALL || !(SUMS_HOLD(s, q, s * s * inverse, floor)))
         return wide_moment(x, t, n);
     return moment_of((double)n, inverse, (double)k, s, q);
 }
@@ -155,7 +156,7 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     sum_sixteens(s_lanes, &s);
     sum_eights(q_lanes, &q);
     quad correction = s * s * inverse, offset = s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = (q <= (double)FLT_MAX) & (q >= floor) & (correction <= m2);
+    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, floor);
     if (groups == 4 && (holds[0] & holds[1] & holds[2] & holds[3])) {
         *(mem_quad *)out.origin = shift;
         *(mem_quad *)out.offset = offset;
