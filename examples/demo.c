@@ -236,12 +236,11 @@ static void print_summary(const struct summary *summary)
     printf("\n%s\n", summary->right ? "All results are right: every error is within its bound."
                                     : "Some results are WRONG.");
     if (summary->busy_rows)
-        printf(
-            "The machine was busy: in %d of %d rows, marked busy, times and ratios mean little, as "
-            "other\nprograms disturbed each of the %d tries to measure them; they took up to %.0f "
-            "%% "
-            "of a thread's time.\n",
-            summary->busy_rows, summary->rows, MOST_TRIES, 100 * summary->most_lost);
+        printf("The machine was busy: in %d of %d rows, marked busy, times and ratios mean little, "
+               "as\n"
+               "other programs disturbed each of the %d tries to measure them; they took up to\n"
+               "%.0f %% of a thread's time.\n",
+               summary->busy_rows, summary->rows, MOST_TRIES, 100 * summary->most_lost);
 }
 
 int main(void)

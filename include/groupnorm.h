@@ -66,8 +66,8 @@
  *
  * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
  * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
- * |gamma| + |beta|), but for p, which is |mean(gamma*g)|; with ReLU, where |z| <= e, the derivative
- * may be either side's.
+ * |gamma| + |beta|), except in p, which becomes |mean(gamma*g)|; with ReLU, where |z| <= e, the
+ * derivative may be either side's.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H
@@ -80,7 +80,7 @@
 #define GN_VERSION_MINOR 1
 #define GN_VERSION_PATCH 0
 
-/* How functions are declared. Whoever wants something else defines it before. */
+/* Define GN_API before including this header to change how functions are declared. */
 #ifndef GN_API
 #if defined(__GNUC__)
 #define GN_API __attribute__((visibility("default")))
@@ -266,13 +266,15 @@ GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
  * processors that the calling thread may run on. The results do not depend on it.
  *
  * A call uses fewer threads where the tensor is small, and where the process may have no more of
- * them (RLIMIT_NPROC, RLIMIT_AS, a control group): OpenMP would end the process, so threads that it
- * does not have yet are tried out first. That fails to help only where something else takes the
- * last ones between the trial and OpenMP's own attempt.
+ * them (RLIMIT_NPROC, RLIMIT_AS, a control group). OpenMP ends the process where it cannot make a
+ * thread, so threads that it does not have yet are tried out first. Two things remain that no trial
+ * sees, and that end the process: another process takes the last threads in between; or a smaller
+ * OpenMP team of the calling thread's own, just before the call, has let threads go that have not
+ * exited yet. A process that lives at such a limit should use teams of one size.
  *
  * A call uses one thread where it is made inside an OpenMP parallel region, and in a process that
  * was forked from one in which the library or OpenMP was loaded: OpenMP's threads do not survive a
- * fork, and a team that waits for them would wait for ever.
+ * fork, and a team that waits for them would wait for ever. The latter is read from /proc.
  */
 GN_API gn_status gn_desc_set_threads(gn_desc *desc, int threads);
 
@@ -297,17 +299,17 @@ typedef struct gn_plan gn_plan;
  * Memory. gn_plan_describe says how many bytes of scratch each pass needs. They grow with the
  * threads and the channels, hardly with the spatial extent, and may exceed a small tensor: 835 KB
  * with two threads for 64x1024x1x1, whose tensors are of 256 KB. A call uses at most 48 KiB of its
- * thread's stack, and as much of each of OpenMP's threads. A thread that makes calls on several
- * threads allocates some bytes once, until it exits.
+ * thread's stack, and as much of the stack of each OpenMP thread. A thread that makes
+ * multi-threaded calls keeps one small allocation until it exits.
  *
  * Environment variables, of which an empty one counts as unset:
  *
- *   GN_ISA    the highest instruction set that a plan with GN_ISA_AUTO takes: generic, neon, avx2,
- *             avx512, from the lowest, in either case; auto for no limit. The best at or below it
- *             that the machine has is taken.
- *   GN_CACHE  the bytes of the last-level cache, where a plan is made for another machine's or for
- * a part of it, with or without K, M or G (1024, 1024^2, 1024^3) after the digits. The ways to
- * memory depend on it, the results do not.
+ *   GN_ISA    the highest instruction set that a plan with GN_ISA_AUTO takes: generic, neon,
+ *             avx2, avx512, from the lowest, in either case; auto for no limit. The best at or
+ *             below it that the machine has is taken.
+ *   GN_CACHE  the bytes of the last-level cache, where a plan is made for another machine or
+ *             for a part of this one: digits, with or without K, M or G after them (1024,
+ *             1024^2, 1024^3). It changes how memory is accessed, not the results.
  *
  * GN_INVALID_ARGUMENT: plan or desc is NULL; groups does not divide C; GN_ISA is no instruction
  * set's name, or GN_CACHE no number of bytes above 0. GN_UNSUPPORTED: GN_ISA is one of another kind
@@ -416,14 +418,17 @@ GN_API gn_status gn_normalize(const gn_plan *plan, const void *x, const void *me
  *
  *   dy      in   tensor
  *   x       in   tensor, as given to gn_forward
- *   mean    in   [N, G], as gn_forward stored it; not NULL. Where |mean * rstd| > 1, x is read once
- *                more to find again what its rounding lost (docs/accuracy.md says why there); a
- * mean that is further from that of x than an ulp of its type is taken as it is rstd    in   [N,
- * G], as gn_forward stored it; not NULL. Infinite or subnormal: found again from x gamma   in   [C]
- * or [N, C]; NULL: ones beta    in   [C] or [N, C], as given to gn_forward; read where there is an
- * activation alone; NULL: zeros dx      out  tensor; may be dy or x; NULL: not computed dgamma  out
- * [C] or [N, C]; overwritten, not added to; NULL: not computed dbeta   out  [C] or [N, C];
- * overwritten, not added to; NULL: not computed
+ *   mean    in   [N, G], as gn_forward stored it; not NULL. Where |mean * rstd| > 1, x is
+ *                read once more to recover what rounding the mean lost: see docs/accuracy.md.
+ *                A mean that differs from that of x by more than one ulp is used as given
+ *   rstd    in   [N, G], as gn_forward stored it; not NULL. Infinite or subnormal: found
+ *                again from x
+ *   gamma   in   [C] or [N, C]; NULL: ones
+ *   beta    in   [C] or [N, C], as given to gn_forward; only read with an activation;
+ *                NULL: zeros
+ *   dx      out  tensor; may be dy or x; NULL: not computed
+ *   dgamma  out  [C] or [N, C]; overwritten, not added to; NULL: not computed
+ *   dbeta   out  [C] or [N, C]; overwritten, not added to; NULL: not computed
  */
 GN_API gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
                              const void *rstd, const void *gamma, const void *beta, void *dx,

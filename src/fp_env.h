@@ -15,8 +15,7 @@
 
 #include <immintrin.h>
 
-/* The library computes with SSE and AVX only, whose environment is MXCSR; x87 has one of its own.
- */
+/* The library computes with SSE and AVX only, whose environment is MXCSR. x87 has its own. */
 struct gn_fp_env {
     unsigned mxcsr;
 };
