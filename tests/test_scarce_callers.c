@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What callers do where a control group gives the process few threads: several of them at once, one
+ * in a parallel region of one thread, one that had been refused threads and then lost some. OpenMP
+ * ends the process where it does not get a thread that it wants. The argument says which.
+ */
+#define _GNU_SOURCE
+
+#include "process_limits.h"
+#include "support.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CALLERS = 8, THREADS = 4, ROUNDS = 10 };
+
+static const struct shape shape = {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS};
+static const gn_plan *plan;
+static float *x;
+
+/* y is the caller's own. */
+static bool call(void)
+{
+    float *y = malloc((size_t)shape_elements(&shape) * sizeof(float));
+    const bool right = y && gn_forward(plan, x, NULL, NULL, y, NULL, NULL) == GN_OK;
+
+    free(y);
+    return right;
+}
+
+static void limit(void)
+{
+    const char *why_not = limit_group();
+
+    if (why_not)
+        fail_msg("%s", why_not);
+}
+
+static pthread_barrier_t begin;
+
+static void *call_together(void *failed)
+{
+    pthread_barrier_wait(&begin);
+    for (int i = 0; i < 3; i++)
+        if (!call())
+            *(bool *)failed = true;
+    return NULL;
+}
+
+/* What one of them has found to be free, another must not take before OpenMP has. */
+static void test_callers(void **state)
+{
+    (void)state;
+
+    limit();
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t ids[CALLERS];
+        bool failed[CALLERS] = {false};
+
+        wait_for_threads(1);
+        assert_int_equal(pthread_barrier_init(&begin, NULL, CALLERS), 0);
+        for (int i = 0; i < CALLERS; i++)
+            assert_int_equal(pthread_create(&ids[i], NULL, call_together, &failed[i]), 0);
+        for (int i = 0; i < CALLERS; i++) {
+            assert_int_equal(pthread_join(ids[i], NULL), 0);
+            assert_false(failed[i]);
+        }
+        assert_int_equal(pthread_barrier_destroy(&begin), 0);
+    }
+}
+
+/* A region of one thread is not active, but OpenMP keeps no team of a call in it. */
+static void test_nested(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    limit();
+    for (int i = 0; i < 100; i++) {
+#pragma omp parallel num_threads(1) reduction(+ : wrong)
+        wrong += !call();
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void *sleep_long(void *over)
+{
+    pthread_barrier_wait(over);
+    return NULL;
+}
+
+/* A number of threads that could be had once is not one that can be had ever after. */
+static void test_refused(void **state)
+{
+    pthread_t ids[2];
+    int found = 0;
+    (void)state;
+
+    limit();
+    assert_true(call());
+#pragma omp parallel num_threads(2) reduction(+ : found)
+    found++;
+    assert_int_equal(found, 2);
+    wait_for_threads(2);
+    assert_int_equal(pthread_barrier_init(&begin, NULL, 3), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, sleep_long, &begin), 0);
+    for (int i = 0; i < 10; i++)
+        assert_true(call());
+    pthread_barrier_wait(&begin);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(ids[i], NULL), 0);
+}
+
+static void *call_cancelled(void *returned)
+{
+    pthread_cancel(pthread_self());
+    *(bool *)returned = call();
+    return NULL;
+}
+
+/* A call is no point where a thread is cancelled, nor where it is left half way. */
+static void test_cancelled(void **state)
+{
+    pthread_t id;
+    bool returned = false;
+    (void)state;
+
+    assert_int_equal(pthread_create(&id, NULL, call_cancelled, &returned), 0);
+    assert_int_equal(pthread_join(id, NULL), 0);
+    assert_true(returned);
+}
+
+static const struct {
+    const char *name;
+    int most, threads; /* of the group, 0 without one, and of the plan */
+    struct CMUnitTest test;
+} cases[] = {
+    {"callers", CALLERS + 1 + 3, THREADS, cmocka_unit_test(test_callers)},
+    {"nested", THREADS, THREADS, cmocka_unit_test(test_nested)},
+    {"refused", 4, 8, cmocka_unit_test(test_refused)},
+    {"cancelled", 0, THREADS, cmocka_unit_test(test_cancelled)},
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (strcmp(argv[1], cases[i].name) != 0)
+            continue;
+        if (cases[i].most && !make_group(cases[i].most))
+            return SKIPPED;
+        const struct CMUnitTest tests[] = {cases[i].test};
+        gn_plan *made = make_plan(&shape, GN_ISA_AUTO, cases[i].threads);
+        plan = made;
+        x = calloc((size_t)shape_elements(&shape), sizeof(float));
+        const int failed = x ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
+        free(x);
+        gn_plan_destroy(made);
+        return failed;
+    }
+    fprintf(stderr, "usage: %s callers|nested|refused|cancelled\n", argv[0]);
+    return 2;
+}
