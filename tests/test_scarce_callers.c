@@ -79,10 +79,9 @@ static void test_nested(void **state)
     (void)state;
 
     limit();
-    for (int i = 0; i < 100; i++) {
 #pragma omp parallel num_threads(1) reduction(+ : wrong)
+    for (int i = 0; i < 200; i++)
         wrong += !call();
-    }
     assert_int_equal(wrong, 0);
 }
 
