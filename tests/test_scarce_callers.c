@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What callers do where a control group gives the process few threads: several of them at once, one
- * in a parallel region of one thread, one that had been refused threads and then lost some. OpenMP
- * ends the process where it does not get a thread that it wants. The argument says which.
+ * What callers do where a control group gives the process few threads: several of them at once, or
+ * one that had been refused threads and then lost some. OpenMP ends the process where it does not
+ * get a thread that it wants. The argument says which.
  */
 #define _GNU_SOURCE
 
@@ -72,19 +72,6 @@ static void test_callers(void **state)
     }
 }
 
-/* A region of one thread is not active, but OpenMP keeps no team of a call in it. */
-static void test_nested(void **state)
-{
-    int wrong = 0;
-    (void)state;
-
-    limit();
-#pragma omp parallel num_threads(1) reduction(+ : wrong)
-    for (int i = 0; i < 200; i++)
-        wrong += !call();
-    assert_int_equal(wrong, 0);
-}
-
 static void *sleep_long(void *over)
 {
     pthread_barrier_wait(over);
@@ -139,7 +126,6 @@ static const struct {
     struct CMUnitTest test;
 } cases[] = {
     {"callers", CALLERS + 1 + 3, THREADS, cmocka_unit_test(test_callers)},
-    {"nested", THREADS, THREADS, cmocka_unit_test(test_nested)},
     {"refused", 4, 8, cmocka_unit_test(test_refused)},
     {"cancelled", 0, THREADS, cmocka_unit_test(test_cancelled)},
 };
@@ -160,6 +146,6 @@ int main(int argc, char **argv)
         gn_plan_destroy(made);
         return failed;
     }
-    fprintf(stderr, "usage: %s callers|nested|refused|cancelled\n", argv[0]);
+    fprintf(stderr, "usage: %s callers|refused|cancelled\n", argv[0]);
     return 2;
 }

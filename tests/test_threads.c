@@ -245,6 +245,18 @@ static void test_processors(void **state)
     omp_set_num_threads(before);
 }
 
+/*
+ * In a region of one thread too, which OpenMP does not call active: the team of a call there would
+ * be made anew each time.
+ */
+static void test_region_of_one(void **state)
+{
+    (void)state;
+#pragma omp parallel num_threads(1)
+    expect_threads(3, 1);
+    expect_threads(3, 3);
+}
+
 /* The child of a process whose OpenMP has run has none of its threads: a call that waits for them
  * never returns, and the alarm ends it. */
 static void check_child(struct caller *caller, bool new_plan)
@@ -321,13 +333,10 @@ static void test_hard_neighbours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_plan_many_threads),
-        cmocka_unit_test(test_parallel_region),
-        cmocka_unit_test(test_more_threads_later),
-        cmocka_unit_test(test_processors),
-        cmocka_unit_test(test_shared_group),
-        cmocka_unit_test(test_hard_neighbours),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_one_plan_many_threads), cmocka_unit_test(test_parallel_region),
+        cmocka_unit_test(test_more_threads_later),    cmocka_unit_test(test_processors),
+        cmocka_unit_test(test_region_of_one),         cmocka_unit_test(test_shared_group),
+        cmocka_unit_test(test_hard_neighbours),       cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
