@@ -22,6 +22,7 @@ PATTERN_OF(mean_100, 100 + 0.01f * random_normal(random))
 PATTERN_OF(near_1e30, 1e30f * random_normal(random))
 PATTERN_OF(mean_1e30, 1e30f * (1 + 0.001f * random_normal(random)))
 PATTERN_OF(near_1e20, 1e20f * random_normal(random))
+PATTERN_OF(near_1e_13, 1e-13f * random_normal(random))
 PATTERN_OF(near_1e_20, 1e-20f * random_normal(random))
 PATTERN_OF(near_1e_30, 1e-30f * random_normal(random))
 PATTERN_OF(near_1e38, 3.3e38f * random_uniform(random))
@@ -75,6 +76,7 @@ const struct pattern patterns[] = {
     {"near 1e30", near_1e30, true, false, false},
     {"mean 1e30, deviation 1e27", mean_1e30, true, false, false},
     {"near 1e20", near_1e20, true, false, false},
+    {"near 1e-13", near_1e_13, true, false, false},
     {"near 1e-20", near_1e_20, true, false, false},
     {"near 1e-30", near_1e_30, true, false, false},
     {"near 1e38", near_1e38, false, false, false},
