@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups of more channels than the passes in double take at a time, 64: each channel keeps its own
+ * gamma and beta, and each tensor its own strides.
+ */
+#include "exact.h"
+#include "kind.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 2, G = 2, S = 7, MOST = N * G * 192 * S * 3 };
+
+enum { A_X, A_DY, A_GAMMA, A_BETA, A_Y, A_MEAN, A_RSTD, A_DX, A_DGAMMA, A_DBETA, ARRAYS };
+
+struct deep {
+    gn_layout layout;
+    int64_t depth;
+    gn_activation activation;
+    double *arrays[ARRAYS];
+};
+
+static int64_t channels_of(const struct deep *d)
+{
+    return G * d->depth;
+}
+
+static int64_t count_of(const struct deep *d, int which)
+{
+    switch (which) {
+    case A_GAMMA:
+    case A_BETA:
+    case A_DGAMMA:
+    case A_DBETA:
+        return channels_of(d);
+    case A_MEAN:
+    case A_RSTD:
+        return N * G;
+    default:
+        return N * channels_of(d) * S;
+    }
+}
+
+/* Where element (n, c, s) lies, `apart` elements being left out between channels or pixels. */
+static int64_t place(const struct deep *d, int64_t i, int64_t apart)
+{
+    const int64_t c = channels_of(d), s = i % S, channel = i / S % c, n = i / S / c;
+
+    if (d->layout == GN_CHANNELS_LAST)
+        return n * S * (c + apart) + s * (c + apart) + channel;
+    return n * c * (S + apart) + channel * (S + apart) + s;
+}
+
+static gn_plan *plan_of(const struct deep *d, int64_t apart)
+{
+    const int64_t c = channels_of(d), dims[] = {N, c, S};
+    const int64_t first[] = {c * (S + apart), S + apart, 1};
+    const int64_t last[] = {S * (c + apart), 1, c + apart};
+    gn_desc *desc;
+    gn_plan *plan;
+
+    assert_int_equal(gn_desc_create(&desc, 3, dims), GN_OK);
+    assert_int_equal(gn_desc_set_groups(desc, G), GN_OK);
+    assert_int_equal(gn_desc_set_layout(desc, d->layout), GN_OK);
+    assert_int_equal(gn_desc_set_types(desc, GN_F64, GN_F64, GN_F64), GN_OK);
+    assert_int_equal(gn_desc_set_activation(desc, d->activation), GN_OK);
+    if (apart)
+        assert_int_equal(
+            gn_desc_set_strides(desc, GN_DY, d->layout == GN_CHANNELS_LAST ? last : first), GN_OK);
+    assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
+    gn_desc_destroy(desc);
+    return plan;
+}
+
+/* Both passes; dy lies apart in memory of its own. */
+static void run(const struct deep *d, int64_t apart, double *const a[ARRAYS])
+{
+    gn_plan *plan = plan_of(d, apart);
+    double *dy = calloc(MOST, sizeof(*dy));
+
+    assert_non_null(dy);
+    for (int64_t i = 0; i < count_of(d, A_DY); i++)
+        dy[place(d, i, apart)] = a[A_DY][place(d, i, 0)];
+    assert_int_equal(gn_forward(plan, a[A_X], a[A_GAMMA], a[A_BETA], a[A_Y], a[A_MEAN], a[A_RSTD]),
+                     GN_OK);
+    assert_int_equal(gn_backward(plan, dy, a[A_X], a[A_MEAN], a[A_RSTD], a[A_GAMMA], a[A_BETA],
+                                 a[A_DX], a[A_DGAMMA], a[A_DBETA]),
+                     GN_OK);
+    free(dy);
+    gn_plan_destroy(plan);
+}
+
+/* The array in long double and in the order of dims. */
+static long double *in_order(const struct deep *d, int which)
+{
+    const int64_t count = count_of(d, which);
+    long double *values = malloc((size_t)count * sizeof(*values));
+
+    assert_non_null(values);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (long double)d->arrays[which][count == count_of(d, A_X) ? place(d, i, 0) : i];
+    return values;
+}
+
+static int check_exact(const struct deep *d)
+{
+    static const int outputs[] = {A_MEAN, A_RSTD, A_Y, A_DX, A_DGAMMA, A_DBETA};
+    long double *given[4];
+    int wrong = 0;
+
+    for (int which = A_X; which <= A_BETA; which++)
+        given[which] = in_order(d, which);
+    const struct exact_problem problem = {.n = N,
+                                          .c = channels_of(d),
+                                          .s = S,
+                                          .g = G,
+                                          .eps = DEFAULT_EPS,
+                                          .activation = d->activation,
+                                          .x_type = GN_F64,
+                                          .y_type = GN_F64,
+                                          .param_type = GN_F64,
+                                          .x = given[A_X],
+                                          .gamma = given[A_GAMMA],
+                                          .beta = given[A_BETA],
+                                          .dy = given[A_DY]};
+    /* Sums over so many channels in double are no longer as exact as the second column has them. */
+    const enum exact_bound bound = d->depth <= 100 ? EXACT_INDEPENDENT : EXACT_ALWAYS;
+    struct exact *exact = exact_create(&problem);
+    assert_non_null(exact);
+    for (int k = 0; k < 6; k++) {
+        long double *values = in_order(d, outputs[k]);
+        const double error = exact_error(exact, (enum exact_output)k, bound, values, NULL);
+        if (!(error <= 1)) {
+            print_error("depth %lld, channels %s, activation %d: output %d is off by %.3g bounds\n",
+                        (long long)d->depth, d->layout ? "last" : "first", d->activation, k, error);
+            wrong++;
+        }
+        free(values);
+    }
+    exact_destroy(exact);
+    for (int which = A_X; which <= A_BETA; which++)
+        free(given[which]);
+    return wrong;
+}
+
+static int check_strided(const struct deep *d)
+{
+    double *again[ARRAYS];
+    int wrong = 0;
+
+    for (int which = 0; which < ARRAYS; which++) {
+        again[which] = malloc(MOST * sizeof(double));
+        assert_non_null(again[which]);
+        memcpy(again[which], d->arrays[which], MOST * sizeof(double));
+    }
+    run(d, 9, again);
+    for (int which = A_Y; which < ARRAYS; which++)
+        if (memcmp(again[which], d->arrays[which], sizeof(double) * (size_t)count_of(d, which))) {
+            print_error("depth %lld, channels %s, activation %d: array %d differs with strides\n",
+                        (long long)d->depth, d->layout ? "last" : "first", d->activation, which);
+            wrong++;
+        }
+    for (int which = 0; which < ARRAYS; which++)
+        free(again[which]);
+    return wrong;
+}
+
+static void test_deep(void **state)
+{
+    static const int64_t depths[] = {64, 65, 100, 192};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4 * 2 * 3; i++) {
+        struct deep d = {(gn_layout)(i % 2), depths[i / 6], (gn_activation)(i / 2 % 3), {NULL}};
+        uint64_t random = 3;
+
+        for (int which = 0; which < ARRAYS; which++) {
+            d.arrays[which] = calloc(MOST, sizeof(double));
+            assert_non_null(d.arrays[which]);
+            for (int64_t k = 0; which <= A_BETA && k < count_of(&d, which); k++)
+                d.arrays[which][k] =
+                    (double)random_normal(&random) + (which == A_X || which == A_GAMMA ? 2 : 0);
+        }
+        run(&d, 0, d.arrays);
+        if (wide_long_double())
+            wrong += check_exact(&d);
+        wrong += check_strided(&d);
+        for (int which = 0; which < ARRAYS; which++)
+            free(d.arrays[which]);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_deep)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
