@@ -262,8 +262,8 @@ GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
 
 /*
  * The most threads that one call may use, 0 to 1024; 1 is the calling thread only. 0, the default,
- * is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads), but no more than the
- * processors that the calling thread may run on. The results do not depend on it.
+ * is what OpenMP gives at the call (OMP_NUM_THREADS, omp_set_num_threads), but no more than
+ * omp_get_num_procs(), the processors that it may use. The results do not depend on it.
  *
  * A call uses fewer threads where the tensor is small, and where the process may have no more of
  * them (RLIMIT_NPROC, RLIMIT_AS, a control group). OpenMP ends the process where it cannot make a

