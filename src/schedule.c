@@ -3,6 +3,7 @@
 
 #include <omp.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "fp_env.h"
 #include "threads.h"
