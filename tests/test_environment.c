@@ -333,7 +333,7 @@ static void test_environments(void **state)
     int wrong = 0;
     (void)state;
 
-    for (int i = 0; i < SHAPES * KINDS * 2; i++) {
+    for (int i = 0; i < SHAPES * KINDS * 2; i += quick() ? 3 : 1) {
         struct caller expected = {
             .shape = &shapes[i / 2 % SHAPES], .kind = &kinds[i / 2 / SHAPES], .subnormal = i % 2};
         inputs_create(&expected.arrays, expected.shape, expected.kind, expected.subnormal);
