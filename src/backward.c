@@ -205,9 +205,11 @@ gn_status gn_backward_run(struct gn_backward_call *call)
     }
     struct gn_job job = backward_job(plan);
     job.call = call;
-    struct gn_fp_env before = gn_fp_enter();
-    call->points_fit = gn_shared_points_fit(plan, call->gamma, NULL);
-    gn_fp_leave(before);
+    if (plan->parts.points) {
+        struct gn_fp_env before = gn_fp_enter();
+        call->points_fit = gn_shared_points_fit(plan, call->gamma, NULL);
+        gn_fp_leave(before);
+    }
     if (!call->dx)
         job.apply = NULL;
     if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {

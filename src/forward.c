@@ -230,9 +230,11 @@ gn_status gn_forward_run(struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    struct gn_fp_env before = gn_fp_enter();
-    call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->gamma, call->beta);
-    gn_fp_leave(before);
+    if (plan->parts.points) {
+        struct gn_fp_env before = gn_fp_enter();
+        call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->gamma, call->beta);
+        gn_fp_leave(before);
+    }
     if (call->given_mean) {
         job.reduce = NULL;
         if (plan->parts.points)
