@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What times are worth: the median and the spread of repetitions, and whether a thread that only
- * looks at the clock was kept from it, which says that other programs use the processors too.
+ * The median and the spread of repeated times, and whether other programs use the processors too: a
+ * thread that only reads the clock then finds gaps between its readings.
  */
 #ifndef TIMING_H
 #define TIMING_H
