@@ -110,12 +110,23 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     return true;
 }
 
+/* So many channels at most are added up one after the other. */
+enum { IN_SEQUENCE = 64 };
+
+/* The sum over many channels, in pairs: rounding then grows with the logarithm of their number. */
+static double sum_in_pairs(const double *v, int64_t n)
+{
+    if (n <= IN_SEQUENCE)
+        return sum_channels(v, n);
+    return sum_in_pairs(v, n / 2) + sum_in_pairs(v + n / 2, n - n / 2);
+}
+
 /* The moments of a group from its channels' sums in double. */
 INLINE struct gn_moment double_moment_at(const struct column_work *w, int64_t c, int64_t depth,
                                          double n, double inverse)
 {
-    return moment_of(n, inverse, w->f64[0][c], sum_channels(w->sums[0] + c, depth),
-                     sum_channels(w->sums[1] + c, depth));
+    return moment_of(n, inverse, w->f64[0][c], sum_in_pairs(w->sums[0] + c, depth),
+                     sum_in_pairs(w->sums[1] + c, depth));
 }
 
 INLINE void put_moment(struct gn_moments out, int64_t g, struct gn_moment m)
