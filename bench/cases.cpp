@@ -3,65 +3,28 @@
 
 #include <unistd.h>
 
-#include <vector>
-
-#include "usage.h"
-
 namespace bench
 {
-
-static void check(gn_status status)
-{
-    if (status)
-        throw UsageError(gn_last_error());
-}
-
-Plan make_plan(const Case &wanted)
-{
-    gn_desc *made = nullptr;
-    const std::vector<int64_t> &dims = wanted.shape.dims;
-    check(gn_desc_create(&made, static_cast<int>(dims.size()), dims.data()));
-    const std::unique_ptr<gn_desc, decltype(&gn_desc_destroy)> desc(made, gn_desc_destroy);
-    check(gn_desc_set_groups(desc.get(), wanted.shape.groups));
-    check(gn_desc_set_layout(desc.get(), wanted.layout));
-    check(gn_desc_set_threads(desc.get(), wanted.threads));
-    check(gn_desc_set_isa(desc.get(), wanted.isa));
-    check(gn_desc_set_types(desc.get(), wanted.type, wanted.type, GN_F32));
-    check(gn_desc_set_activation(desc.get(), wanted.activation));
-    gn_plan *plan = nullptr;
-    check(gn_plan_create(&plan, desc.get()));
-    return Plan(plan);
-}
-
-static std::string isa_name(const gn_plan *plan)
-{
-    const int length = gn_plan_describe(plan, nullptr, 0);
-    std::string json(static_cast<size_t>(length), '\0');
-    gn_plan_describe(plan, json.data(), json.size() + 1);
-    const std::string key = "\"isa\":\"";
-    const size_t start = json.find(key) + key.size();
-    return json.substr(start, json.find('"', start) - start);
-}
 
 int64_t Case::bytes() const
 {
     return shape.elements() * (type == GN_F64 ? 8 : type == GN_F32 ? 4 : 2);
 }
 
-// What differs from floats without an activation.
+// What differs from floats without an activation, written elsewhere.
 static std::string variant_name(const Case &wanted)
 {
     static const char *const types[] = {"", "/type:f64", "/type:bf16", "/type:f16"};
     static const char *const activations[] = {"", "/act:relu", "/act:silu"};
-    return std::string(types[wanted.type]) + activations[wanted.activation];
+    return std::string(types[wanted.type]) + activations[wanted.activation] +
+           (wanted.in_place ? "/in_place" : "");
 }
 
-std::string case_name(const Case &wanted, const gn_plan *plan)
+std::string case_name(const Case &wanted, const std::string &isa)
 {
     return wanted.shape.name() + (wanted.layout == GN_CHANNELS_LAST ? "/last" : "/first") +
            (wanted.direction == Direction::forward ? "/forward" : "/backward") +
-           "/threads:" + std::to_string(wanted.threads) + "/isa:" + isa_name(plan) +
-           variant_name(wanted);
+           "/threads:" + std::to_string(wanted.threads) + "/isa:" + isa + variant_name(wanted);
 }
 
 static int64_t l2_bytes()

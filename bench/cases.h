@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What one benchmark measures, the plan that it needs and the memory that it must move.
+// What one benchmark measures, and the memory that it must move.
 #ifndef GN_BENCH_CASES_H
 #define GN_BENCH_CASES_H
 
 #include <groupnorm.h>
 
-#include <memory>
 #include <string>
 
 #include "shapes.h"
@@ -23,6 +22,7 @@ struct Case {
     gn_isa isa;
     gn_type type; // of all tensors but gamma and beta
     gn_activation activation;
+    bool in_place; // y is x; for the forward direction
 
     int64_t bytes() const; // of a tensor
     bool plain() const     // of floats, without an activation
@@ -31,20 +31,9 @@ struct Case {
     }
 };
 
-struct PlanDeleter {
-    void operator()(gn_plan *plan) const
-    {
-        gn_plan_destroy(plan);
-    }
-};
-using Plan = std::unique_ptr<gn_plan, PlanDeleter>;
-
-// Throws UsageError with the library's sentence.
-Plan make_plan(const Case &wanted);
-
-// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, with the instruction set that the plan really has, and
-// type:TYPE and act:ACTIVATION where they are not f32 and identity.
-std::string case_name(const Case &wanted, const gn_plan *plan);
+// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, and type:TYPE, act:ACTIVATION and in_place where they
+// are not f32, identity and false.
+std::string case_name(const Case &wanted, const std::string &isa);
 
 // The bytes that have to move between a core with its L2 cache and the rest: each tensor that is
 // read or written once; the inputs once more where what is reduced first, a group (channels first)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// gn-bench: see bench/NOTES.md, or --help.
+// gn-bench: the library against a copy. See bench/NOTES.md, or --help.
 #include <benchmark/benchmark.h>
 #include <groupnorm.h>
 
@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "library.h"
 #include "measure.h"
 #include "options.h"
 #include "usage.h"
@@ -16,26 +17,29 @@ namespace bench
 
 static void register_case(const Case &wanted, bool loops, std::set<std::string> &names)
 {
-    const std::string name = case_name(wanted, make_plan(wanted).get());
+    const Plan plan = make_plan(linked_library(), wanted);
+    const std::string name = case_name(wanted, isa_name(linked_library(), plan.get()));
     if (!names.insert(name).second)
         return; // "auto" is one of the others
     const auto run = [=](benchmark::State &state) { measure(state, wanted, loops); };
     benchmark::RegisterBenchmark(name.c_str(), run)->UseManualTime()->Unit(benchmark::kMicrosecond);
 }
 
-static void register_all(const Options &options)
+static void print_help()
 {
-    std::set<std::string> names;
-    for (const Shape &shape : options.shapes)
-        for (const gn_layout layout : options.layouts)
-            for (const Direction direction : options.directions)
-                for (const int threads : options.threads)
-                    for (const gn_isa isa : options.isas)
-                        for (const gn_type type : options.types)
-                            for (const gn_activation activation : options.activations)
-                                register_case(
-                                    {shape, layout, direction, threads, isa, type, activation},
-                                    options.loops, names);
+    std::printf(
+        "gn-bench: libgroupnorm against a copy of the same tensor. bench/NOTES.md has the "
+        "measure.\n"
+        "\n"
+        "%s"
+        "    --loops           beside each, what binds: loops that only load and store\n"
+        "\n"
+        "Of other types and activations, of_plain is the time over that of f32 without one, taken "
+        "in turns.\n"
+        "Lists are separated by commas. The rest goes to Google Benchmark:\n\n",
+        OPTIONS_HELP);
+    std::fflush(stdout);
+    benchmark::PrintDefaultHelp();
 }
 
 } // namespace bench
@@ -44,7 +48,10 @@ int main(int argc, char **argv)
 {
     benchmark::Initialize(&argc, argv, bench::print_help);
     try {
-        bench::register_all(bench::parse_options(argc, argv));
+        const bench::Options options = bench::parse_options({argv + 1, argv + argc}, true);
+        std::set<std::string> names;
+        for (const bench::Case &wanted : options.cases())
+            bench::register_case(wanted, options.loops, names);
     } catch (const bench::UsageError &error) {
         std::fprintf(stderr, "gn-bench: %s\n", error.what());
         return 2;

@@ -2,27 +2,20 @@
 #include "measure.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <vector>
 
 #include "allocations.h"
+#include "bursts.h"
 #include "copy.h"
 #include "loops.h"
 #include "tensors.h"
+#include "workload.h"
 
 namespace bench
 {
-
-// A burst of calls lasts about this long at least, so that reading the clock costs nothing.
-static constexpr double BURST_SECONDS = 20e-6;
-static constexpr int MOST_CALLS = 4096;
-
-// A larger tensor is beyond any cache, and nothing brings it back there.
-static constexpr int64_t LARGE_BYTES = 64 << 20;
 
 // Waking threads up can cost more than copying this much alone.
 static constexpr int64_t ONE_THREAD_BYTES = 1 << 20;
@@ -44,78 +37,12 @@ struct Way {
     std::vector<double> times;
 };
 
-class Workload
-{
-  public:
-    explicit Workload(const Case &of) : wanted(of), plan(make_plan(of)), tensors(of)
-    {
-        forward(); // for mean and rstd
-    }
-
-    void call()
-    {
-        wanted.direction == Direction::forward ? forward() : backward();
-    }
-
-    void copy(const Way &way)
-    {
-        const int64_t floats = wanted.bytes() / static_cast<int64_t>(sizeof(float));
-        gn_bench_copy(tensors.out.floats(), tensors.x.floats(), floats, way.threads, way.streamed);
-    }
-
-    void loops(const Way &way)
-    {
-        run_loops(wanted, tensors, way.threads, way.streamed);
-    }
-
-  private:
-    void forward()
-    {
-        check(gn_forward(plan.get(), tensors.x.data(), tensors.gamma.data(), tensors.beta.data(),
-                         tensors.out.data(), tensors.mean.data(), tensors.rstd.data()));
-    }
-
-    void backward()
-    {
-        check(gn_backward(plan.get(), tensors.dy.data(), tensors.x.data(), tensors.mean.data(),
-                          tensors.rstd.data(), tensors.gamma.data(), tensors.beta.data(),
-                          tensors.out.data(), tensors.dgamma.data(), tensors.dbeta.data()));
-    }
-
-    static void check(gn_status status)
-    {
-        if (status)
-            throw std::runtime_error(gn_last_error());
-    }
-
-    Case wanted;
-    Plan plan;
-    Tensors tensors;
-};
-
 } // namespace
 
-// Seconds a call, in a burst after some calls that are not timed: each kind finds the caches and
-// the threads as calls of its own kind left them, not as the other did. After non-temporal stores
-// it takes several until the output is back in the last-level cache.
-template <typename Call> static double burst(int calls, int settling, Call call)
+static void copy(const Case &wanted, const Tensors &tensors, const Way &way)
 {
-    using Clock = std::chrono::steady_clock;
-    for (int i = 0; i < settling; i++)
-        call();
-    const Clock::time_point start = Clock::now();
-    for (int i = 0; i < calls; i++)
-        call();
-    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
-}
-
-static double median(std::vector<double> &times)
-{
-    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-    std::nth_element(times.begin(), middle, times.end());
-    if (times.size() % 2)
-        return *middle;
-    return (*middle + *std::max_element(times.begin(), middle)) / 2;
+    const int64_t floats = wanted.bytes() / static_cast<int64_t>(sizeof(float));
+    gn_bench_copy(tensors.out.floats(), tensors.x.floats(), floats, way.threads, way.streamed);
 }
 
 static std::vector<Way> ways_to_move(const Case &wanted)
@@ -128,21 +55,21 @@ static std::vector<Way> ways_to_move(const Case &wanted)
     return ways;
 }
 
-// How many calls make a burst: of the faster of the library and the plain copy.
-static int calls_in_burst(Workload &work, const Way &plain)
+// The time of the faster of the library and the plain copy.
+static double shortest_call(const Case &wanted, Workload &work, const Tensors &tensors,
+                            const Way &plain)
 {
     double shortest = BURST_SECONDS;
     for (int i = 0; i < 3; i++)
-        shortest = std::min(
-            {shortest, burst(1, 1, [&] { work.call(); }), burst(1, 1, [&] { work.copy(plain); })});
-    return std::clamp(static_cast<int>(std::ceil(BURST_SECONDS / std::max(shortest, 1e-9))), 1,
-                      MOST_CALLS);
+        shortest = std::min({shortest, burst(1, 1, [&] { work.call(); }),
+                             burst(1, 1, [&] { copy(wanted, tensors, plain); })});
+    return shortest;
 }
 
-static double fastest(std::vector<Way> &ways)
+static double fastest(const std::vector<Way> &ways)
 {
     double least = median(ways[0].times);
-    for (Way &way : ways)
+    for (const Way &way : ways)
         least = std::min(least, median(way.times));
     return least;
 }
@@ -164,26 +91,32 @@ static void report(benchmark::State &state, const Case &wanted, double time, dou
 
 static void run(benchmark::State &state, const Case &wanted, bool with_loops)
 {
-    Workload work(wanted);
+    Tensors tensors(wanted);
+    Workload work(linked_library(), wanted, tensors);
     std::vector<Way> copies = ways_to_move(wanted), loops = copies;
-    const int calls = calls_in_burst(work, copies[0]);
-    const int settling = wanted.bytes() <= LARGE_BYTES ? 4 : 1;
+    const int calls = calls_in_burst(shortest_call(wanted, work, tensors, copies[0]));
+    const int settling = settling_calls(wanted);
     std::vector<double> times, plain_times;
     int64_t allocated = 0;
     Case plain_case = wanted;
     plain_case.type = GN_F32;
     plain_case.activation = GN_IDENTITY;
+    std::optional<Tensors> plain_tensors;
     std::optional<Workload> plain;
-    if (!wanted.plain())
-        plain.emplace(plain_case);
+    if (!wanted.plain()) {
+        plain_tensors.emplace(plain_case);
+        plain.emplace(linked_library(), plain_case, *plain_tensors);
+    }
 
     while (state.KeepRunningBatch(calls)) {
         state.PauseTiming();
         for (Way &way : copies)
-            way.times.push_back(burst(calls, settling, [&] { work.copy(way); }));
+            way.times.push_back(burst(calls, settling, [&] { copy(wanted, tensors, way); }));
         if (with_loops)
             for (Way &way : loops)
-                way.times.push_back(burst(calls, settling, [&] { work.loops(way); }));
+                way.times.push_back(burst(calls, settling, [&] {
+                    run_loops(wanted, tensors, way.threads, way.streamed);
+                }));
         if (plain)
             plain_times.push_back(burst(calls, settling, [&] { plain->call(); }));
         state.ResumeTiming();

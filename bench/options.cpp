@@ -3,13 +3,11 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <sstream>
 #include <string>
 #include <utility>
-
-#include <benchmark/benchmark.h>
 
 #include "usage.h"
 
@@ -34,29 +32,15 @@ static const Names<gn_type> TYPES = {
 static const Names<gn_activation> ACTIVATIONS = {
     {"identity", GN_IDENTITY}, {"relu", GN_RELU}, {"silu", GN_SILU}};
 
-void print_help()
-{
-    std::printf(
-        "gn-bench: libgroupnorm against a copy of the same tensor. bench/NOTES.md has the "
-        "measure.\n"
-        "\n"
-        "    --shapes FILE     a table of layers (default: %s)\n"
-        "    --shape SHAPE     one layer, NxCxSPATIAL.../GROUPS as 8x512x7x7/32; may be repeated\n"
-        "    --layout LIST     of first, last (default: both)\n"
-        "    --direction LIST  of forward, backward (default: both)\n"
-        "    --threads LIST    of numbers of threads (default: what OpenMP gives)\n"
-        "    --isa LIST        of auto, generic, avx2, avx512, neon (default: auto)\n"
-        "    --type LIST       of f32, f64, bf16, f16 (default: f32)\n"
-        "    --activation LIST of identity, relu, silu (default: identity)\n"
-        "    --loops           beside each, what binds: loops that only load and store\n"
-        "\n"
-        "Of other types and activations, of_plain is the time over that of f32 without one, taken "
-        "in turns.\n"
-        "Lists are separated by commas. The rest goes to Google Benchmark:\n\n",
-        GN_BENCH_SHAPES);
-    std::fflush(stdout);
-    benchmark::PrintDefaultHelp();
-}
+const char *const OPTIONS_HELP =
+    "    --shapes FILE     a table of layers (default: " GN_BENCH_SHAPES ")\n"
+    "    --shape SHAPE     one layer, NxCxSPATIAL.../GROUPS as 8x512x7x7/32; may be repeated\n"
+    "    --layout LIST     of first, last (default: both)\n"
+    "    --direction LIST  of forward, backward (default: both)\n"
+    "    --threads LIST    of numbers of threads (default: what OpenMP gives)\n"
+    "    --isa LIST        of auto, generic, avx2, avx512, neon (default: auto)\n"
+    "    --type LIST       of f32, f64, bf16, f16 (default: f32)\n"
+    "    --activation LIST of identity, relu, silu (default: identity)\n";
 
 static std::vector<std::string> split(const std::string &list)
 {
@@ -125,37 +109,51 @@ static void apply(Options &options, const std::string &option, const std::string
     }
 }
 
-Options parse_options(int argc, char **argv)
+Options parse_options(const std::vector<std::string> &arguments, bool loops)
 {
     Options options;
-    for (int i = 1; i < argc; i++) {
-        std::string option = argv[i];
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const std::string &option = arguments[i];
         const size_t equals = option.find('=');
         if (option.rfind("--", 0) != 0)
             throw UsageError("\"" + option + "\" is no option (see --help)");
-        if (option == "--loops") {
+        if (loops && option == "--loops") {
             options.loops = true;
-        } else if (option.rfind("--loops=", 0) == 0) {
+        } else if (loops && option.rfind("--loops=", 0) == 0) {
             throw UsageError(option + ": --loops takes no value");
         } else if (equals != std::string::npos) {
             apply(options, option.substr(0, equals), option.substr(equals + 1));
-        } else if (i + 1 < argc) {
-            apply(options, option, argv[++i]);
+        } else if (i + 1 < arguments.size()) {
+            apply(options, option, arguments[++i]);
         } else {
             throw UsageError("there is no option " + option +
                              ", or it lacks its value (see --help)");
         }
     }
-    const Case first = {{},          GN_CHANNELS_FIRST, Direction::forward,    1,
-                        GN_ISA_AUTO, options.types[0],  options.activations[0]};
-    if (options.loops &&
-        (options.types.size() > 1 || options.activations.size() > 1 || !first.plain()))
-        throw UsageError("--loops is for f32 without an activation");
     if (options.shapes.empty())
         options.shapes = read_shapes(GN_BENCH_SHAPES);
     if (options.threads.empty())
         options.threads = {omp_get_max_threads()};
+    const std::vector<Case> cases = options.cases();
+    if (options.loops &&
+        !std::all_of(cases.begin(), cases.end(), [](const Case &c) { return c.plain(); }))
+        throw UsageError("--loops is for f32 without an activation");
     return options;
+}
+
+std::vector<Case> Options::cases() const
+{
+    std::vector<Case> all;
+    for (const Shape &shape : shapes)
+        for (const gn_layout layout : layouts)
+            for (const Direction direction : directions)
+                for (const int count : threads)
+                    for (const gn_isa isa : isas)
+                        for (const gn_type type : types)
+                            for (const gn_activation activation : activations)
+                                all.push_back({shape, layout, direction, count, isa, type,
+                                               activation, in_place});
+    return all;
 }
 
 } // namespace bench

@@ -5,6 +5,7 @@
 
 #include <groupnorm.h>
 
+#include <string>
 #include <vector>
 
 #include "cases.h"
@@ -22,13 +23,16 @@ struct Options {
     std::vector<gn_type> types = {GN_F32};
     std::vector<gn_activation> activations = {GN_IDENTITY};
     bool loops = false;
+    bool in_place = false;
+
+    std::vector<Case> cases() const; // every combination, the last list's values changing fastest
 };
 
-// Prints what the options are, for --help.
-void print_help();
+// What these options are, a line each, for --help.
+extern const char *const OPTIONS_HELP;
 
-// Reads what Google Benchmark left of the command line. Throws UsageError.
-Options parse_options(int argc, char **argv);
+// Reads the options that choose cases; `loops` says whether --loops is one. Throws UsageError.
+Options parse_options(const std::vector<std::string> &arguments, bool loops);
 
 } // namespace bench
 

@@ -89,10 +89,12 @@ static std::vector<float> parameter(int64_t count, uint64_t seed, float mean)
 }
 
 Tensors::Tensors(const Case &wanted)
-    : x(wanted.type, wanted.shape.elements(), OFFSET_X, wanted.threads, 1, 0.5f),
+    : in_place(wanted.in_place),
+      x(wanted.type, wanted.shape.elements(), OFFSET_X, wanted.threads, 1, 0.5f),
       dy(wanted.type, wanted.direction == Direction::backward ? wanted.shape.elements() : 0,
          OFFSET_DY, wanted.threads, 2, 0),
-      out(wanted.type, wanted.shape.elements(), OFFSET_OUT, wanted.threads, 3, 0),
+      out(wanted.type, wanted.in_place ? 0 : wanted.shape.elements(), OFFSET_OUT, wanted.threads, 3,
+          0),
       gamma(parameter(wanted.shape.channels(), 4, 1)),
       beta(parameter(wanted.shape.channels(), 5, 0)), dgamma(gamma.size()), dbeta(gamma.size()),
       mean(static_cast<size_t>(wanted.shape.dims[0] * wanted.shape.groups)), rstd(mean.size())

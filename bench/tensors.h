@@ -41,11 +41,18 @@ class Tensor
     void *first;
 };
 
-// What gn_forward and gn_backward are given. `out` is y or dx.
+// What gn_forward and gn_backward are given.
 struct Tensors {
     explicit Tensors(const Case &wanted);
 
-    Tensor x, dy, out; // dy has no elements in the forward direction
+    // y or dx.
+    void *result() const
+    {
+        return in_place ? x.data() : out.data();
+    }
+
+    bool in_place;
+    Tensor x, dy, out; // dy has elements in the backward direction only, out unless in place
     std::vector<float> gamma, beta, dgamma, dbeta;
     std::vector<double> mean, rstd; // room for floats too
 };

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// gn-compare: two builds of the library, case by case. See bench/NOTES.md, or --help.
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "comparison.h"
+#include "options.h"
+#include "usage.h"
+
+namespace bench
+{
+
+namespace
+{
+
+struct Wanted {
+    std::vector<std::string> libraries; // the old one, the new one
+    double percent = 3, seconds = 0.5;
+    Options options;
+};
+
+} // namespace
+
+// A case that seems slower is measured so often at most, and counts if it does every time.
+static constexpr int TRIES = 3;
+
+static double number(const std::string &option, const std::string &text)
+{
+    double value = 0;
+    const char *end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc() || rest != end || !std::isfinite(value))
+        throw UsageError(option + " " + text + ": that is no number");
+    return value;
+}
+
+static Wanted parse(const std::vector<std::string> &arguments)
+{
+    Wanted wanted;
+    std::vector<std::string> rest;
+    bool in_place = false;
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const std::string &argument = arguments[i];
+        const bool has_next = i + 1 < arguments.size();
+        if (argument.rfind("--", 0) != 0) {
+            wanted.libraries.push_back(argument);
+        } else if (argument == "--in-place") {
+            in_place = true;
+        } else if ((argument == "--slower" || argument == "--seconds") && has_next) {
+            (argument == "--slower" ? wanted.percent : wanted.seconds) =
+                number(argument, arguments[++i]);
+        } else {
+            rest.push_back(argument);
+            if (argument.find('=') == std::string::npos && has_next)
+                rest.push_back(arguments[++i]);
+        }
+    }
+    if (wanted.libraries.size() != 2)
+        throw UsageError("two libraries are compared, OLD.so and NEW.so (see --help)");
+    wanted.options = parse_options(rest, false);
+    wanted.options.in_place = in_place;
+    if (in_place)
+        wanted.options.directions = {Direction::forward};
+    return wanted;
+}
+
+static void print_help()
+{
+    std::printf(
+        "gn-compare OLD.so NEW.so: two builds of libgroupnorm, called in turns on the same "
+        "buffers.\n"
+        "\n"
+        "%s"
+        "    --in-place        y is x; the forward direction only\n"
+        "    --seconds S       how long each case is measured (default: 0.5)\n"
+        "    --slower PERCENT  a case that is slower by more, in the median of the rounds, fails\n"
+        "                      (default: 3); it is measured three times before it does\n"
+        "\n"
+        "Per case: the medians of both in microseconds; new/old, the median of the rounds, its\n"
+        "quartiles, and that of the minima. Lists are separated by commas. Exit status: 0, or 1\n"
+        "where a case is slower, or 2 where something cannot be done.\n",
+        OPTIONS_HELP);
+}
+
+// Geometric means of the cases that share what the key says.
+class Means
+{
+  public:
+    void add(const std::string &key, double ratio)
+    {
+        Sum &sum = sums[key];
+        sum.logarithms += std::log(ratio);
+        sum.count++;
+    }
+
+    void print() const
+    {
+        for (const auto &[key, sum] : sums)
+            std::printf("geometric mean of %d, %s: %.3f\n", sum.count, key.c_str(),
+                        std::exp(sum.logarithms / sum.count));
+    }
+
+  private:
+    struct Sum {
+        double logarithms = 0;
+        int count = 0;
+    };
+    std::map<std::string, Sum> sums;
+};
+
+static void print(const std::string &name, const Comparison &c)
+{
+    std::printf("%-56s %10.2f %10.2f   %.3f  %.3f-%.3f  %.3f\n", name.c_str(), c.old_seconds * 1e6,
+                c.new_seconds * 1e6, c.ratio, c.lower, c.upper, c.ratio_of_minima);
+    std::fflush(stdout);
+}
+
+// How many cases are slower.
+static int compare_all(const Wanted &wanted)
+{
+    const Library older = load_library(wanted.libraries[0]);
+    const Library newer = load_library(wanted.libraries[1]);
+    const double most = 1 + wanted.percent / 100;
+    std::set<std::string> names;
+    std::vector<std::string> slower;
+    Means means;
+    std::printf("%-56s %10s %10s   %s  %s  %s\n", "case", "old us", "new us", "ratio",
+                "quartiles  ", "minima");
+    for (const Case &c : wanted.options.cases()) {
+        Comparison found = compare(older, newer, c, wanted.seconds);
+        const std::string name = case_name(c, found.isa);
+        if (!names.insert(name).second)
+            continue; // "auto" is one of the others
+        for (int i = 1; i < TRIES && found.ratio > most; i++) {
+            const Comparison again = compare(older, newer, c, wanted.seconds);
+            found = again.ratio < found.ratio ? again : found;
+        }
+        print(name, found);
+        if (found.ratio > most)
+            slower.push_back(name);
+        const std::string threads = ", threads:" + std::to_string(c.threads);
+        means.add((c.layout == GN_CHANNELS_LAST ? "last" : "first") +
+                      std::string(c.direction == Direction::forward ? ", forward" : ", backward") +
+                      threads,
+                  found.ratio);
+        means.add("all", found.ratio);
+    }
+    means.print();
+    for (const std::string &name : slower)
+        std::printf("slower by more than %g %%: %s\n", wanted.percent, name.c_str());
+    return static_cast<int>(slower.size());
+}
+
+} // namespace bench
+
+int main(int argc, char **argv)
+{
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    for (const std::string &argument : arguments)
+        if (argument == "--help") {
+            bench::print_help();
+            return 0;
+        }
+    try {
+        return bench::compare_all(bench::parse(arguments)) > 0;
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "gn-compare: %s\n", error.what());
+        return 2;
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Two builds of the library on one case, called in turns on the same buffers.
+#ifndef GN_BENCH_COMPARISON_H
+#define GN_BENCH_COMPARISON_H
+
+#include <string>
+
+#include "cases.h"
+#include "library.h"
+
+namespace bench
+{
+
+struct Comparison {
+    std::string isa;
+    double old_seconds, new_seconds; // medians of a call
+    double ratio, lower, upper;      // new over old, round by round: median and quartiles
+    double ratio_of_minima;
+};
+
+// Throws UsageError where a library has no such plan, std::bad_alloc, or std::runtime_error where a
+// call fails.
+Comparison compare(const Library &older, const Library &newer, const Case &wanted, double seconds);
+
+} // namespace bench
+
+#endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What is timed: a library's call for a case.
+#ifndef GN_BENCH_WORKLOAD_H
+#define GN_BENCH_WORKLOAD_H
+
+#include "cases.h"
+#include "library.h"
+#include "tensors.h"
+
+namespace bench
+{
+
+// Both must outlive it. Throws UsageError where there is no such plan.
+class Workload
+{
+  public:
+    Workload(const Library &of, const Case &wanted, Tensors &given);
+
+    // Throws std::runtime_error with the library's sentence.
+    void call();
+
+    const gn_plan *plan() const
+    {
+        return own_plan.get();
+    }
+
+  private:
+    void forward();
+    void backward();
+    void check(gn_status status) const;
+
+    const Library &library;
+    Direction direction;
+    Tensors &tensors;
+    Plan own_plan;
+};
+
+} // namespace bench
+
+#endif
