@@ -37,15 +37,14 @@ int gn_threads_for(int wanted, int64_t elements)
 
 /*
  * libgomp keeps the threads of a team for the next team of the same calling thread, its leader, but
- * lets those go that a smaller team leaves over. So the leader counts the workers that it has seen
- * and that have not exited since: for these nothing has to be tried out. Where one has exited since
- * its last team, a team of the caller's own was smaller, and the others may be about to exit too.
+ * lets those go that a smaller team leaves over. So the threads of the leader's last team need not
+ * be tried out, as long as none has exited. Where one has, a team of the caller's own was smaller,
+ * and the others may be about to exit too.
  */
 struct gn_leader {
     atomic_int references; /* the leader's and its workers': the last one to exit frees this */
-    atomic_int workers;
     atomic_bool lost_workers;
-    int team;     /* the threads of its last team */
+    int team;     /* the threads of its last team, itself included */
     int refusals; /* how many more calls make do with the threads that are there */
     bool trying;  /* whether its threads were tried out and are not made yet */
 };
@@ -77,7 +76,6 @@ static void worker_exits(void *of)
 {
     struct gn_leader *leader = of;
     atomic_store(&leader->lost_workers, true);
-    atomic_fetch_sub(&leader->workers, 1);
     release(leader);
 }
 
@@ -98,7 +96,6 @@ static struct gn_leader *become_leader(void)
     if (!leader)
         return NULL;
     atomic_init(&leader->references, 1);
-    atomic_init(&leader->workers, 0);
     atomic_init(&leader->lost_workers, false);
     leader->team = 1;
     if (pthread_setspecific(leader_key, leader) == 0)
@@ -113,18 +110,8 @@ void gn_threads_join(struct gn_leader *leader)
     if (before == leader || pthread_setspecific(worker_key, leader) != 0)
         return;
     atomic_fetch_add(&leader->references, 1);
-    atomic_fetch_add(&leader->workers, 1);
     if (before)
         worker_exits(before);
-}
-
-/* The threads that OpenMP has for the leader's next team, the leader included. */
-static int threads_of(struct gn_leader *leader)
-{
-    int alive = 1 + atomic_load(&leader->workers);
-    if (atomic_load(&leader->lost_workers))
-        return 1;
-    return alive < leader->team ? alive : leader->team;
 }
 
 int gn_threads_available(int threads)
@@ -136,7 +123,7 @@ int gn_threads_available(int threads)
         leader = become_leader();
     if (!leader)
         return 1;
-    int have = threads_of(leader);
+    int have = atomic_load(&leader->lost_workers) ? 1 : leader->team;
     if (threads <= have)
         return threads;
     if (leader->refusals > 0) {

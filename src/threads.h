@@ -22,7 +22,7 @@ int gn_threads_available(int threads);
 
 /* The calling thread as the leader of its teams, after gn_threads_available gave it some. */
 struct gn_leader *gn_threads_leader(void);
-/* In the team: its leader says that OpenMP has made it; each other thread counts until it exits. */
+/* In the team: its leader says that OpenMP has made it; the exit of each other thread is noted. */
 void gn_threads_made(struct gn_leader *leader, int threads);
 void gn_threads_join(struct gn_leader *leader);
 

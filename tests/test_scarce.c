@@ -16,8 +16,8 @@ enum { THREADS = 4 };
 
 static const char *limit;
 
-/* What the process does with OpenMP before the limit is set. */
-static enum { NOTHING, TEAM_OF_TWO, TEAM_THAT_SHRANK } history;
+/* What the process does with OpenMP, itself or by a call, before the limit is set. */
+static enum { NOTHING, TEAM_OF_TWO, TEAM_THAT_SHRANK, CALL_ON_TWO } history;
 
 static const struct shape shape = {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS};
 
@@ -48,7 +48,13 @@ static void use_openmp(const gn_plan *plan, float *tensors[TENSORS])
         return;
     if (history == TEAM_THAT_SHRANK)
         assert_int_equal(call_forward(plan, tensors), GN_OK);
-    assert_int_equal(team_of(2), 2);
+    if (history == CALL_ON_TWO) {
+        gn_plan *two = make_plan(&shape, GN_ISA_AUTO, 2);
+        assert_int_equal(call_forward(two, tensors), GN_OK);
+        gn_plan_destroy(two);
+    } else {
+        assert_int_equal(team_of(2), 2);
+    }
     wait_for_threads(2);
 }
 
@@ -91,7 +97,7 @@ static void test_limit(void **state)
     }
     /* What may have three has three, unless one of them is OpenMP's for something else. */
     if (strcmp(limit, "three") == 0)
-        assert_int_equal(threads_alive(), history == NOTHING ? 3 : 2);
+        assert_int_equal(threads_alive(), history == NOTHING || history == CALL_ON_TWO ? 3 : 2);
     gn_plan_destroy(one);
     gn_plan_destroy(plan);
     tensors_destroy(expected);
@@ -103,12 +109,14 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {silent_test(test_limit)};
 
     if (argc < 2) {
-        fprintf(stderr, "usage: %s processes|memory|group|three [two|shrank]\n", argv[0]);
+        fprintf(stderr, "usage: %s processes|memory|group|three [two|shrank|call]\n", argv[0]);
         return 2;
     }
     limit = argv[1];
     if (argc > 2)
-        history = strcmp(argv[2], "two") == 0 ? TEAM_OF_TWO : TEAM_THAT_SHRANK;
+        history = strcmp(argv[2], "two") == 0    ? TEAM_OF_TWO
+                  : strcmp(argv[2], "call") == 0 ? CALL_ON_TWO
+                                                 : TEAM_THAT_SHRANK;
     const bool three = strcmp(limit, "three") == 0;
     const int most = three ? 3 : history == NOTHING ? 1 : 2;
     if ((three || strcmp(limit, "group") == 0) && !make_group(most))
