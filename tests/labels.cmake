@@ -21,6 +21,7 @@ function(gn_long name quick seconds)
 endfunction()
 
 gn_long(mixed mixed_quick 28)
+gn_long(digest hashes 20)
 gn_long(large large_quick 14)
 gn_long(python_torch python_numpy 60)
 gn_long(python_onnx python_numpy 20)
