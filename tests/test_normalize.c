@@ -156,7 +156,7 @@ static float any_of(const float *values, int count, uint64_t *random)
  */
 static void test_any(void **state)
 {
-    static const float means[] = {0,     1,         -3e38f,   3e38f,    1e-40f,
+    static const float means[] = {0,     1,         -3e38f,   3e38f,    1e-40f, 1e38f,
                                   1e30f, -0x1p102f, 0x1p103f, INFINITY, NAN};
     static const float rstds[] = {1, 0, 1e-38f, 1e-44f, 3e38f, -2, 1e10f, 1e20f, INFINITY, NAN};
     static const float factors[] = {1, 0, -1e-30f, 1e30f, 1e-42f, -2, 1e-10f};
@@ -171,7 +171,7 @@ static void test_any(void **state)
 
         tensors_create(&shape, tensors);
         for (int64_t k = 0; k < tensor_count(&shape, MEAN); k++) {
-            tensors[MEAN][k] = any_of(means, 10, &random);
+            tensors[MEAN][k] = any_of(means, 11, &random);
             tensors[RSTD][k] = any_of(rstds, 10, &random);
         }
         for (int64_t k = 0; k < tensor_count(&shape, GAMMA); k++) {

@@ -110,6 +110,56 @@ static void test_underflow(void **state)
     }
 }
 
+/*
+ * The same where x - mean is so large that the sums of g * (x - mean) are ordinary: those of g are
+ * not, and have to be looked at by themselves.
+ */
+static void test_underflow_beside_large_x(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < CASES; i++) {
+        const struct kind_check check = {.shape = cases[i].shape,
+                                         .activation = GN_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "z near -95, x near 1e20"};
+        float *tensors[TENSORS];
+
+        fill(&check.shape, -95, 1e-4f, cases[i].easy, tensors);
+        for (int64_t k = 0; k < shape_elements(&check.shape); k++) {
+            tensors[X][k] *= 1e20f;
+            tensors[DY][k] = fabsf(tensors[DY][k]);
+        }
+        assert_int_equal(check_kind(&check, tensors), 0);
+        const double error = relative_error(&check, EXACT_DBETA, DBETA, tensors);
+        if (error > 1e-3)
+            fail_msg("case %d: dbeta is off by %.3g", i, error);
+        tensors_destroy(tensors);
+    }
+}
+
+/* z is beyond the floats, and act'(z) is 1 or 0. */
+static void test_infinite_z(void **state)
+{
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < CASES; i++) {
+        const struct kind_check check = {.shape = cases[i].shape,
+                                         .activation = GN_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "gamma 3e38"};
+        float *tensors[TENSORS];
+
+        fill(&check.shape, 0, 1e-30f, cases[i].easy, tensors);
+        for (int64_t c = 0; c < check.shape.dims[1]; c++)
+            tensors[GAMMA][c] = 3e38f;
+        wrong += check_kind(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 /* act'(z) is 1.09 and dy near the largest float: g overflows, and what becomes of it does not. */
 static void test_overflow(void **state)
 {
@@ -173,9 +223,10 @@ static void test_neighbours(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_underflow),
-                                       cmocka_unit_test(test_overflow),
-                                       cmocka_unit_test(test_neighbours)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_underflow), cmocka_unit_test(test_underflow_beside_large_x),
+        cmocka_unit_test(test_infinite_z), cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_neighbours)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
