@@ -183,6 +183,44 @@ static void test_overflow(void **state)
 }
 
 /*
+ * Without an activation: the terms of dx are beyond the floats, and cancel. Of five values, one has
+ * an xhat of 2 and all of dy, the others -1/2.
+ */
+static void test_cancelling_terms(void **state)
+{
+    static const struct shape shapes[] = {
+        {3, {2, 6, 20}, 3, GN_CHANNELS_FIRST, 0, GN_AFFINE_CHANNEL},
+        {3, {1, 2, 700}, 2, GN_CHANNELS_FIRST, 0, GN_AFFINE_CHANNEL},
+        {3, {2, 6, 20}, 3, GN_CHANNELS_LAST, 0, GN_AFFINE_CHANNEL},
+        {3, {1, 2, 700}, 2, GN_CHANNELS_LAST, 0, GN_AFFINE_CHANNEL}};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 4; i++) {
+        const struct kind_check check = {.shape = shapes[i],
+                                         .activation = GN_IDENTITY,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = "terms that cancel"};
+        const int64_t s = shape_spatial(&check.shape), c = check.shape.dims[1];
+        float *tensors[TENSORS];
+
+        tensors_create(&check.shape, tensors);
+        for (int64_t k = 0; k < c; k++) {
+            tensors[GAMMA][k] = 1;
+            tensors[BETA][k] = 0;
+        }
+        for (int64_t k = 0; k < shape_elements(&check.shape); k++) {
+            const int64_t at = check.shape.layout == GN_CHANNELS_LAST ? k / c % s : k % s;
+            tensors[X][k] = at % 5 == 0 ? 1.5f : -0.375f;
+            tensors[DY][k] = at % 5 == 0 ? 0x1.bp127f : 0;
+        }
+        wrong += check_kind(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/*
  * Neighbours, in one run of groups that float does for or not: the sums of one go to double, and
  * another has a gamma that float does not carry on.
  */
@@ -224,9 +262,9 @@ static void test_neighbours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_underflow), cmocka_unit_test(test_underflow_beside_large_x),
-        cmocka_unit_test(test_infinite_z), cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_neighbours)};
+        cmocka_unit_test(test_underflow),        cmocka_unit_test(test_underflow_beside_large_x),
+        cmocka_unit_test(test_infinite_z),       cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_cancelling_terms), cmocka_unit_test(test_neighbours)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
