@@ -128,10 +128,67 @@ static void test_extreme(void **state)
     counted_destroy(&c);
 }
 
+/*
+ * Which channels' sums went to double is said for each channel, whatever was in the array: of
+ * three, the second has a dy that overflows in g = dy * act'(z).
+ */
+static void test_flags(void **state)
+{
+    static float mean[3 + 2 * GN_PADDING], scale[3 + 2 * GN_PADDING], shift[3 + 2 * GN_PADDING];
+    static float kept[3 * 3000];
+    double hard[3 + 2 * GN_PADDING];
+    (void)state;
+
+    for (int i = 0; i < LENGTHS * 2; i++) {
+        struct counted c;
+        const int64_t n = lengths[i / 2];
+        const bool last = i % 2;
+
+        counted_create(&c, n, "normal");
+        for (int64_t k = 0; k < 3 * n; k++)
+            if ((last ? k % 3 : k / n) == 1)
+                c.dy[k] = 3.3e38f;
+        for (int64_t k = 0; k < 3; k++) {
+            scale[k] = 0.1f;
+            shift[k] = 2.4f;
+            hard[k] = -1;
+        }
+        const struct gn_rows rows = {.x = c.x,
+                                     .dy = c.dy,
+                                     .channels = 3,
+                                     .length = n,
+                                     .x_stride = n,
+                                     .dy_stride = n,
+                                     .activation = GN_SILU,
+                                     .scale = scale,
+                                     .shift = shift,
+                                     .hard = hard};
+        const struct gn_columns columns = {.x = c.x,
+                                           .dy = c.dy,
+                                           .pixels = n,
+                                           .channels = 3,
+                                           .x_stride = 3,
+                                           .dy_stride = 3,
+                                           .activation = GN_SILU,
+                                           .scale = scale,
+                                           .shift = shift,
+                                           .kept = kept,
+                                           .kept_stride = 3,
+                                           .hard = hard};
+        if (last)
+            counted_kernels.sums_columns(&columns, mean, c.sums[0], c.sums[1], c.work);
+        else
+            counted_kernels.sums_rows(&rows, 1, mean, c.sums[0], c.sums[1]);
+        assert_true(hard[0] == 0 && hard[1] == 1 && hard[2] == 0);
+        counted_destroy(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ordinary),
-                                       cmocka_unit_test(test_extreme)};
+                                       cmocka_unit_test(test_extreme),
+                                       cmocka_unit_test(test_flags)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
