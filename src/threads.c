@@ -44,9 +44,11 @@ int gn_threads_for(int wanted, int64_t elements)
 struct gn_leader {
     atomic_int references; /* the leader's and its workers': the last one to exit frees this */
     atomic_bool lost_workers;
-    int team;     /* the threads of its last team, itself included */
-    int refusals; /* how many more calls make do with the threads that are there */
-    bool trying;  /* whether its threads were tried out and are not made yet */
+    atomic_bool unwatched; /* whether it has a worker whose exit would go unseen */
+    int available;         /* the threads that its next team may have, itself included */
+    int team;              /* those of its last team */
+    int refusals;          /* how many more calls make do with the threads that are there */
+    bool trying;           /* whether its threads were tried out and are not made yet */
 };
 
 /* So many calls later a process that was short of threads may have them. */
@@ -97,6 +99,7 @@ static struct gn_leader *become_leader(void)
         return NULL;
     atomic_init(&leader->references, 1);
     atomic_init(&leader->lost_workers, false);
+    atomic_init(&leader->unwatched, false);
     leader->team = 1;
     if (pthread_setspecific(leader_key, leader) == 0)
         return leader;
@@ -107,23 +110,22 @@ static struct gn_leader *become_leader(void)
 void gn_threads_join(struct gn_leader *leader)
 {
     struct gn_leader *before = pthread_getspecific(worker_key);
-    if (before == leader || pthread_setspecific(worker_key, leader) != 0)
+    if (before == leader)
         return;
+    if (pthread_setspecific(worker_key, leader) != 0) {
+        atomic_store(&leader->unwatched, true);
+        return;
+    }
     atomic_fetch_add(&leader->references, 1);
     if (before)
         worker_exits(before);
 }
 
-int gn_threads_available(int threads)
+/* How many of the threads a leader can have for its next team. */
+static int find_threads(struct gn_leader *leader, int threads)
 {
-    if (threads == 1)
-        return 1;
-    struct gn_leader *leader = gn_threads_leader();
-    if (!leader)
-        leader = become_leader();
-    if (!leader)
-        return 1;
-    int have = atomic_load(&leader->lost_workers) ? 1 : leader->team;
+    bool sure = !atomic_load(&leader->lost_workers) && !atomic_load(&leader->unwatched);
+    int have = sure ? leader->team : 1;
     if (threads <= have)
         return threads;
     if (leader->refusals > 0) {
@@ -141,11 +143,27 @@ int gn_threads_available(int threads)
     return have + more;
 }
 
+int gn_threads_available(int threads)
+{
+    if (threads == 1)
+        return 1;
+    struct gn_leader *leader = gn_threads_leader();
+    if (!leader)
+        leader = become_leader();
+    if (!leader)
+        return 1;
+    leader->available = find_threads(leader, threads);
+    return leader->available;
+}
+
 void gn_threads_made(struct gn_leader *leader, int threads)
 {
     if (leader->trying)
         atomic_flag_clear(&trying);
     leader->trying = false;
+    /* OpenMP has a limit of its own, such as OMP_THREAD_LIMIT: more need not be tried out again. */
+    if (threads < leader->available)
+        leader->refusals = REFUSALS;
     leader->team = threads;
     atomic_store(&leader->lost_workers, false);
 }
