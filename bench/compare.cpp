@@ -30,40 +30,71 @@ struct Wanted {
 // A case that seems slower is measured so often at most, and counts if it does every time.
 static constexpr int TRIES = 3;
 
-static double number(const std::string &option, const std::string &text)
+static std::string format(double value)
+{
+    char text[32];
+    std::snprintf(text, sizeof(text), "%g", value);
+    return text;
+}
+
+// A number within limits.
+static double number(const std::string &option, const std::string &text, double least, double most)
 {
     double value = 0;
     const char *end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc() || rest != end || !std::isfinite(value))
-        throw UsageError(option + " " + text + ": that is no number");
+    if (error != std::errc() || rest != end || !(value >= least && value <= most))
+        throw UsageError(option + " " + text + ": that is no number from " + format(least) +
+                         " to " + format(most));
     return value;
+}
+
+// Takes an option that is this program's own, of which the value is the next argument's unless it
+// has come with the name; else false.
+static bool take_own(Wanted &wanted, const std::string &name, const std::string &value)
+{
+    if (name == "--slower")
+        wanted.percent = number(name, value, -100, 1e9);
+    else if (name == "--seconds")
+        wanted.seconds = number(name, value, 0, 3600);
+    else
+        return false;
+    return true;
 }
 
 static Wanted parse(const std::vector<std::string> &arguments)
 {
     Wanted wanted;
     std::vector<std::string> rest;
-    bool in_place = false;
+    bool in_place = false, directed = false;
     for (size_t i = 0; i < arguments.size(); i++) {
-        const std::string &argument = arguments[i];
-        const bool has_next = i + 1 < arguments.size();
-        if (argument.rfind("--", 0) != 0) {
-            wanted.libraries.push_back(argument);
-        } else if (argument == "--in-place") {
-            in_place = true;
-        } else if ((argument == "--slower" || argument == "--seconds") && has_next) {
-            (argument == "--slower" ? wanted.percent : wanted.seconds) =
-                number(argument, arguments[++i]);
-        } else {
-            rest.push_back(argument);
-            if (argument.find('=') == std::string::npos && has_next)
-                rest.push_back(arguments[++i]);
+        std::string name = arguments[i], value;
+        const size_t equals = name.find('=');
+        if (name.rfind("--", 0) != 0) {
+            wanted.libraries.push_back(name);
+            continue;
         }
+        if (name == "--in-place") {
+            in_place = true;
+            continue;
+        }
+        if (equals != std::string::npos) {
+            value = name.substr(equals + 1);
+            name = name.substr(0, equals);
+        } else if (i + 1 < arguments.size()) {
+            value = arguments[++i];
+        } else {
+            throw UsageError("there is no option " + name + ", or it lacks its value (see --help)");
+        }
+        directed = directed || name == "--direction";
+        if (!take_own(wanted, name, value))
+            rest.insert(rest.end(), {name, value});
     }
+    wanted.options = parse_options(rest, false);
     if (wanted.libraries.size() != 2)
         throw UsageError("two libraries are compared, OLD.so and NEW.so (see --help)");
-    wanted.options = parse_options(rest, false);
+    if (in_place && directed)
+        throw UsageError("--in-place is for the forward direction, and goes without --direction");
     wanted.options.in_place = in_place;
     if (in_place)
         wanted.options.directions = {Direction::forward};
@@ -80,7 +111,8 @@ static void print_help()
         "    --in-place        y is x; the forward direction only\n"
         "    --seconds S       how long each case is measured (default: 0.5)\n"
         "    --slower PERCENT  a case that is slower by more, in the median of the rounds, fails\n"
-        "                      (default: 3); it is measured three times before it does\n"
+        "                      (default: 3); it is measured three times before it does, and its\n"
+        "                      least ratio counts. The geometric means are of the first ratios\n"
         "\n"
         "Per case: the medians of both in microseconds; new/old, the median of the rounds, its\n"
         "quartiles, and that of the minima. Lists are separated by commas. Exit status: 0, or 1\n"
@@ -121,6 +153,14 @@ static void print(const std::string &name, const Comparison &c)
     std::fflush(stdout);
 }
 
+// The instruction sets that both have, or that of each.
+static std::string isas_of(const Library &older, const Library &newer, const Case &wanted)
+{
+    const std::string before = isa_name(older, make_plan(older, wanted).get());
+    const std::string after = isa_name(newer, make_plan(newer, wanted).get());
+    return before == after ? after : before + "->" + after;
+}
+
 // How many cases are slower.
 static int compare_all(const Wanted &wanted)
 {
@@ -133,10 +173,11 @@ static int compare_all(const Wanted &wanted)
     std::printf("%-56s %10s %10s   %s  %s  %s\n", "case", "old us", "new us", "ratio",
                 "quartiles  ", "minima");
     for (const Case &c : wanted.options.cases()) {
-        Comparison found = compare(older, newer, c, wanted.seconds);
-        const std::string name = case_name(c, found.isa);
+        const std::string name = case_name(c, isas_of(older, newer, c));
         if (!names.insert(name).second)
             continue; // "auto" is one of the others
+        Comparison found = compare(older, newer, c, wanted.seconds);
+        const double first = found.ratio;
         for (int i = 1; i < TRIES && found.ratio > most; i++) {
             const Comparison again = compare(older, newer, c, wanted.seconds);
             found = again.ratio < found.ratio ? again : found;
@@ -148,8 +189,8 @@ static int compare_all(const Wanted &wanted)
         means.add((c.layout == GN_CHANNELS_LAST ? "last" : "first") +
                       std::string(c.direction == Direction::forward ? ", forward" : ", backward") +
                       threads,
-                  found.ratio);
-        means.add("all", found.ratio);
+                  first);
+        means.add("all", first);
     }
     means.print();
     for (const std::string &name : slower)

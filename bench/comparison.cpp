@@ -44,13 +44,8 @@ Comparison compare(const Library &older, const Library &newer, const Case &wante
             news.push_back(time(after));
         ratios.push_back(news.back() / olds.back());
     }
-    return {isa_name(newer, after.plan()),
-            median(olds),
-            median(news),
-            median(ratios),
-            quantile(ratios, 0.25),
-            quantile(ratios, 0.75),
-            quantile(news, 0) / quantile(olds, 0)};
+    return {median(olds),           median(news),           median(ratios),
+            quantile(ratios, 0.25), quantile(ratios, 0.75), quantile(news, 0) / quantile(olds, 0)};
 }
 
 } // namespace bench

@@ -3,8 +3,6 @@
 #ifndef GN_BENCH_COMPARISON_H
 #define GN_BENCH_COMPARISON_H
 
-#include <string>
-
 #include "cases.h"
 #include "library.h"
 
@@ -12,7 +10,6 @@ namespace bench
 {
 
 struct Comparison {
-    std::string isa;
     double old_seconds, new_seconds; // medians of a call
     double ratio, lower, upper;      // new over old, round by round: median and quartiles
     double ratio_of_minima;

@@ -5,7 +5,7 @@ cmake_policy(VERSION 3.25)
 
 # compares(STATUS OPTION...): the output is left in `output`.
 function(compares status)
-  execute_process(COMMAND ${COMPARE} ${LIBRARY} ${LIBRARY} --seconds 0.001 ${ARGN}
+  execute_process(COMMAND ${COMPARE} ${LIBRARY} ${LIBRARY} --seconds=0.001 ${ARGN}
     OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE code)
   if(NOT code EQUAL status OR errors)
     message(FATAL_ERROR "gn-compare ${ARGN}: exit code ${code}\n${output}${errors}")
@@ -47,7 +47,9 @@ refuses("two libraries" ${LIBRARY} ${LIBRARY} ${LIBRARY})
 refuses("cannot load" no-such.so ${LIBRARY})
 refuses("no gn_last_error" ${LIBRARY} ${OTHER})
 refuses("is no number" ${LIBRARY} ${LIBRARY} --slower much)
+refuses("from 0 to 3600" ${LIBRARY} ${LIBRARY} --seconds=1e300)
+refuses("goes without" ${LIBRARY} ${LIBRARY} --in-place --direction backward)
 refuses("no option --speed" ${LIBRARY} ${LIBRARY} --speed 3)
-refuses("no option --loops" ${LIBRARY} ${LIBRARY} --loops)
+refuses("no option --loops" ${LIBRARY} ${LIBRARY} --loops 1)
 refuses("lacks its value" ${LIBRARY} ${LIBRARY} --seconds)
 refuses("neon" ${LIBRARY} ${LIBRARY} --shape 2x4/2 --isa avx512,neon)

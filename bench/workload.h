@@ -19,11 +19,6 @@ class Workload
     // Throws std::runtime_error with the library's sentence.
     void call();
 
-    const gn_plan *plan() const
-    {
-        return own_plan.get();
-    }
-
   private:
     void forward();
     void backward();
