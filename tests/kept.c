@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kept.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static void test_kept(void **state)
     assert_non_null(file);
     for (int number = 0; number < cases; number++) {
         char line[KEPT_LINE];
+        progress("line", number, cases);
         if (writing) {
             make_line(number, GN_ISA_GENERIC, line);
             assert_true(line[0] != '\0');

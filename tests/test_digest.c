@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINES = 40, PROBLEMS = 500, SKIPPED = 77 };
+enum { LINES = 40, PROBLEMS = 500, QUICK_LINES = 2, SKIPPED = 77 };
 
 /* Of the element that is number i in memory. */
 static uint64_t bits_at(const struct view *view, int64_t i)
@@ -70,6 +70,9 @@ static void digest(int number, gn_isa isa, char line[KEPT_LINE])
     const uint64_t first = 1 + (uint64_t)number * PROBLEMS;
     uint64_t hash = KEPT_HASH;
 
+    line[0] = '\0';
+    if (quick() && number >= QUICK_LINES)
+        return;
     for (uint64_t seed = first; seed < first + PROBLEMS; seed++)
         hash = hash_problem(hash, seed, isa);
     snprintf(line, KEPT_LINE, "problems %llu to %llu\t%016llx\n", (unsigned long long)first,
@@ -80,8 +83,8 @@ int main(int argc, char **argv)
 {
     /* The problems are made in long double, and are others where it is another type. */
     if (LDBL_MANT_DIG != 64 || !wide_long_double()) {
-        printf(
-            "skipped: long double has not the 64 bits of x86; hashes and kinds run all the same\n");
+        printf("skipped: long double does not have the 64 bits of x86; hashes and kinds run all "
+               "the same\n");
         return SKIPPED;
     }
     return kept_main(argc, argv, LINES, digest);

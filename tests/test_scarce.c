@@ -17,7 +17,9 @@ enum { THREADS = 4 };
 static const char *limit;
 
 /* What the process does with OpenMP, itself or by a call, before the limit is set. */
-static enum { NOTHING, TEAM_OF_TWO, TEAM_THAT_SHRANK, CALL_ON_TWO } history;
+enum history { NOTHING, TEAM_OF_TWO, TEAM_THAT_SHRANK, CALL_ON_TWO, HISTORIES };
+static const char *const history_names[HISTORIES] = {"", "two", "shrank", "call"};
+static enum history history;
 
 static const struct shape shape = {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS};
 
@@ -113,10 +115,9 @@ int main(int argc, char **argv)
         return 2;
     }
     limit = argv[1];
-    if (argc > 2)
-        history = strcmp(argv[2], "two") == 0    ? TEAM_OF_TWO
-                  : strcmp(argv[2], "call") == 0 ? CALL_ON_TWO
-                                                 : TEAM_THAT_SHRANK;
+    for (int i = 0; argc > 2 && i < HISTORIES; i++)
+        if (strcmp(argv[2], history_names[i]) == 0)
+            history = (enum history)i;
     const bool three = strcmp(limit, "three") == 0;
     const int most = three ? 3 : history == NOTHING ? 1 : 2;
     if ((three || strcmp(limit, "group") == 0) && !make_group(most))
