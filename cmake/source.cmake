@@ -6,8 +6,8 @@ cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH source_dir)
 execute_process(COMMAND git -c core.quotePath=off ls-files
   WORKING_DIRECTORY ${source_dir} OUTPUT_VARIABLE files RESULT_VARIABLE failed
   OUTPUT_STRIP_TRAILING_WHITESPACE)
-if(failed)
-  message(FATAL_ERROR "The archive has the files that git tracks, and git ls-files failed.")
+if(failed OR NOT files)
+  message(FATAL_ERROR "The archive has the files that git tracks, and git ls-files lists none.")
 endif()
 string(REPLACE "\n" ";" files "${files}")
 foreach(file IN LISTS files)

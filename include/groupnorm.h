@@ -349,9 +349,8 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  *
  * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
  * NaN, but in gn_normalize its own element of y alone, NaN or what the formulas of z and y give for
- * infinity;
- * one in dy makes that group's dx NaN or infinite, unless ReLU is 0 there; no other group's y,
- * mean, rstd or dx changes. dgamma and dbeta are changed for the channels of that group.
+ * infinity; one in dy makes that group's dx NaN or infinite, unless ReLU is 0 there; no other
+ * group's y, mean, rstd or dx changes. dgamma and dbeta are changed for the channels of that group.
  *
  * All return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
  * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch

@@ -110,13 +110,13 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     return true;
 }
 
-/* So many channels at most are added up one after the other. */
-enum { IN_SEQUENCE = 64 };
+/* Up to so many channels are added up in four lanes. */
+enum { UNPAIRED = 64 };
 
 /* The sum over many channels, in pairs: rounding then grows with the logarithm of their number. */
 static double sum_in_pairs(const double *v, int64_t n)
 {
-    if (n <= IN_SEQUENCE)
+    if (n <= UNPAIRED)
         return sum_channels(v, n);
     return sum_in_pairs(v, n / 2) + sum_in_pairs(v + n / 2, n - n / 2);
 }
