@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What one benchmark measures, and the memory that it must move.
+// A case is one layer, call, type and number of threads that a benchmark measures.
 #ifndef GN_BENCH_CASES_H
 #define GN_BENCH_CASES_H
 

@@ -28,7 +28,7 @@ struct Options {
     std::vector<Case> cases() const; // every combination, the last list's values changing fastest
 };
 
-// What these options are, a line each, for --help.
+// The lines of --help that describe these options.
 extern const char *const OPTIONS_HELP;
 
 // Reads the options that choose cases; `loops` says whether --loops is one. Throws UsageError.

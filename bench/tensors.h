@@ -41,7 +41,7 @@ class Tensor
     void *first;
 };
 
-// What gn_forward and gn_backward are given.
+// The arguments of gn_forward and gn_backward for one case.
 struct Tensors {
     explicit Tensors(const Case &wanted);
 

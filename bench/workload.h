@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is timed: a library's call for a case.
+// A workload calls one library for one case; the benchmarks time these calls.
 #ifndef GN_BENCH_WORKLOAD_H
 #define GN_BENCH_WORKLOAD_H
 

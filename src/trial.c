@@ -54,7 +54,7 @@ static bool read_stack_size(const char *name, size_t *bytes)
     return true;
 }
 
-/* Of the size that OpenMP's threads have. */
+/* Gives the threads of a trial stacks of the size that OpenMP's threads get. */
 static void set_stack_size(pthread_attr_t *attributes)
 {
     size_t bytes;

@@ -42,7 +42,8 @@ static int64_t count_of(const struct deep *d, int which)
     }
 }
 
-/* Where element (n, c, s) lies, `apart` elements being left out between channels or pixels. */
+/* The index in memory of element i of a tensor with gaps of `apart` elements between its channels
+ * (channels first) or its pixels (channels last). */
 static int64_t place(const struct deep *d, int64_t i, int64_t apart)
 {
     const int64_t c = channels_of(d), s = i % S, channel = i / S % c, n = i / S / c;
