@@ -27,7 +27,7 @@ struct Case {
     int64_t bytes() const; // of a tensor
     bool plain() const     // of floats, without an activation
     {
-        return type == GN_F32 && activation == GN_IDENTITY;
+        return type == GN_F32 && activation == GN_ACTIVATION_IDENTITY;
     }
 };
 

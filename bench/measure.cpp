@@ -100,7 +100,7 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
     int64_t allocated = 0;
     Case plain_case = wanted;
     plain_case.type = GN_F32;
-    plain_case.activation = GN_IDENTITY;
+    plain_case.activation = GN_ACTIVATION_IDENTITY;
     std::optional<Tensors> plain_tensors;
     std::optional<Workload> plain;
     if (!wanted.plain()) {

@@ -29,8 +29,9 @@ static const Names<gn_isa> ISAS = {{"auto", GN_ISA_AUTO},
 
 static const Names<gn_type> TYPES = {
     {"f32", GN_F32}, {"f64", GN_F64}, {"bf16", GN_BF16}, {"f16", GN_F16}};
-static const Names<gn_activation> ACTIVATIONS = {
-    {"identity", GN_IDENTITY}, {"relu", GN_RELU}, {"silu", GN_SILU}};
+static const Names<gn_activation> ACTIVATIONS = {{"identity", GN_ACTIVATION_IDENTITY},
+                                                 {"relu", GN_ACTIVATION_RELU},
+                                                 {"silu", GN_ACTIVATION_SILU}};
 
 const char *const OPTIONS_HELP =
     "    --shapes FILE     a table of layers (default: " GN_BENCH_SHAPES ")\n"

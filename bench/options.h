@@ -21,7 +21,7 @@ struct Options {
     std::vector<int> threads; // each 1 or more
     std::vector<gn_isa> isas = {GN_ISA_AUTO};
     std::vector<gn_type> types = {GN_F32};
-    std::vector<gn_activation> activations = {GN_IDENTITY};
+    std::vector<gn_activation> activations = {GN_ACTIVATION_IDENTITY};
     bool loops = false;
     bool in_place = false;
 

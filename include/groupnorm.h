@@ -120,9 +120,9 @@ typedef enum gn_affine {
 } gn_affine;
 
 typedef enum gn_activation {
-    GN_IDENTITY = 0,
-    GN_RELU = 1, /* max(z, 0) */
-    GN_SILU = 2  /* z / (1 + exp(-z)), also called swish */
+    GN_ACTIVATION_IDENTITY = 0,
+    GN_ACTIVATION_RELU = 1, /* max(z, 0) */
+    GN_ACTIVATION_SILU = 2  /* z / (1 + exp(-z)), also called swish */
 } gn_activation;
 
 typedef enum gn_skip {
@@ -132,12 +132,12 @@ typedef enum gn_skip {
 
 /* The tensors whose strides can be set. */
 typedef enum gn_tensor {
-    GN_X = 0,
-    GN_Y = 1,
-    GN_DY = 2,
-    GN_DX = 3,
-    GN_SKIP = 4, /* of GN_SKIP_TENSOR */
-    GN_SUM = 5   /* x + skip, in gn_forward_add and gn_backward_add */
+    GN_TENSOR_X = 0,
+    GN_TENSOR_Y = 1,
+    GN_TENSOR_DY = 2,
+    GN_TENSOR_DX = 3,
+    GN_TENSOR_SKIP = 4, /* of GN_SKIP_TENSOR */
+    GN_TENSOR_SUM = 5   /* x + skip, in gn_forward_add and gn_backward_add */
 } gn_tensor;
 
 typedef enum gn_isa {
@@ -175,8 +175,8 @@ typedef struct gn_desc gn_desc;
  * Makes a descriptor of tensors x, y, dx, dy of the logical shape dims[0..rank-1], always in the
  * order [N, C, spatial...] whatever the layout. rank is 2 to 8; N and the spatial dims are 0 or
  * more, C is 1 or more. It starts with 32 groups, channels first, epsilon 1e-5, GN_F32 for all
- * types, GN_AFFINE_CHANNEL, GN_IDENTITY, GN_SKIP_TENSOR, dense tensors, automatic threads and
- * GN_ISA_AUTO. dims is copied.
+ * types, GN_AFFINE_CHANNEL, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR, dense tensors, automatic
+ * threads and GN_ISA_AUTO. dims is copied.
  *
  * *desc is set to NULL on failure. Destroy the descriptor with gn_desc_destroy.
  *
@@ -250,10 +250,10 @@ GN_API gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64
 
 /*
  * The function that makes y of z. gn_backward finds its derivative from x, mean, rstd, gamma and
- * beta: nothing is stored for it. At a z of 0 that of GN_RELU is 0. exp is the library's own,
- * within 2 units in the last place, and SiLU of z within 4, with the same bits everywhere. Where
- * exp(-z) overflows, from z = -90 (-711 where x is GN_F64) on at the latest, SiLU is -0, and off by
- * less than 2^-121 (2^-1014).
+ * beta: nothing is stored for it. At a z of 0 that of GN_ACTIVATION_RELU is 0. exp is the library's
+ * own, within 2 units in the last place, and SiLU of z within 4, with the same bits everywhere.
+ * Where exp(-z) overflows, from z = -90 (-711 where x is GN_F64) on at the latest, SiLU is -0, and
+ * off by less than 2^-121 (2^-1014).
  */
 GN_API gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation);
 
@@ -403,7 +403,8 @@ GN_API gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *
  *
  *   x      in   tensor
  *   mean   in   [N, G]; not NULL. A NaN makes its group's y NaN, an infinity its group's z NaN or
- *               infinite, and y is act(z): of minus infinity, 0 with GN_RELU and -0 with GN_SILU
+ *               infinite, and y is act(z): of minus infinity, 0 with GN_ACTIVATION_RELU and -0
+ *               with GN_ACTIVATION_SILU
  *   rstd   in   [N, G]; not NULL. One that is infinite or NaN makes its group's y NaN
  *   gamma  in   [C] or [N, C]; NULL: ones
  *   beta   in   [C] or [N, C]; NULL: zeros

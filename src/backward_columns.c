@@ -49,7 +49,7 @@ static void read_tile(const struct gn_backward_call *call, const struct sample_t
                       bool with_dy, struct gn_columns *columns)
 {
     const gn_plan *plan = call->plan;
-    const struct gn_view *dy_view = &plan->views[GN_DY];
+    const struct gn_view *dy_view = &plan->views[GN_TENSOR_DY];
     struct gn_block x, dy = {0};
     gn_stage_in(plan, call->x_view, call->x, &s->part, s->stage.x, &x);
     if (with_dy)
@@ -275,7 +275,7 @@ static void apply_sample(const struct gn_backward_call *call, const struct gn_ba
             strip.dy_stride = strip.kept_stride;
             strip.dy_at = NULL;
             strip.y_type = GN_F32;
-            strip.activation = GN_IDENTITY;
+            strip.activation = GN_ACTIVATION_IDENTITY;
         }
         if (slot->narrow[g])
             plan->kernels->apply_columns(&strip, slot->mean + channel, slot->scale + channel,

@@ -244,9 +244,9 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
             gn_clear_parameters(job, run.block, c, channels);
         if (plan->parts.points) {
             run.x = gn_stage_points(plan, call->x_view, call->x, run.n, 1, stage.x, &stage) + c;
-            run.dy =
-                gn_stage_points(plan, &plan->views[GN_DY], call->dy, run.n, 1, stage.dy, &stage) +
-                c;
+            run.dy = gn_stage_points(plan, &plan->views[GN_TENSOR_DY], call->dy, run.n, 1, stage.dy,
+                                     &stage) +
+                     c;
         }
         bool fit =
             plan->parts.points && gn_points_fit(plan, call->points_fit, call->gamma, NULL, run.n);

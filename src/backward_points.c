@@ -20,7 +20,8 @@ static struct samples open_samples(const struct gn_backward_call *call, int64_t 
     struct samples s = {.n = n, .samples = samples};
     gn_stage_of(plan, work, &s.stage);
     s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
-    s.dy = gn_stage_points(plan, &plan->views[GN_DY], call->dy, n, samples, s.stage.dy, &s.stage);
+    s.dy = gn_stage_points(plan, &plan->views[GN_TENSOR_DY], call->dy, n, samples, s.stage.dy,
+                           &s.stage);
     s.dx = call->dx ? gn_stage_points_out(call->dx_view, call->dx, n, s.stage.out) : NULL;
     return s;
 }

@@ -37,7 +37,8 @@ static void read_x(const struct gn_backward_call *call, struct rows_tile *r)
 
 static void read_dy(const struct gn_backward_call *call, struct rows_tile *r)
 {
-    gn_stage_in(call->plan, &call->plan->views[GN_DY], call->dy, &r->part, r->stage.dy, &r->dy);
+    gn_stage_in(call->plan, &call->plan->views[GN_TENSOR_DY], call->dy, &r->part, r->stage.dy,
+                &r->dy);
 }
 
 /* Where dx of the tile goes. In a dx that keeps g, rows follow on each other. */
@@ -53,7 +54,7 @@ static void rows_of(const struct gn_backward_call *call, const struct rows_tile 
                     int64_t groups, struct gn_rows *rows)
 {
     const gn_plan *plan = call->plan;
-    gn_type x_type = call->x_view->type, y_type = plan->views[GN_DY].type;
+    gn_type x_type = call->x_view->type, y_type = plan->views[GN_TENSOR_DY].type;
     int64_t row = i * r->t->channels, length = r->t->length;
     *rows = (struct gn_rows){.x = gn_at(r->x.data, x_type, row * r->x.stride),
                              .dy = gn_at(r->dy.data, y_type, row * r->dy.stride),
@@ -207,7 +208,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    const struct gn_view *views[] = {call->x_view, &plan->views[GN_DY], call->dx_view};
+    const struct gn_view *views[] = {call->x_view, &plan->views[GN_TENSOR_DY], call->dx_view};
     struct rows_tile r;
     open_tile(call, batch, tile, work, &r);
     r.part.run = gn_shared_run(plan->S, views, 3);
@@ -226,7 +227,7 @@ void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *bat
             rows.dy_stride = rows.length;
             rows.dy_at = NULL;
             rows.y_type = GN_F32;
-            rows.activation = GN_IDENTITY;
+            rows.activation = GN_ACTIVATION_IDENTITY;
         }
         if (slot->narrow[i])
             plan->kernels->apply_rows(&rows, slot->mean + channel, slot->scale + channel,

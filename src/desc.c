@@ -227,7 +227,7 @@ static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64
             __builtin_add_overflow(last, step, &last) || last > MOST_ELEMENTS)
             return fail_far(desc, which, strides);
     }
-    bool output = which == GN_Y || which == GN_DX || which == GN_SUM;
+    bool output = which == GN_TENSOR_Y || which == GN_TENSOR_DX || which == GN_TENSOR_SUM;
     if (output && !empty && gn_overlaps_itself(&extent))
         return fail_overlap(desc, which, strides);
     return GN_OK;
@@ -237,7 +237,7 @@ gn_status gn_desc_set_strides(gn_desc *desc, gn_tensor which, const int64_t *str
 {
     if (!desc)
         return null_desc();
-    gn_status status = check_enum("tensor", (int)which, GN_SUM);
+    gn_status status = check_enum("tensor", (int)which, GN_TENSOR_SUM);
     if (status == GN_OK && strides)
         status = check_strides(desc, which, strides);
     if (status != GN_OK)
@@ -262,7 +262,7 @@ gn_status gn_desc_set_activation(gn_desc *desc, gn_activation activation)
 {
     if (!desc)
         return null_desc();
-    gn_status status = check_enum("activation", (int)activation, GN_SILU);
+    gn_status status = check_enum("activation", (int)activation, GN_ACTIVATION_SILU);
     if (status == GN_OK)
         desc->activation = activation;
     return status;

@@ -7,7 +7,7 @@
 
 #include "groupnorm.h"
 
-enum { GN_MAX_RANK = 8, GN_MAX_THREADS = 1024, GN_TENSORS = GN_SUM + 1 };
+enum { GN_MAX_RANK = 8, GN_MAX_THREADS = 1024, GN_TENSORS = GN_TENSOR_SUM + 1 };
 
 struct gn_desc {
     int rank;

@@ -62,10 +62,10 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     if (!plan)
         return null_plan();
     const struct gn_argument arguments[] = {
-        tensor(plan, "x", x, GN_X, 0),
+        tensor(plan, "x", x, GN_TENSOR_X, 0),
         parameter(plan, "gamma", gamma, 0),
         parameter(plan, "beta", beta, 0),
-        tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+        tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
         statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
         statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
     };
@@ -75,13 +75,13 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     struct gn_forward_call call = {
         .plan = plan,
         .source = x,
-        .source_view = &plan->views[GN_X],
+        .source_view = &plan->views[GN_TENSOR_X],
         .gamma = gamma,
         .beta = beta,
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
+        .stream = streams(plan, plan->stream_forward, &plan->views[GN_TENSOR_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
@@ -92,12 +92,12 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
         return null_plan();
     bool whole = plan->desc.skip == GN_SKIP_TENSOR;
     const struct gn_argument arguments[] = {
-        tensor(plan, "x", x, GN_X, 0),
-        whole ? tensor(plan, "skip", skip, GN_SKIP, 0) : channels(plan, "skip", skip, 0),
+        tensor(plan, "x", x, GN_TENSOR_X, 0),
+        whole ? tensor(plan, "skip", skip, GN_TENSOR_SKIP, 0) : channels(plan, "skip", skip, 0),
         parameter(plan, "gamma", gamma, 0),
         parameter(plan, "beta", beta, 0),
-        tensor(plan, "sum", sum, GN_SUM, GN_OUTPUT | GN_OPTIONAL),
-        tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+        tensor(plan, "sum", sum, GN_TENSOR_SUM, GN_OUTPUT | GN_OPTIONAL),
+        tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
         statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
         statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
     };
@@ -110,18 +110,18 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
                        "stored, and a y of x's type or wider, here %s",
                        gn_type_name(plan->desc.y), gn_type_name(plan->desc.x));
     /* Where it is not wanted, the sum is made in y, and normalized there. */
-    struct gn_forward_call call = {
-        .plan = plan,
-        .source = sum ? sum : y,
-        .source_view = &plan->views[sum ? GN_SUM : GN_Y],
-        .addend = x,
-        .skip = skip,
-        .gamma = gamma,
-        .beta = beta,
-        .y = y,
-        .mean = mean,
-        .rstd = rstd,
-        .stream = sum && streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, skip)};
+    struct gn_forward_call call = {.plan = plan,
+                                   .source = sum ? sum : y,
+                                   .source_view = &plan->views[sum ? GN_TENSOR_SUM : GN_TENSOR_Y],
+                                   .addend = x,
+                                   .skip = skip,
+                                   .gamma = gamma,
+                                   .beta = beta,
+                                   .y = y,
+                                   .mean = mean,
+                                   .rstd = rstd,
+                                   .stream = sum && streams(plan, plan->stream_forward,
+                                                            &plan->views[GN_TENSOR_Y], y, x, skip)};
     return gn_forward_run(&call);
 }
 
@@ -131,9 +131,9 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
     if (!plan)
         return null_plan();
     const struct gn_argument arguments[] = {
-        tensor(plan, "x", x, GN_X, 0),    statistic(plan, "mean", mean, 0),
-        statistic(plan, "rstd", rstd, 0), parameter(plan, "gamma", gamma, 0),
-        parameter(plan, "beta", beta, 0), tensor(plan, "y", y, GN_Y, GN_OUTPUT),
+        tensor(plan, "x", x, GN_TENSOR_X, 0), statistic(plan, "mean", mean, 0),
+        statistic(plan, "rstd", rstd, 0),     parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),     tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
     };
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
@@ -141,13 +141,13 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
     struct gn_forward_call call = {
         .plan = plan,
         .source = x,
-        .source_view = &plan->views[GN_X],
+        .source_view = &plan->views[GN_TENSOR_X],
         .gamma = gamma,
         .beta = beta,
         .given_mean = mean,
         .given_rstd = rstd,
         .y = y,
-        .stream = streams(plan, plan->stream_forward, &plan->views[GN_Y], y, x, NULL)};
+        .stream = streams(plan, plan->stream_forward, &plan->views[GN_TENSOR_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
@@ -186,13 +186,13 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
     if (!plan)
         return null_plan();
     const struct gn_argument arguments[] = {
-        tensor(plan, "dy", g->dy, GN_DY, 0),
+        tensor(plan, "dy", g->dy, GN_TENSOR_DY, 0),
         tensor(plan, g->name, g->x, g->which, 0),
         statistic(plan, "mean", g->mean, 0),
         statistic(plan, "rstd", g->rstd, 0),
         parameter(plan, "gamma", g->gamma, 0),
         parameter(plan, "beta", g->beta, 0),
-        tensor(plan, "dx", g->dx, GN_DX, GN_OUTPUT | GN_OPTIONAL),
+        tensor(plan, "dx", g->dx, GN_TENSOR_DX, GN_OUTPUT | GN_OPTIONAL),
         channels(plan, "dskip", g->dskip, GN_OUTPUT | GN_OPTIONAL),
         parameter(plan, "dgamma", g->dgamma, GN_OUTPUT),
         parameter(plan, "dbeta", g->dbeta, GN_OUTPUT),
@@ -210,11 +210,12 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .gamma = g->gamma,
         .beta = g->beta,
         .dx = g->dx,
-        .dx_view = &plan->views[GN_DX],
+        .dx_view = &plan->views[GN_TENSOR_DX],
         .dskip = g->dskip,
         .dgamma = g->dgamma,
         .dbeta = g->dbeta,
-        .stream = streams(plan, plan->stream_backward, &plan->views[GN_DX], g->dx, g->x, g->dy)};
+        .stream =
+            streams(plan, plan->stream_backward, &plan->views[GN_TENSOR_DX], g->dx, g->x, g->dy)};
     /* In dx where it can be: not in the place of what is to be read yet, nor beyond the caches. */
     bool in_dx = plan->activates && !plan->stream_forward && g->dx && g->dx != g->x &&
                  g->dx != g->dy && call.dx_view->type == GN_F32 && call.dx_view->direct;
@@ -228,7 +229,8 @@ gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const 
                       const void *rstd, const void *gamma, const void *beta, void *dx, void *dgamma,
                       void *dbeta)
 {
-    const struct gradient g = {"x", GN_X, dy, x, mean, rstd, gamma, beta, dx, NULL, dgamma, dbeta};
+    const struct gradient g = {"x",   GN_TENSOR_X, dy, x,    mean,   rstd,
+                               gamma, beta,        dx, NULL, dgamma, dbeta};
     return backward(plan, &g);
 }
 
@@ -236,7 +238,7 @@ gn_status gn_backward_add(const gn_plan *plan, const void *dy, const void *sum, 
                           const void *rstd, const void *gamma, const void *beta, void *dx,
                           void *dskip, void *dgamma, void *dbeta)
 {
-    const struct gradient g = {"sum", GN_SUM, dy, sum,   mean,   rstd,
-                               gamma, beta,   dx, dskip, dgamma, dbeta};
+    const struct gradient g = {"sum", GN_TENSOR_SUM, dy, sum,   mean,   rstd,
+                               gamma, beta,          dx, dskip, dgamma, dbeta};
     return backward(plan, &g);
 }

@@ -169,10 +169,10 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
 static bool is_dense(const struct gn_forward_call *call)
 {
     const struct gn_view *views = call->plan->views;
-    bool dense = call->source_view->dense && views[GN_Y].dense;
+    bool dense = call->source_view->dense && views[GN_TENSOR_Y].dense;
     if (call->skip)
-        dense &=
-            views[GN_X].dense && (call->plan->desc.skip != GN_SKIP_TENSOR || views[GN_SKIP].dense);
+        dense &= views[GN_TENSOR_X].dense &&
+                 (call->plan->desc.skip != GN_SKIP_TENSOR || views[GN_TENSOR_SKIP].dense);
     return dense;
 }
 

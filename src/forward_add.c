@@ -32,7 +32,7 @@ static void add_tensor(const struct gn_forward_call *call, const struct gn_part 
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x;
     struct gn_block skip;
-    gn_stage_in(plan, &plan->views[GN_SKIP], call->skip, part, stage->out, &skip);
+    gn_stage_in(plan, &plan->views[GN_TENSOR_SKIP], call->skip, part, stage->out, &skip);
     for (int64_t c = 0; !plan->parts.columns && c < part->channels; c++)
         add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip.data, type, c * skip.stride),
                 false, part->length,
@@ -71,7 +71,7 @@ void gn_forward_source(const struct gn_forward_call *call, const struct gn_part 
         return;
     }
     struct gn_block x;
-    gn_stage_in(plan, &plan->views[GN_X], call->addend, part, stage->dy, &x);
+    gn_stage_in(plan, &plan->views[GN_TENSOR_X], call->addend, part, stage->dy, &x);
     gn_block_at(call->source_view, call->source, part, plan->parts.columns, stage->x, block);
     if (plan->desc.skip == GN_SKIP_TENSOR)
         add_tensor(call, part, stage, &x, block);

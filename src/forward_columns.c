@@ -55,7 +55,7 @@ static void apply_sample(const struct gn_forward_call *call, const struct gn_for
                          const struct gn_stage *stage)
 {
     const gn_plan *plan = call->plan;
-    const struct gn_view *y_view = &plan->views[GN_Y];
+    const struct gn_view *y_view = &plan->views[GN_TENSOR_Y];
     struct gn_part part;
     gn_pixel_part(t, sample, &part);
     struct gn_block x;

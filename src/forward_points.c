@@ -18,13 +18,13 @@ static struct samples open_samples(const struct gn_forward_call *call, int64_t n
     struct samples s = {.n = n, .samples = samples};
     gn_stage_of(plan, work, &s.stage);
     s.x = gn_stage_points(plan, call->source_view, call->source, n, samples, s.stage.x, &s.stage);
-    s.y = gn_stage_points_out(&plan->views[GN_Y], call->y, n, s.stage.out);
+    s.y = gn_stage_points_out(&plan->views[GN_TENSOR_Y], call->y, n, s.stage.out);
     return s;
 }
 
 static void close_samples(const struct gn_forward_call *call, const struct samples *s)
 {
-    gn_store_points(call->plan, &call->plan->views[GN_Y], call->y, s->n, s->samples, s->y,
+    gn_store_points(call->plan, &call->plan->views[GN_TENSOR_Y], call->y, s->n, s->samples, s->y,
                     &s->stage);
 }
 

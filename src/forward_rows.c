@@ -57,7 +57,7 @@ void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batc
     const struct gn_forward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_forward_slot *slot = memory;
-    const struct gn_view *y_view = &plan->views[GN_Y];
+    const struct gn_view *y_view = &plan->views[GN_TENSOR_Y];
     const struct gn_view *views[] = {call->source_view, y_view};
     struct rows_tile r;
     struct gn_block x, y;

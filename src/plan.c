@@ -29,7 +29,7 @@ static void set_shape(gn_plan *plan)
     plan->parameters = plan->by_sample ? plan->N * plan->C : plan->C;
     plan->wide = desc->x == GN_F64;
     plan->stored = plan->wide ? GN_F64 : GN_F32;
-    plan->activates = desc->activation != GN_IDENTITY;
+    plan->activates = desc->activation != GN_ACTIVATION_IDENTITY;
     /* Squares that underflow do not matter beside an epsilon that is much larger. */
     plan->floor = gn_number_at_least(desc->epsilon, 0x1p-60) ? 0 : GN_LEAST_SQUARES;
 }
@@ -86,11 +86,11 @@ static void set_views(gn_plan *plan)
     const struct gn_desc *desc = &plan->desc;
     bool columns = plan->parts.columns;
     for (int i = 0; i < GN_TENSORS; i++) {
-        gn_type type = i == GN_Y || i == GN_DY ? desc->y : desc->x;
+        gn_type type = i == GN_TENSOR_Y || i == GN_TENSOR_DY ? desc->y : desc->x;
         plan->views[i] = gn_view_of(desc, (gn_tensor)i, type, columns);
     }
     struct gn_desc flat = {.rank = 2, .dims = {plan->N, plan->C}};
-    plan->channels = gn_view_of(&flat, GN_SKIP, desc->x, true);
+    plan->channels = gn_view_of(&flat, GN_TENSOR_SKIP, desc->x, true);
 }
 
 gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)

@@ -59,10 +59,10 @@ struct element element_at(const struct exact *e, int64_t row, int64_t i)
     at.g = isnan(at.z) ? at.z : in->dy[i] * exact_slope(in->activation, at.z);
     at.g_size = fabsl(in->dy[i]);
     for (int k = 0; k < EXACT_BOUNDS; k++) {
-        if (in->activation == GN_RELU && fabsl(at.z) <= exact_unit(e) * at.z_size[k])
+        if (in->activation == GN_ACTIVATION_RELU && fabsl(at.z) <= exact_unit(e) * at.z_size[k])
             at.unsure[k] = at.g_size;
     }
-    if (in->activation != GN_IDENTITY)
+    if (in->activation != GN_ACTIVATION_IDENTITY)
         at.g_size *= 2 + size + gamma + beta;
     return at;
 }

@@ -75,7 +75,7 @@ double exact_error(const struct exact *exact, enum exact_output output, enum exa
 void exact_add(gn_type type, int64_t rows, int64_t s, const long double *x, const long double *skip,
                gn_skip kind, long double *sum);
 
-/* act(z) and act'(z), which for GN_RELU is 0 at 0. */
+/* act(z) and act'(z), which for GN_ACTIVATION_RELU is 0 at 0. */
 long double exact_activation(gn_activation activation, long double z);
 long double exact_slope(gn_activation activation, long double z);
 

@@ -63,7 +63,7 @@ static struct exact_answer y_at(const struct exact *e, int64_t i)
 
     for (int k = 0; k < EXACT_BOUNDS; k++) {
         y.size[k] = at.z_size[k];
-        if (e->in.activation == GN_SILU)
+        if (e->in.activation == GN_ACTIVATION_SILU)
             y.size[k] = 1.1L * at.z_size[k] + 8 * fabsl(y.value);
     }
     return y;

@@ -7,9 +7,9 @@
 long double exact_activation(gn_activation activation, long double z)
 {
     switch (activation) {
-    case GN_RELU:
+    case GN_ACTIVATION_RELU:
         return z <= 0 ? 0 : z; /* NaN stays NaN */
-    case GN_SILU:
+    case GN_ACTIVATION_SILU:
         return z == -INFINITY ? 0 : z / (1 + expl(-z));
     default:
         return z;
@@ -19,9 +19,9 @@ long double exact_activation(gn_activation activation, long double z)
 long double exact_slope(gn_activation activation, long double z)
 {
     switch (activation) {
-    case GN_RELU:
+    case GN_ACTIVATION_RELU:
         return z <= 0 ? 0 : z > 0 ? 1 : z;
-    case GN_SILU: {
+    case GN_ACTIVATION_SILU: {
         /* The logistic function and what it lacks of 1, each without cancellation. */
         const long double small = expl(-fabsl(z)), near = 1 / (1 + small),
                           far = small / (1 + small);

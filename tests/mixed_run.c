@@ -63,18 +63,18 @@ static int tensor_of(const struct mixed *mixed, enum role role)
 {
     switch (role) {
     case R_X:
-        return GN_X;
+        return GN_TENSOR_X;
     case R_Y:
     case R_NORMALIZED:
-        return GN_Y;
+        return GN_TENSOR_Y;
     case R_DY:
-        return GN_DY;
+        return GN_TENSOR_DY;
     case R_DX:
-        return GN_DX;
+        return GN_TENSOR_DX;
     case R_SUM:
-        return GN_SUM;
+        return GN_TENSOR_SUM;
     case R_SKIP:
-        return mixed->skip == GN_SKIP_TENSOR ? GN_SKIP : -1;
+        return mixed->skip == GN_SKIP_TENSOR ? GN_TENSOR_SKIP : -1;
     default:
         return -1;
     }
@@ -107,7 +107,7 @@ static gn_plan *way_plan(const struct way *way, const struct mixed *mixed)
     gn_status status = gn_desc_set_types(desc, mixed->x, mixed->y, mixed->param);
 
     setenv("GN_CACHE", way->far ? "1" : "", 1);
-    for (int i = GN_X; i <= GN_SUM && status == GN_OK; i++)
+    for (int i = GN_TENSOR_X; i <= GN_TENSOR_SUM && status == GN_OK; i++)
         status = set_strides(desc, way, mixed, (gn_tensor)i);
     if (status != GN_OK || gn_desc_set_activation(desc, mixed->activation) != GN_OK ||
         gn_desc_set_skip(desc, mixed->skip) != GN_OK || gn_desc_set_isa(desc, way->isa) != GN_OK ||

@@ -94,32 +94,32 @@ static void choose_places(struct way *way, const struct mixed *mixed, uint64_t *
 
     if (choice == 0 && !repeated[R_X]) {
         way->place[R_Y] = way->place[R_NORMALIZED] = R_X;
-        same_strides(way, GN_Y, GN_X);
+        same_strides(way, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 1 && !repeated[R_X]) {
         way->beside[R_Y] = way->beside[R_NORMALIZED] = R_X;
-        put_beside(way, mixed, random, GN_Y, GN_X);
+        put_beside(way, mixed, random, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 2 && skip_free) {
         way->place[R_Y] = R_SKIP;
-        same_strides(way, GN_Y, GN_SKIP);
+        same_strides(way, GN_TENSOR_Y, GN_TENSOR_SKIP);
     }
     choice = random_range(random, 0, 3);
     if (choice == 0 && mixed->add && !repeated[R_X] && way->place[R_Y] != R_X) {
         way->place[R_SUM] = R_X;
-        same_strides(way, GN_SUM, GN_X);
+        same_strides(way, GN_TENSOR_SUM, GN_TENSOR_X);
     } else if (choice == 1 && skip_free && way->place[R_Y] != R_SKIP) {
         way->place[R_SUM] = R_SKIP;
-        same_strides(way, GN_SUM, GN_SKIP);
+        same_strides(way, GN_TENSOR_SUM, GN_TENSOR_SKIP);
     }
     choice = random_range(random, 0, 5);
     if (choice == 0 && same_type && !repeated[R_DY]) {
         way->place[R_DX] = R_DY;
-        same_strides(way, GN_DX, GN_DY);
+        same_strides(way, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 1 && same_type && !repeated[R_DY]) {
         way->beside[R_DX] = R_DY;
-        put_beside(way, mixed, random, GN_DX, GN_DY);
+        put_beside(way, mixed, random, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 2 && !repeated[x]) {
         way->place[R_DX] = x;
-        same_strides(way, GN_DX, x == R_X ? GN_X : GN_SUM);
+        same_strides(way, GN_TENSOR_DX, x == R_X ? GN_TENSOR_X : GN_TENSOR_SUM);
     }
 }
 
@@ -128,7 +128,7 @@ void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn
     static const struct {
         enum role role;
         gn_tensor tensor;
-    } inputs[] = {{R_X, GN_X}, {R_SKIP, GN_SKIP}, {R_DY, GN_DY}};
+    } inputs[] = {{R_X, GN_TENSOR_X}, {R_SKIP, GN_TENSOR_SKIP}, {R_DY, GN_TENSOR_DY}};
     bool repeated[ROLES] = {false};
 
     way_plain(way, mixed, isa);

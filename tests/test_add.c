@@ -29,7 +29,7 @@ static void fill(struct tensors *t)
 
 static gn_plan *plan_with(gn_skip skip)
 {
-    const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_IDENTITY, skip};
+    const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, skip};
     return make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
 }
 
@@ -71,7 +71,7 @@ static void test_refused(void **state)
 /* A y that is narrower than x cannot hold the sum. */
 static void test_narrow(void **state)
 {
-    const struct kind kind = {GN_F32, GN_BF16, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+    const struct kind kind = {GN_F32, GN_BF16, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
     gn_plan *plan = make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
     struct tensors t, kept;
     (void)state;
@@ -93,7 +93,7 @@ static void test_dskip_alone(void **state)
     (void)state;
 
     for (int i = 0; i < 3; i++) {
-        const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_CHANNEL};
+        const struct kind kind = {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_CHANNEL};
         gn_plan *plan = make_plan_of(&shapes[i], &kind, GN_ISA_AUTO, 1);
         float alone[N * C];
         struct tensors t;
@@ -116,7 +116,7 @@ static void test_empty(void **state)
 {
     const struct shape empty[] = {{3, {0, C, S}, G, GN_CHANNELS_FIRST, DEFAULTS},
                                   {3, {N, C, 0}, G, GN_CHANNELS_LAST, DEFAULTS}};
-    const struct kind kind = {GN_F64, GN_F64, GN_F64, GN_SILU, GN_SKIP_CHANNEL};
+    const struct kind kind = {GN_F64, GN_F64, GN_F64, GN_ACTIVATION_SILU, GN_SKIP_CHANNEL};
     (void)state;
 
     for (int i = 0; i < 2; i++) {

@@ -135,7 +135,8 @@ static void test_sizes(void **state)
     (void)state;
 
     for (int i = 0; i < SHAPES; i++)
-        for (int activation = GN_IDENTITY; activation <= GN_SILU; activation++)
+        for (int activation = GN_ACTIVATION_IDENTITY; activation <= GN_ACTIVATION_SILU;
+             activation++)
             for (int isa = quick() ? count - 1 : 0; isa < count; isa++)
                 wrong += check_shape(&shapes[i], (gn_activation)activation, isas[isa]);
     assert_int_equal(wrong, 0);
@@ -171,8 +172,8 @@ static gn_plan *plan_apart(const struct pixels *p, gn_isa isa, int gap)
 
     assert_int_equal(gn_desc_set_types(desc, p->type, p->type, GN_F32), GN_OK);
     assert_int_equal(gn_desc_set_isa(desc, isa), GN_OK);
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, strides), GN_OK);
-    assert_int_equal(gn_desc_set_strides(desc, GN_DX, strides), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, strides), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_DX, strides), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_desc_destroy(desc);
     return plan;

@@ -96,8 +96,8 @@ static void test_read(void **state)
 
     for (int t = 0; t < 2; t++) {
         const gn_type type = narrow[t];
-        const struct kind wide = {type, GN_F32, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
-        const struct kind equal = {type, type, type, GN_IDENTITY, GN_SKIP_TENSOR};
+        const struct kind wide = {type, GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
+        const struct kind equal = {type, type, type, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
 
         for (int i = 0; i < ALL; i++)
             x[i] = (uint16_t)i;
@@ -147,7 +147,7 @@ static void test_written(void **state)
 
     for (int t = 0; t < 2; t++) {
         const gn_type type = narrow[t];
-        const struct kind kind = {GN_F32, type, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+        const struct kind kind = {GN_F32, type, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
         const int count = hard_floats(type, x);
 
         activate(&kind, count, x, y);
@@ -163,7 +163,7 @@ static void test_written(void **state)
 /* dbeta of two samples, of which the second adds to the first's 1: `halves` halves of a unit. */
 static void check_dbeta(gn_type type, int halves, const struct shape *shape)
 {
-    const struct kind kind = {type, GN_F32, type, GN_IDENTITY, GN_SKIP_TENSOR};
+    const struct kind kind = {type, GN_F32, type, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
     const int64_t count = shape_elements(shape), each = count / 2, c = shape->dims[1];
     const long double half = type == GN_BF16 ? 0x1p-8L : 0x1p-11L;
     uint16_t x[64], dgamma[8], dbeta[8];

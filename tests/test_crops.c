@@ -39,7 +39,7 @@ static gn_plan *plan_for(gn_layout layout, gn_activation activation, const int64
     assert_int_equal(gn_desc_set_groups(desc, 2), GN_OK);
     assert_int_equal(gn_desc_set_layout(desc, layout), GN_OK);
     assert_int_equal(gn_desc_set_activation(desc, activation), GN_OK);
-    for (int which = GN_X; which <= GN_DX; which++)
+    for (int which = GN_TENSOR_X; which <= GN_TENSOR_DX; which++)
         assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)which, strides), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_desc_destroy(desc);
@@ -102,7 +102,7 @@ static void test_volumes(void **state)
     }
     for (int i = 0; i < 4; i++) {
         const gn_layout layout = (gn_layout)(i % 2);
-        const gn_activation activation = i / 2 ? GN_SILU : GN_IDENTITY;
+        const gn_activation activation = i / 2 ? GN_ACTIVATION_SILU : GN_ACTIVATION_IDENTITY;
         int64_t cropped[5], dense[5] = {0}, where;
 
         crop_strides(layout, cropped);
@@ -143,7 +143,7 @@ static void test_end_of_memory(void **state)
         const gn_type type = i % 2 ? GN_F16 : GN_BF16;
         const struct shape shape = {
             2, {samples[i / 2], 48}, i % 2 ? 12 : 3, GN_CHANNELS_FIRST, DEFAULTS};
-        const struct kind kind = {type, type, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR};
+        const struct kind kind = {type, type, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
         const size_t bytes = 2 * (size_t)shape_elements(&shape);
         const size_t few = sizeof(float) * (size_t)tensor_count(&shape, MEAN);
         gn_plan *plan = make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);

@@ -68,7 +68,8 @@ static gn_plan *plan_of(const struct deep *d, int64_t apart)
     assert_int_equal(gn_desc_set_activation(desc, d->activation), GN_OK);
     if (apart)
         assert_int_equal(
-            gn_desc_set_strides(desc, GN_DY, d->layout == GN_CHANNELS_LAST ? last : first), GN_OK);
+            gn_desc_set_strides(desc, GN_TENSOR_DY, d->layout == GN_CHANNELS_LAST ? last : first),
+            GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_desc_destroy(desc);
     return plan;

@@ -172,7 +172,7 @@ static bool near_kink(const struct problem *p)
     struct problem identity = *p;
     bool near = false;
 
-    identity.kind.activation = GN_IDENTITY;
+    identity.kind.activation = GN_ACTIVATION_IDENTITY;
     struct exact *exact = exact_of(&identity, arrays, false);
     for (int64_t i = 0; i < exact_count(exact, EXACT_Y); i++)
         near = near || fabsl(exact_at(exact, EXACT_Y, i).value) < 0.02L;
@@ -234,8 +234,9 @@ static void test_differences(void **state)
 static void test_kink(void **state)
 {
     const struct shape shape = {3, {2, 4, 5}, 2, GN_CHANNELS_LAST, DEFAULTS};
-    static const struct kind kinds[] = {{GN_F32, GN_F32, GN_F32, GN_RELU, GN_SKIP_TENSOR},
-                                        {GN_F64, GN_F64, GN_F64, GN_RELU, GN_SKIP_TENSOR}};
+    static const struct kind kinds[] = {
+        {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_RELU, GN_SKIP_TENSOR},
+        {GN_F64, GN_F64, GN_F64, GN_ACTIVATION_RELU, GN_SKIP_TENSOR}};
     (void)state;
 
     for (int k = 0; k < 2; k++) {

@@ -105,11 +105,11 @@ static const struct shape shapes[] = {
     {2, {480, 70}, 2, GN_CHANNELS_FIRST, 0, GN_AFFINE_CHANNEL},
 };
 static const struct kind kinds[] = {
-    {GN_F32, GN_F32, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR},
-    {GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_TENSOR},
-    {GN_F64, GN_F64, GN_F64, GN_IDENTITY, GN_SKIP_TENSOR},
-    {GN_BF16, GN_BF16, GN_F32, GN_RELU, GN_SKIP_TENSOR},
-    {GN_F16, GN_F16, GN_F16, GN_IDENTITY, GN_SKIP_TENSOR},
+    {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR},
+    {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_TENSOR},
+    {GN_F64, GN_F64, GN_F64, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR},
+    {GN_BF16, GN_BF16, GN_F32, GN_ACTIVATION_RELU, GN_SKIP_TENSOR},
+    {GN_F16, GN_F16, GN_F16, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR},
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -371,7 +371,7 @@ static void test_descriptions(void **state)
         failed += gn_desc_set_epsilon(desc, (double)NAN) != GN_INVALID_ARGUMENT;
         failed += gn_desc_set_epsilon(desc, -0x1p-1074) != GN_INVALID_ARGUMENT;
         failed += gn_desc_set_epsilon(desc, -0.0) != GN_OK;
-        failed += gn_desc_set_strides(desc, GN_X, far) != GN_INVALID_ARGUMENT;
+        failed += gn_desc_set_strides(desc, GN_TENSOR_X, far) != GN_INVALID_ARGUMENT;
         failed += gn_desc_set_epsilon(desc, 0.1) != GN_OK;
         failed += gn_plan_create(&plan, desc) != GN_OK;
         failed += gn_plan_describe(plan, text, sizeof(text)) < 0;

@@ -104,7 +104,8 @@ static void test_setters(void **state)
     expect_failure(gn_desc_set_epsilon(NULL, 1), GN_INVALID_ARGUMENT, "desc");
     expect_failure(gn_desc_set_types(NULL, GN_F32, GN_F32, GN_F32), GN_INVALID_ARGUMENT, "desc");
     expect_failure(gn_desc_set_affine(NULL, GN_AFFINE_CHANNEL), GN_INVALID_ARGUMENT, "desc");
-    expect_failure(gn_desc_set_activation(NULL, GN_IDENTITY), GN_INVALID_ARGUMENT, "desc");
+    expect_failure(gn_desc_set_activation(NULL, GN_ACTIVATION_IDENTITY), GN_INVALID_ARGUMENT,
+                   "desc");
     expect_failure(gn_desc_set_threads(NULL, 1), GN_INVALID_ARGUMENT, "desc");
     expect_failure(gn_desc_set_isa(NULL, GN_ISA_AUTO), GN_INVALID_ARGUMENT, "desc");
 

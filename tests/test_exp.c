@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GN_SILU, and with it the library's exp, by itself: gn_normalize with mean 0 and rstd 1, against
- * long double, with the same bits on every instruction set.
+ * GN_ACTIVATION_SILU, and with it the library's exp, by itself: gn_normalize with mean 0 and rstd
+ * 1, against long double, with the same bits on every instruction set.
  */
 #include "exact.h"
 #include "kind.h"
@@ -16,14 +16,14 @@ enum { MOST_ULPS = 4 };
 
 static struct kind silu_of(gn_type type)
 {
-    return (struct kind){type, type, type, GN_SILU, GN_SKIP_TENSOR};
+    return (struct kind){type, type, type, GN_ACTIVATION_SILU, GN_SKIP_TENSOR};
 }
 
 /* The distance in units in the last place of the exact value; below the normal numbers a unit is
  * the smallest subnormal. Infinite where the result is not finite. */
 static long double ulps(gn_type type, long double z, long double result)
 {
-    const long double exact = exact_activation(GN_SILU, z), size = fabsl(exact);
+    const long double exact = exact_activation(GN_ACTIVATION_SILU, z), size = fabsl(exact);
     int exponent;
 
     frexpl(fmaxl(size, type_normal(type)), &exponent);
@@ -49,7 +49,8 @@ static void check(gn_type type, int64_t count, const long double *z, const char 
     activate(&kind, count, x.data, y.data);
     for (int64_t i = 0; i < count; i++) {
         const long double at = view_value(&x, i), error = ulps(type, at, view_value(&y, i));
-        const long double size = fabsl(exact_activation(GN_SILU, at)) / type_normal(type);
+        const long double size =
+            fabsl(exact_activation(GN_ACTIVATION_SILU, at)) / type_normal(type);
         if (size < 1) {
             worst_tiny = fmaxl(worst_tiny, error);
             if (error > 1 + (long double)MOST_ULPS * size)
@@ -155,7 +156,7 @@ static void test_narrow(void **state)
     (void)state;
 
     for (int t = 0; t < 2; t++) {
-        const struct kind kind = {types[t], GN_F32, GN_F32, GN_SILU, GN_SKIP_TENSOR};
+        const struct kind kind = {types[t], GN_F32, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_TENSOR};
 
         for (int i = 0; i < 65536; i++)
             x[i] = (uint16_t)i;
@@ -163,7 +164,7 @@ static void test_narrow(void **state)
         for (int i = 0; i < 65536; i++) {
             const long double z = type_value(types[t], x[i]);
             const long double error = is_finite(z) ? ulps(GN_F32, z, y[i]) : 0;
-            const bool tiny = fabsl(exact_activation(GN_SILU, z)) < type_normal(GN_F32);
+            const bool tiny = fabsl(exact_activation(GN_ACTIVATION_SILU, z)) < type_normal(GN_F32);
             if (error > (tiny ? 1 : MOST_ULPS))
                 fail_msg("silu of %s %La = %a, %Lg units off", type_name(types[t]), z, (double)y[i],
                          error);

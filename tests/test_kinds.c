@@ -18,16 +18,16 @@ static const struct shape shapes[] = {
 };
 
 static const struct kind kinds[] = {
-    {GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_CHANNEL},
-    {GN_F32, GN_F32, GN_F32, GN_RELU, GN_SKIP_TENSOR},
-    {GN_F64, GN_F64, GN_F64, GN_IDENTITY, GN_SKIP_TENSOR},
-    {GN_F64, GN_F64, GN_F32, GN_SILU, GN_SKIP_CHANNEL},
-    {GN_BF16, GN_BF16, GN_F32, GN_IDENTITY, GN_SKIP_CHANNEL},
-    {GN_BF16, GN_BF16, GN_BF16, GN_SILU, GN_SKIP_TENSOR},
-    {GN_F16, GN_F16, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR},
-    {GN_F16, GN_F16, GN_F16, GN_SILU, GN_SKIP_CHANNEL},
-    {GN_BF16, GN_F32, GN_F32, GN_RELU, GN_SKIP_TENSOR},
-    {GN_F32, GN_F16, GN_F32, GN_IDENTITY, GN_SKIP_CHANNEL},
+    {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_CHANNEL},
+    {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_RELU, GN_SKIP_TENSOR},
+    {GN_F64, GN_F64, GN_F64, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR},
+    {GN_F64, GN_F64, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_CHANNEL},
+    {GN_BF16, GN_BF16, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_CHANNEL},
+    {GN_BF16, GN_BF16, GN_BF16, GN_ACTIVATION_SILU, GN_SKIP_TENSOR},
+    {GN_F16, GN_F16, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR},
+    {GN_F16, GN_F16, GN_F16, GN_ACTIVATION_SILU, GN_SKIP_CHANNEL},
+    {GN_BF16, GN_F32, GN_F32, GN_ACTIVATION_RELU, GN_SKIP_TENSOR},
+    {GN_F32, GN_F16, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_CHANNEL},
 };
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -180,7 +180,7 @@ static struct kept_case case_of(int number)
         of.kind = kinds[number % KINDS];
     } else {
         of.shape = doubles[number - SHAPES * KINDS].shape;
-        of.kind = (struct kind){GN_F64, GN_F64, GN_F64, GN_IDENTITY,
+        of.kind = (struct kind){GN_F64, GN_F64, GN_F64, GN_ACTIVATION_IDENTITY,
                                 doubles[number - SHAPES * KINDS].skip};
     }
     return of;

@@ -42,7 +42,7 @@ static void test_last_element(void **state)
     const int64_t most = INT64_C(1) << 56;
     (void)state;
 
-    for (int which = GN_X; which <= GN_SUM; which++) {
+    for (int which = GN_TENSOR_X; which <= GN_TENSOR_SUM; which++) {
         const gn_tensor tensor = (gn_tensor)which;
         gn_desc *desc = make(3, (const int64_t[]){2, 2, 2});
 
@@ -108,18 +108,21 @@ static void test_search_of_one(void **state)
     gn_desc *desc = make(5, (const int64_t[]){40, 40, 40, 40, 40});
     (void)state;
 
-    expect_failure(gn_desc_set_strides(desc, GN_Y, (const int64_t[]){5003, 5009, 5011, 5021, 5023}),
-                   GN_INVALID_ARGUMENT, "y", "overlap");
+    expect_failure(
+        gn_desc_set_strides(desc, GN_TENSOR_Y, (const int64_t[]){5003, 5009, 5011, 5021, 5023}),
+        GN_INVALID_ARGUMENT, "y", "overlap");
     assert_int_equal(
-        gn_desc_set_strides(desc, GN_X, (const int64_t[]){5003, 5009, 5011, 5021, 5023}), GN_OK);
+        gn_desc_set_strides(desc, GN_TENSOR_X, (const int64_t[]){5003, 5009, 5011, 5021, 5023}),
+        GN_OK);
     gn_desc_destroy(desc);
 
     desc = make(4, (const int64_t[]){11, 12, 7, 13});
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, (const int64_t[]){2200, 1271, 2589, 1288}),
-                     GN_OK);
+    assert_int_equal(
+        gn_desc_set_strides(desc, GN_TENSOR_Y, (const int64_t[]){2200, 1271, 2589, 1288}), GN_OK);
     /* And finds what the largest of the strides alone brings together. */
-    expect_failure(gn_desc_set_strides(desc, GN_Y, (const int64_t[]){2200, 1271, 2542, 1288}),
-                   GN_INVALID_ARGUMENT, "y", "overlap");
+    expect_failure(
+        gn_desc_set_strides(desc, GN_TENSOR_Y, (const int64_t[]){2200, 1271, 2542, 1288}),
+        GN_INVALID_ARGUMENT, "y", "overlap");
     gn_desc_destroy(desc);
 }
 
@@ -146,8 +149,8 @@ static void test_search_of_two(void **state)
     assert_int_equal(gn_forward(plan, dense[0], NULL, NULL, dense[1], NULL, NULL), GN_OK);
     gn_plan_destroy(plan);
 
-    assert_int_equal(gn_desc_set_strides(desc, GN_X, woven), GN_OK);
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, woven), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_X, woven), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, woven), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_desc_destroy(desc);
     assert_int_equal(gn_forward(plan, buffer, NULL, NULL, buffer + APART, NULL, NULL), GN_OK);

@@ -125,7 +125,7 @@ static int check_exact(const struct mixed *mixed)
     for (int i = 0; i < (mixed->add ? 7 : 6); i++)
         wrong += check_role(mixed, exact, outputs[i].role, outputs[i].output);
     exact_destroy(exact);
-    if (mixed->activation == GN_IDENTITY)
+    if (mixed->activation == GN_ACTIVATION_IDENTITY)
         wrong += check_constants(mixed, &problem);
 
     problem.x = x;

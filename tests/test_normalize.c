@@ -217,10 +217,10 @@ static void test_infinite_mean(void **state)
                 assert_true(isnan(y));
             else if (mean < 0)
                 assert_true(y > FLT_MAX);
-            else if (activation == GN_IDENTITY)
+            else if (activation == GN_ACTIVATION_IDENTITY)
                 assert_true(y < -FLT_MAX);
             else
-                assert_true(y == 0 && !!signbit(y) == (activation == GN_SILU));
+                assert_true(y == 0 && !!signbit(y) == (activation == GN_ACTIVATION_SILU));
         }
         tensors_destroy(tensors);
         gn_plan_destroy(plan);

@@ -93,7 +93,7 @@ static void test_underflow(void **state)
 
     for (int i = 0; i < CASES; i++) {
         const struct kind_check check = {.shape = cases[i].shape,
-                                         .activation = GN_SILU,
+                                         .activation = GN_ACTIVATION_SILU,
                                          .bound = EXACT_ALWAYS,
                                          .label = "z near -95"};
         float *tensors[TENSORS];
@@ -121,7 +121,7 @@ static void test_subnormal_g(void **state)
 
     for (int i = 0; i < CASES; i++) {
         const struct kind_check check = {.shape = cases[i].shape,
-                                         .activation = GN_SILU,
+                                         .activation = GN_ACTIVATION_SILU,
                                          .bound = EXACT_ALWAYS,
                                          .label = "dy 2^-148, x 2^90"};
         const int64_t s = shape_spatial(&check.shape), c = check.shape.dims[1];
@@ -227,7 +227,7 @@ static void test_neighbours(void **state)
 
     for (int i = 0; i < 4 * 6 * 5; i++) {
         const struct kind_check check = {.shape = shapes[i / 30],
-                                         .activation = GN_SILU,
+                                         .activation = GN_ACTIVATION_SILU,
                                          .bound = EXACT_ALWAYS,
                                          .label = "hard neighbours"};
         const int64_t hard = i % 30 / 5, other = (hard + 1 + i % 5) % 6;

@@ -21,7 +21,11 @@ static const struct shape shapes[] = {
     {2, {30, 70}, 2, GN_CHANNELS_FIRST, DEFAULTS},
 };
 static const gn_type types[] = {GN_F32, GN_F64, GN_BF16, GN_F16};
-enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), TYPES = 4, ACTIVATIONS = GN_SILU + 1 };
+enum {
+    SHAPES = sizeof(shapes) / sizeof(shapes[0]),
+    TYPES = 4,
+    ACTIVATIONS = GN_ACTIVATION_SILU + 1
+};
 
 struct call {
     const gn_plan *plan;

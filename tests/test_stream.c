@@ -168,10 +168,11 @@ static void check_samples(struct shape shape, const struct kind *kind)
 
 static void test_kinds(void **state)
 {
-    static const struct kind kinds[] = {{.x = GN_BF16, .y = GN_BF16},
-                                        {.x = GN_F16, .y = GN_F16},
-                                        {.x = GN_F16, .y = GN_F32, .activation = GN_RELU},
-                                        {.x = GN_F32, .y = GN_F32, .activation = GN_SILU}};
+    static const struct kind kinds[] = {
+        {.x = GN_BF16, .y = GN_BF16},
+        {.x = GN_F16, .y = GN_F16},
+        {.x = GN_F16, .y = GN_F32, .activation = GN_ACTIVATION_RELU},
+        {.x = GN_F32, .y = GN_F32, .activation = GN_ACTIVATION_SILU}};
     /* Rows as one, rows, and pixels of whole lines and of parts of lines. */
     const int64_t each[][2] = {{6, 49}, {4, 1001}, {64, 16}, {24, 50}};
     (void)state;

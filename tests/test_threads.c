@@ -176,8 +176,8 @@ static void test_shared_group(void **state)
 {
     static const struct shape large[] = {{3, {1, 1, 400001}, 1, GN_CHANNELS_FIRST, DEFAULTS},
                                          {3, {1, 8, 50001}, 1, GN_CHANNELS_LAST, DEFAULTS}};
-    const struct kind kinds[] = {{GN_F32, GN_F32, GN_F32, GN_SILU, GN_SKIP_TENSOR},
-                                 {GN_F32, GN_F32, GN_F32, GN_IDENTITY, GN_SKIP_TENSOR}};
+    const struct kind kinds[] = {{GN_F32, GN_F32, GN_F32, GN_ACTIVATION_SILU, GN_SKIP_TENSOR},
+                                 {GN_F32, GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR}};
     int wrong = 0;
     (void)state;
 

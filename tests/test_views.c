@@ -33,7 +33,8 @@ static gn_status set4(gn_desc *desc, gn_tensor which, int64_t n, int64_t c, int6
     return gn_desc_set_strides(desc, which, strides);
 }
 
-static const gn_tensor outputs[] = {GN_Y, GN_DX, GN_SUM}, inputs[] = {GN_X, GN_DY, GN_SKIP};
+static const gn_tensor outputs[] = {GN_TENSOR_Y, GN_TENSOR_DX, GN_TENSOR_SUM},
+                       inputs[] = {GN_TENSOR_X, GN_TENSOR_DY, GN_TENSOR_SKIP};
 
 static void test_refused(void **state)
 {
@@ -41,15 +42,16 @@ static void test_refused(void **state)
     gn_desc *desc = make(4, dims, 3, GN_CHANNELS_FIRST);
     (void)state;
 
-    expect_failure(gn_desc_set_strides(NULL, GN_X, dims), GN_INVALID_ARGUMENT, "desc is NULL");
-    expect_failure(set4(desc, GN_X, 120, 20, -5, 1), GN_INVALID_ARGUMENT, "of x", "strides[2] = -5",
-                   "negative");
-    expect_failure(set4(desc, GN_DY, huge, 20, 5, 1), GN_INVALID_ARGUMENT, "of dy", "strides[0]",
+    expect_failure(gn_desc_set_strides(NULL, GN_TENSOR_X, dims), GN_INVALID_ARGUMENT,
+                   "desc is NULL");
+    expect_failure(set4(desc, GN_TENSOR_X, 120, 20, -5, 1), GN_INVALID_ARGUMENT, "of x",
+                   "strides[2] = -5", "negative");
+    expect_failure(set4(desc, GN_TENSOR_DY, huge, 20, 5, 1), GN_INVALID_ARGUMENT, "of dy",
+                   "strides[0]", "overflow");
+    expect_failure(set4(desc, GN_TENSOR_DY, 120, huge, 5, 1), GN_INVALID_ARGUMENT, "strides[1]",
                    "overflow");
-    expect_failure(set4(desc, GN_DY, 120, huge, 5, 1), GN_INVALID_ARGUMENT, "strides[1]",
-                   "overflow");
-    expect_failure(set4(desc, GN_DY, INT64_C(1) << 56, 20, 5, 1), GN_INVALID_ARGUMENT, "strides[0]",
-                   "overflow");
+    expect_failure(set4(desc, GN_TENSOR_DY, INT64_C(1) << 56, 20, 5, 1), GN_INVALID_ARGUMENT,
+                   "strides[0]", "overflow");
     for (int i = 0; i < 3; i++) {
         /* Broadcast; a stride that another dim has too; rows that reach into the next. */
         expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap",
@@ -68,8 +70,9 @@ static void test_refused(void **state)
     /* 0, 2, 3, 5: strides that interleave. */
     const int64_t two[3] = {1, 2, 2}, woven[3] = {9, 2, 3}, meeting[3] = {9, 2, 2};
     desc = make(3, two, 1, GN_CHANNELS_FIRST);
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, woven), GN_OK);
-    expect_failure(gn_desc_set_strides(desc, GN_Y, meeting), GN_INVALID_ARGUMENT, "y", "overlap");
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, woven), GN_OK);
+    expect_failure(gn_desc_set_strides(desc, GN_TENSOR_Y, meeting), GN_INVALID_ARGUMENT, "y",
+                   "overlap");
     gn_desc_destroy(desc);
 }
 
@@ -82,13 +85,13 @@ static void test_kept(void **state)
     gn_plan *plan;
     (void)state;
 
-    assert_int_equal(set4(desc, GN_Y, 0, 20, 10, 3), GN_OK);
-    expect_failure(set4(desc, GN_Y, 0, 20, 0, 3), GN_INVALID_ARGUMENT, "y");
+    assert_int_equal(set4(desc, GN_TENSOR_Y, 0, 20, 10, 3), GN_OK);
+    expect_failure(set4(desc, GN_TENSOR_Y, 0, 20, 0, 3), GN_INVALID_ARGUMENT, "y");
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     assert_int_equal(gn_forward(plan, x, NULL, NULL, y, NULL, NULL), GN_OK);
     gn_plan_destroy(plan);
 
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, NULL), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, NULL), GN_OK);
     plan = plan_of(desc);
     assert_int_equal(gn_forward(plan, x, NULL, NULL, dense, NULL, NULL), GN_OK);
     gn_plan_destroy(plan);
@@ -111,7 +114,7 @@ static void test_ignored(void **state)
     for (int i = 0; i < 2; i++) {
         gn_desc *desc = make(4, dims, 32, GN_CHANNELS_FIRST);
         if (i)
-            assert_int_equal(gn_desc_set_strides(desc, GN_X, strides), GN_OK);
+            assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_X, strides), GN_OK);
         gn_plan *plan = plan_of(desc);
         assert_int_equal(gn_forward(plan, x, NULL, NULL, y[i], NULL, NULL), GN_OK);
         gn_plan_destroy(plan);
@@ -119,7 +122,7 @@ static void test_ignored(void **state)
     assert_memory_equal(y[0], y[1], sizeof(y[0]));
 
     gn_desc *desc = make(4, one, 32, GN_CHANNELS_FIRST);
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, odd), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, odd), GN_OK);
     gn_desc_destroy(desc);
 }
 
@@ -132,7 +135,7 @@ static gn_plan *slices(gn_layout layout)
     const int64_t first[4] = {120, 15, 5, 1}, last[4] = {120, 1, 40, 8};
     gn_desc *desc = make(4, dims, 2, layout);
 
-    for (int i = GN_X; i <= GN_SUM; i++)
+    for (int i = GN_TENSOR_X; i <= GN_TENSOR_SUM; i++)
         assert_int_equal(
             gn_desc_set_strides(desc, (gn_tensor)i, layout == GN_CHANNELS_LAST ? last : first),
             GN_OK);
@@ -184,12 +187,12 @@ static void test_in_place(void **state)
     gn_desc *desc = make(3, dims, 2, GN_CHANNELS_FIRST);
     (void)state;
 
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, strides), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, strides), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     expect_failure(gn_forward(plan, x, NULL, NULL, x, NULL, NULL), GN_INVALID_ARGUMENT, "overlaps",
                    "same", "strides");
     gn_plan_destroy(plan);
-    assert_int_equal(gn_desc_set_strides(desc, GN_Y, NULL), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, NULL), GN_OK);
     assert_int_equal(gn_desc_set_types(desc, GN_BF16, GN_F32, GN_F32), GN_OK);
     plan = plan_of(desc);
     expect_failure(gn_forward(plan, x, NULL, NULL, x, NULL, NULL), GN_INVALID_ARGUMENT, "overlaps",
@@ -231,19 +234,20 @@ static void normalize_large(float (*tensors)[LARGE], int64_t (*strides)[5], cons
     gn_desc *desc = make(5, dims, 1, GN_CHANNELS_FIRST);
     float mean, rstd;
 
-    assert_int_equal(gn_desc_set_activation(desc, GN_SILU), GN_OK);
+    assert_int_equal(gn_desc_set_activation(desc, GN_ACTIVATION_SILU), GN_OK);
     assert_int_equal(gn_desc_set_threads(desc, 2), GN_OK);
     for (int i = 0; i < 4; i++)
         assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, strides[i]), GN_OK);
     memset(tensors, 0, 4 * sizeof(*tensors));
-    put_voxels(tensors[GN_X], strides[GN_X], x);
-    put_voxels(tensors[GN_DY], strides[GN_DY], dy);
+    put_voxels(tensors[GN_TENSOR_X], strides[GN_TENSOR_X], x);
+    put_voxels(tensors[GN_TENSOR_DY], strides[GN_TENSOR_DY], dy);
 
     gn_plan *plan = plan_of(desc);
-    assert_int_equal(gn_forward(plan, tensors[GN_X], NULL, NULL, tensors[GN_Y], &mean, &rstd),
-                     GN_OK);
-    assert_int_equal(gn_backward(plan, tensors[GN_DY], tensors[GN_X], &mean, &rstd, NULL, NULL,
-                                 tensors[GN_DX], NULL, NULL),
+    assert_int_equal(
+        gn_forward(plan, tensors[GN_TENSOR_X], NULL, NULL, tensors[GN_TENSOR_Y], &mean, &rstd),
+        GN_OK);
+    assert_int_equal(gn_backward(plan, tensors[GN_TENSOR_DY], tensors[GN_TENSOR_X], &mean, &rstd,
+                                 NULL, NULL, tensors[GN_TENSOR_DX], NULL, NULL),
                      GN_OK);
     gn_plan_destroy(plan);
 }
@@ -269,7 +273,7 @@ static void test_large_images(void **state)
         for (int i = 0; i < 4; i++)
             set_gaps(strides[i], gaps[(i + way) % 4][0], gaps[(i + way) % 4][1]);
         normalize_large(apart, strides, x, dy);
-        for (int i = GN_Y; i <= GN_DX; i += GN_DX - GN_Y) {
+        for (int i = GN_TENSOR_Y; i <= GN_TENSOR_DX; i += GN_TENSOR_DX - GN_TENSOR_Y) {
             memset(expected, 0, sizeof(expected));
             put_voxels(expected, strides[i], dense[i]);
             assert_memory_equal(apart[i], expected, sizeof(expected));
@@ -306,11 +310,12 @@ static void check_woven(int64_t height, int64_t width, gn_activation activation)
         for (int i = 0; way && i < 4; i++)
             assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, woven), GN_OK);
         gn_plan *plan = plan_of(desc);
-        assert_int_equal(gn_forward(plan, t[GN_X], NULL, NULL, t[GN_Y], &mean, &rstd), GN_OK);
-        assert_int_equal(
-            gn_backward(plan, t[GN_DY], t[GN_X], &mean, &rstd, NULL, NULL, t[GN_DX], NULL, NULL),
-            GN_OK);
-        memcpy(t[4], t[GN_X], (size_t)size * sizeof(float));
+        assert_int_equal(gn_forward(plan, t[GN_TENSOR_X], NULL, NULL, t[GN_TENSOR_Y], &mean, &rstd),
+                         GN_OK);
+        assert_int_equal(gn_backward(plan, t[GN_TENSOR_DY], t[GN_TENSOR_X], &mean, &rstd, NULL,
+                                     NULL, t[GN_TENSOR_DX], NULL, NULL),
+                         GN_OK);
+        memcpy(t[4], t[GN_TENSOR_X], (size_t)size * sizeof(float));
         assert_int_equal(gn_forward(plan, t[4], NULL, NULL, t[4], NULL, NULL), GN_OK);
         gn_plan_destroy(plan);
     }
@@ -331,10 +336,10 @@ static void test_woven_rows(void **state)
 
     for (int streamed = 0; streamed < 2; streamed++) {
         setenv("GN_CACHE", streamed ? "1" : "", 1);
-        check_woven(129, 128, GN_IDENTITY);
-        check_woven(129, 128, GN_SILU);
-        check_woven(257, 64, GN_RELU);
-        check_woven(17, 1024, GN_IDENTITY);
+        check_woven(129, 128, GN_ACTIVATION_IDENTITY);
+        check_woven(129, 128, GN_ACTIVATION_SILU);
+        check_woven(257, 64, GN_ACTIVATION_RELU);
+        check_woven(17, 1024, GN_ACTIVATION_IDENTITY);
     }
     unsetenv("GN_CACHE");
 }

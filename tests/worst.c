@@ -109,7 +109,7 @@ static void run_problem(const struct problem *p, long double small[SMALL])
                                 p->last ? GN_CHANNELS_LAST : GN_CHANNELS_FIRST,
                                 DEFAULTS};
     const gn_type type = p->f64 ? GN_F64 : GN_F32;
-    const struct kind kind = {type, type, type, GN_IDENTITY, GN_SKIP_TENSOR};
+    const struct kind kind = {type, type, type, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
     gn_plan *plan = make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
     void *results[SMALL];
 

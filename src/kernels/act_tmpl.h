@@ -75,9 +75,9 @@ INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 {
     VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
-    if (activation == GN_IDENTITY)
+    if (activation == GN_ACTIVATION_IDENTITY)
         return;
-    if (activation == GN_RELU) {
+    if (activation == GN_ACTIVATION_RELU) {
         EACH (v, count)
             z[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), z[v]);
         return;
@@ -102,10 +102,10 @@ INLINE void FN(silu_slopes)(VEC *z, int count)
 /* g = dy * act'(z) in the place of dy; 0 where ReLU is, whatever dy. z is lost. */
 INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
 {
-    if (activation == GN_RELU) {
+    if (activation == GN_ACTIVATION_RELU) {
         EACH (v, count)
             dy[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), dy[v]);
-    } else if (activation == GN_SILU) {
+    } else if (activation == GN_ACTIVATION_SILU) {
         FN(silu_slopes)(z, count);
         EACH (v, count)
             dy[v] *= z[v];

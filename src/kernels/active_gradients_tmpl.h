@@ -35,12 +35,12 @@ APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
                           const struct numbers_f32 *of, float *g)
 {
     struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
-    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
-        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, n,
-                      of, g);
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU},
+                      first, n, of, g);
     else if (as.x == GN_F32 && as.dy == GN_F32)
-        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, n,
-                      of, g);
+        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU},
+                      first, n, of, g);
     else
         row_gradients(rows->dy, rows->x, as, first, n, of, g);
 }
@@ -98,10 +98,12 @@ APART void make_pixel_gradients(const struct gn_columns *in, int64_t first, int6
                                 struct column_numbers_f32 of, float *g)
 {
     struct operands_f32 as = {in->x_type, in->y_type, in->activation};
-    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_SILU)
-        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_SILU}, first, pixels, of, g);
+    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU}, first,
+                        pixels, of, g);
     else if (as.x == GN_F32 && as.dy == GN_F32)
-        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_RELU}, first, pixels, of, g);
+        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU}, first,
+                        pixels, of, g);
     else
         pixel_gradients(*in, as, first, pixels, of, g);
 }

@@ -9,7 +9,7 @@ INLINE struct column_numbers_f32 column_numbers(const struct gn_columns *in, con
 /* sizes[c] is the size of a channel: see gradient_holds. */
 static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 of, float *sizes)
 {
-    if (in->activation == GN_IDENTITY)
+    if (in->activation == GN_ACTIVATION_IDENTITY)
         of.scale = of.shift = of.mean;
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
@@ -20,8 +20,8 @@ static void column_sizes(const struct gn_columns *in, struct column_numbers_f32 
             vec_f32 g = read_part_f32(in->dy, in->y_type, dy_at, part, 0);
             vec_f32 x = read_part_f32(in->x, in->x_type, x_at, part, 0);
             vec_f32 z = (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c);
-            if (in->activation == GN_RELU)
-                through_f32(&g, &z, 1, GN_RELU);
+            if (in->activation == GN_ACTIVATION_RELU)
+                through_f32(&g, &z, 1, GN_ACTIVATION_RELU);
             sum += abs_f32(g);
         }
         put_f32(sizes + c, sum);
@@ -34,7 +34,7 @@ static struct column_numbers_f64 widened_columns(const struct gn_columns *in, co
 {
     for (int64_t c = 0; c < in->channels; c++) {
         w->f64[2][c] = (double)mean[c];
-        if (in->activation != GN_IDENTITY) {
+        if (in->activation != GN_ACTIVATION_IDENTITY) {
             w->f64[3][c] = (double)in->scale[c];
             w->f64[4][c] = (double)in->shift[c];
         }
@@ -100,7 +100,7 @@ static void sums_columns(const struct gn_columns *in, const float *mean, double 
     if (in->hard)
         memset(in->hard, 0, (size_t)in->channels * sizeof *in->hard);
     for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
-        if (in->activation != GN_IDENTITY)
+        if (in->activation != GN_ACTIVATION_IDENTITY)
             active_gradient(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);
         else
             column_gradient_f32(in, p, chunk_pixels(in, p), of, w.f32[0], w.f32[1]);

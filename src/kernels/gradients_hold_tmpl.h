@@ -7,7 +7,7 @@
 /* The least |A| that can be trusted: with SiLU, g itself may have underflowed. */
 INLINE double least_gradient(gn_activation activation)
 {
-    return activation == GN_SILU ? GRADIENT_LEAST : 0;
+    return activation == GN_ACTIVATION_SILU ? GRADIENT_LEAST : 0;
 }
 
 /*
@@ -48,8 +48,8 @@ static float row_size(const void *dy, const void *x, struct operands_f32 as, int
         vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
         vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
         vec_f32 z = d * of->scale + of->shift;
-        if (as.activation == GN_RELU)
-            through_f32(&g, &z, 1, GN_RELU);
+        if (as.activation == GN_ACTIVATION_RELU)
+            through_f32(&g, &z, 1, GN_ACTIVATION_RELU);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);
     }
     return (float)rough_f32(size, VECS);

@@ -51,7 +51,7 @@ INLINE struct FN(numbers)
     FN(row_numbers)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
     struct FN(numbers) numbers = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
-    if (!how.backward || how.activation != GN_IDENTITY)
+    if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
         numbers.shift = SPLAT(of->shift[c]);
     if (how.backward) {
         numbers.slope = SPLAT(of->slope[c]);
@@ -76,7 +76,7 @@ INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * a
     if (i)
         WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
     for (int64_t c = 0;; end += n) {
-        for (; how.activation != GN_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
+        for (; how.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
             FN(map_some)(x, i, dy, i, out, i, 4, &of, true, how, how.stream);
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH) {
@@ -111,13 +111,14 @@ INLINE struct FN(numbers) FN(numbers_of_none)(void)
 
 INLINE struct FN(pass) FN(to_block)(struct FN(pass) how)
 {
-    return (struct FN(pass)){how.x, GN_F32, GN_IDENTITY, false, false, false};
+    return (struct FN(pass)){how.x, GN_F32, GN_ACTIVATION_IDENTITY, false, false, false};
 }
 
 INLINE struct FN(pass) FN(from_block)(struct FN(pass) how)
 {
-    return how.backward ? (struct FN(pass)){how.x, GN_F32, GN_IDENTITY, true, how.stream, false}
-                        : (struct FN(pass)){GN_F32, how.y, GN_IDENTITY, false, how.stream, false};
+    return how.backward
+               ? (struct FN(pass)){how.x, GN_F32, GN_ACTIVATION_IDENTITY, true, how.stream, false}
+               : (struct FN(pass)){GN_F32, how.y, GN_ACTIVATION_IDENTITY, false, how.stream, false};
 }
 
 INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,

@@ -37,7 +37,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, b
     EACH (v, count) {
         const struct FN(numbers) *own = &of[one ? 0 : v];
         d[v] = x[v] - own->mean;
-        if (!how.backward || how.activation != GN_IDENTITY)
+        if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
             z[v] = d[v] * own->scale + own->shift;
     }
     if (!how.backward) {
@@ -46,7 +46,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, b
             x[v] = z[v];
         return;
     }
-    if (how.activation != GN_IDENTITY)
+    if (how.activation != GN_ACTIVATION_IDENTITY)
         FN(through)(dy, z, count, how.activation);
     EACH (v, count) {
         const struct FN(numbers) *own = &of[one ? 0 : v];

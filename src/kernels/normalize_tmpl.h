@@ -38,7 +38,7 @@ INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) *
                     (!how.backward || in->dy_stride == n);
     bool joins =
         IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
-    if (joins && n < JOIN_BELOW && (how.activation == GN_SILU || how.blocks))
+    if (joins && n < JOIN_BELOW && (how.activation == GN_ACTIVATION_SILU || how.blocks))
         FN(map_joined_in_blocks)(in, arrays, how);
     else if (joins && !how.blocks)
         FN(map_joined)(in, arrays, how);
@@ -50,7 +50,7 @@ INLINE struct FN(numbers)
     FN(column_at)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
     struct FN(numbers) numbers = {.mean = GET(of->mean + c), .scale = GET(of->scale + c)};
-    if (!how.backward || how.activation != GN_IDENTITY)
+    if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
         numbers.shift = GET(of->shift + c);
     if (how.backward) {
         numbers.slope = GET(of->slope + c);
@@ -71,7 +71,8 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
         int64_t i = gn_pixel_at(listed ? in->x_at : NULL, in->x_stride, p);
         int64_t j = gn_pixel_at(listed ? in->dy_at : NULL, in->dy_stride, p);
         int64_t o = gn_pixel_at(listed ? in->out_at : NULL, in->out_stride, p), c = 0;
-        for (; how.activation != GN_IDENTITY && c + 4 * WIDTH <= channels; c += 4 * WIDTH) {
+        for (; how.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
+             c += 4 * WIDTH) {
             struct FN(numbers) of[4];
             EACH (v, 4)
                 of[v] = FN(column_at)(arrays, c + v * WIDTH, how);
@@ -106,12 +107,12 @@ INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
 
 INLINE bool FN(plain_floats)(gn_type x, gn_type y, gn_activation activation)
 {
-    return IN_FLOAT && x == GN_F32 && y == GN_F32 && activation == GN_IDENTITY;
+    return IN_FLOAT && x == GN_F32 && y == GN_F32 && activation == GN_ACTIVATION_IDENTITY;
 }
 
 INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
 {
-    return (struct FN(pass)){GN_F32, GN_F32, GN_IDENTITY, backward, stream, false};
+    return (struct FN(pass)){GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, backward, stream, false};
 }
 
 /*
@@ -124,14 +125,16 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
         gn_type x_ = (in)->x_type, y_ = (in)->y_type;                                              \
         gn_activation act_ = (in)->activation;                                                     \
         bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
-        bool plain_ = IN_FLOAT && act_ == GN_IDENTITY;                                             \
-        PASS_IF(plain_ &&alike_ &&x_ == GN_BF16, CALL, GN_BF16, GN_BF16, GN_IDENTITY, back,        \
-                stream_, false)                                                                    \
-        PASS_IF(plain_ &&alike_, CALL, GN_F16, GN_F16, GN_IDENTITY, back, stream_, false)          \
-        PASS_IF(plain_, CALL, x_, y_, GN_IDENTITY, back, stream_, false)                           \
-        PASS_IF(alike_ &&x_ == GN_F32 && act_ == GN_SILU, CALL, GN_F32, GN_F32, GN_SILU, back,     \
-                stream_, false)                                                                    \
-        PASS_IF(alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_RELU, back, stream_, false)        \
+        bool plain_ = IN_FLOAT && act_ == GN_ACTIVATION_IDENTITY;                                  \
+        PASS_IF(plain_ &&alike_ &&x_ == GN_BF16, CALL, GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY,   \
+                back, stream_, false)                                                              \
+        PASS_IF(plain_ &&alike_, CALL, GN_F16, GN_F16, GN_ACTIVATION_IDENTITY, back, stream_,      \
+                false)                                                                             \
+        PASS_IF(plain_, CALL, x_, y_, GN_ACTIVATION_IDENTITY, back, stream_, false)                \
+        PASS_IF(alike_ &&x_ == GN_F32 && act_ == GN_ACTIVATION_SILU, CALL, GN_F32, GN_F32,         \
+                GN_ACTIVATION_SILU, back, stream_, false)                                          \
+        PASS_IF(alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_ACTIVATION_RELU, back, stream_,    \
+                false)                                                                             \
         PASS_IF(true, CALL, x_, y_, act_, back, stream_, IN_FLOAT && (in_blocks))                  \
     } while (0)
 #define PASS_IF(condition, CALL, ...)                                                              \

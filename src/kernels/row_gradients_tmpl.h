@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The sums of gradients over rows: chunk by chunk, in float where the chunk's values allow it. */
 
-static const struct operands_f32 floats = {GN_F32, GN_F32, GN_IDENTITY};
+static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
 
 /* The numbers of row c; scale and shift where there is an activation alone. */
 INLINE struct numbers_f32 numbers_of_row(const struct gn_rows *rows, int64_t c, float mean)
 {
     struct numbers_f32 of = {.mean = splat_f32(mean)};
-    if (rows->activation != GN_IDENTITY) {
+    if (rows->activation != GN_ACTIVATION_IDENTITY) {
         of.scale = splat_f32(rows->scale[c]);
         of.shift = splat_f32(rows->shift[c]);
     }
@@ -54,7 +54,7 @@ INLINE void sums_long(const struct gn_rows *rows, struct operands_f32 as, int64_
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
             row_gradient_f32(dy, x, as, i, n, &of, VECS, &a, &b);
-            if (!gradient_holds(a, b, least_gradient(GN_IDENTITY), UNKNOWN_SIZE))
+            if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 wide_gradient(dy, x, as, i, n, &of, &a, &b);
             dy_sums[c] += a;
             dyx_sums[c] += b;
@@ -75,22 +75,22 @@ APART void sums_long_f32(const struct gn_rows *rows, int64_t depth, const float 
 APART void sums_long_bf16(const struct gn_rows *rows, int64_t depth, const float *means,
                           double *dy_sums, double *dyx_sums)
 {
-    sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_IDENTITY}, depth, means, dy_sums,
-              dyx_sums);
+    sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY}, depth, means,
+              dy_sums, dyx_sums);
 }
 
 APART void sums_long_f16(const struct gn_rows *rows, int64_t depth, const float *means,
                          double *dy_sums, double *dyx_sums)
 {
-    sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_IDENTITY}, depth, means, dy_sums,
-              dyx_sums);
+    sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_ACTIVATION_IDENTITY}, depth, means,
+              dy_sums, dyx_sums);
 }
 
 APART void sums_long_mixed(const struct gn_rows *rows, int64_t depth, const float *means,
                            double *dy_sums, double *dyx_sums)
 {
-    sums_long(rows, (struct operands_f32){rows->x_type, rows->y_type, GN_IDENTITY}, depth, means,
-              dy_sums, dyx_sums);
+    sums_long(rows, (struct operands_f32){rows->x_type, rows->y_type, GN_ACTIVATION_IDENTITY},
+              depth, means, dy_sums, dyx_sums);
 }
 
 /* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
@@ -110,8 +110,9 @@ INLINE bool sums_active(const struct gn_rows *row, const struct numbers_f32 *of,
         if (row->x_type == GN_F32)
             row_gradient_f32(g, x, floats, 0, n, of, VECS, &a, &b);
         else
-            row_gradient_f32(g, x, (struct operands_f32){row->x_type, GN_F32, GN_IDENTITY}, 0, n,
-                             of, VECS, &a, &b);
+            row_gradient_f32(g, x,
+                             (struct operands_f32){row->x_type, GN_F32, GN_ACTIVATION_IDENTITY}, 0,
+                             n, of, VECS, &a, &b);
         if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
             hard |= wide_gradient(row->dy, row->x, given, i, n, of, &a, &b);
         *dy_sum += a;
@@ -167,7 +168,7 @@ static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *
     enum { ROWS = 64, BLOCK = 4 * SHORT };
     float mean[ROWS], blocks[3][BLOCK];
     int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
-    bool active = rows->activation != GN_IDENTITY;
+    bool active = rows->activation != GN_ACTIVATION_IDENTITY;
     bool as_they_are =
         !active && rows->x_type == rows->y_type && rows->x_stride == n && rows->dy_stride == n;
     most = most < ROWS ? most : ROWS;
@@ -207,11 +208,11 @@ static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *me
             mend_rows(rows, depth, means, dy_sums, dyx_sums);
         return;
     }
-    sums_of_rows *sums = rows->activation != GN_IDENTITY ? sums_long_active
-                         : rows->x_type != rows->y_type  ? sums_long_mixed
-                         : rows->x_type == GN_BF16       ? sums_long_bf16
-                         : rows->x_type == GN_F16        ? sums_long_f16
-                                                         : sums_long_f32;
+    sums_of_rows *sums = rows->activation != GN_ACTIVATION_IDENTITY ? sums_long_active
+                         : rows->x_type != rows->y_type             ? sums_long_mixed
+                         : rows->x_type == GN_BF16                  ? sums_long_bf16
+                         : rows->x_type == GN_F16                   ? sums_long_f16
+                                                                    : sums_long_f32;
     sums(rows, depth, means, dy_sums, dyx_sums);
 }
 

@@ -100,8 +100,8 @@ INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int6
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
             struct numbers_f32 of = {.mean = splat_f32(mean[r])};
-            row_lanes_f32(dy, x, (struct operands_f32){t, t, GN_IDENTITY}, r * n, n, &of, ROW_VECS,
-                          a, b);
+            row_lanes_f32(dy, x, (struct operands_f32){t, t, GN_ACTIVATION_IDENTITY}, r * n, n, &of,
+                          ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);
         }

@@ -19,7 +19,7 @@ struct FN(operands) {
 INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, const struct FN(numbers) * of,
                               bool one, gn_activation activation, VEC *a, VEC *b)
 {
-    if (activation != GN_IDENTITY) {
+    if (activation != GN_ACTIVATION_IDENTITY) {
         UNROLL
         for (int first = 0; first < count; first += FN(TOGETHER)) {
             int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
@@ -112,7 +112,7 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
 {
     struct FN(numbers) numbers[4];
     VEC a[4], b[4];
-    bool active = as.activation != GN_IDENTITY;
+    bool active = as.activation != GN_ACTIVATION_IDENTITY;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
@@ -174,11 +174,12 @@ static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int6
                                 struct FN(column_numbers) of, REAL *a, REAL *b)
 {
     /* Float comes with g already. */
-    struct FN(operands) as = {in->x_type, in->y_type, IN_FLOAT ? GN_IDENTITY : in->activation};
+    struct FN(operands)
+        as = {in->x_type, in->y_type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
     bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
-    const struct FN(operands) floats = {GN_F32, GN_F32, GN_IDENTITY};
-    const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_IDENTITY};
-    const struct FN(operands) f16 = {GN_F16, GN_F16, GN_IDENTITY};
+    const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
+    const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY};
+    const struct FN(operands) f16 = {GN_F16, GN_F16, GN_ACTIVATION_IDENTITY};
     bool tables = in->x_at || in->dy_at;
     if (plain && as.x == GN_F32 && tables) {
         FN(gradient_panels)(in, floats, true, first, pixels, of, far, a, b);
