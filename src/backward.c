@@ -49,18 +49,25 @@ static int64_t slot_bytes(const gn_plan *plan)
     return carve_slot(plan, NULL, &slot);
 }
 
-struct gn_groups gn_backward_part(const struct gn_backward_call *call,
-                                  const struct gn_backward_slot *slot, int64_t group,
-                                  int64_t parameter, int64_t channels)
+void gn_backward_coefficients_at(const struct gn_backward_call *call,
+                                 const struct gn_backward_slot *slot, const struct gn_batch_tile *t,
+                                 struct gn_coefficients *with)
 {
-    return (struct gn_groups){.groups = 1,
-                              .depth = channels,
-                              .of = gn_statistics_from(slot->of, group),
-                              .slope = slot->slope + group,
-                              .offset = slot->offset + group,
-                              .gamma = gn_parameters_at(call->plan, call->gamma, parameter),
-                              .beta = gn_parameters_at(call->plan, call->beta, parameter),
-                              .param = call->plan->desc.param};
+    const gn_plan *plan = call->plan;
+    *with = (struct gn_coefficients){
+        .mean = slot->mean + t->channel,
+        .scale = slot->scale + t->channel,
+        .shift = slot->shift + t->channel,
+        .slope = slot->slopes + t->channel,
+        .offset = slot->offsets + t->channel,
+        .use_f32 = slot->narrow + t->group,
+        .of = gn_statistics_from(slot->of, t->group),
+        .group_slope = slot->slope + t->group,
+        .group_offset = slot->offset + t->group,
+        .parameters = &call->parameters,
+        .group = gn_parameter_group(plan, t),
+        .channel = t->shape.channel % plan->D,
+    };
 }
 
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)
@@ -144,7 +151,8 @@ int64_t gn_kept_bytes(const gn_plan *plan)
 
 static int64_t other_work(const gn_plan *plan)
 {
-    return gn_stage_bytes(plan) + (plan->parts.columns ? gn_backward_columns_work(plan) : 0);
+    int64_t scratch = gn_columns_scratch_bytes(plan->parts.tile_channels, plan->activates);
+    return gn_buffers_bytes(plan) + (plan->parts.columns ? gn_round_up(scratch) : 0);
 }
 
 float *gn_kept(const gn_plan *plan, void *work)
@@ -165,17 +173,11 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .open = open_slot,
                            .batch = batch_of_equals,
                            .steps = block_steps,
-                           .prepare = !prepares ? NULL
-                                      : columns ? gn_prepare_backward_columns
-                                                : gn_prepare_backward_rows,
+                           .prepare = prepares ? gn_prepare_backward : NULL,
                            .prepared = prepares ? gn_prepared_backward : NULL,
-                           .reduce = points    ? gn_reduce_backward_points
-                                     : columns ? gn_reduce_backward_columns
-                                               : gn_reduce_backward_rows,
+                           .reduce = points ? gn_reduce_backward_points : gn_reduce_backward,
                            .finish = gn_finish_backward,
-                           .apply = points    ? gn_apply_backward_points
-                                    : columns ? gn_apply_backward_columns
-                                              : gn_apply_backward_rows,
+                           .apply = points ? gn_apply_backward_points : gn_apply_backward,
                            .collect = collect_parameters,
                            .slot_bytes = slot_bytes(plan),
                            .work_bytes = other_work(plan) + gn_kept_bytes(plan),
@@ -207,7 +209,7 @@ gn_status gn_backward_run(struct gn_backward_call *call)
     job.call = call;
     if (plan->parts.points) {
         struct gn_fp_env before = gn_fp_enter();
-        call->points_fit = gn_shared_points_fit(plan, call->gamma, NULL);
+        call->points_fit = gn_shared_points_fit(plan, call->parameters.gamma, NULL);
         gn_fp_leave(before);
     }
     if (!call->dx)

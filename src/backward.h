@@ -6,12 +6,13 @@
 #ifndef GN_BACKWARD_H
 #define GN_BACKWARD_H
 
+#include "batch.h"
 #include "run.h"
-#include "stage.h"
 
 struct gn_backward_call {
     const gn_plan *plan;
-    const void *dy, *x, *mean, *rstd, *gamma, *beta; /* gamma, beta may be NULL */
+    const void *dy, *x, *mean, *rstd;
+    struct gn_parameters parameters;
     const struct gn_view *x_view, *dx_view;
     void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL */
     bool stream;                       /* dx is written past the caches */
@@ -63,13 +64,10 @@ static inline void gn_backward_run_at(const gn_plan *plan, const struct gn_batch
     run->x = run->dy = NULL;
 }
 
-/*
- * What kernels need to know of `channels` channels of a group of the slot; `parameter` is
- * gn_parameter of the first.
- */
-struct gn_groups gn_backward_part(const struct gn_backward_call *call,
-                                  const struct gn_backward_slot *slot, int64_t group,
-                                  int64_t parameter, int64_t channels);
+/* The numbers of a tile's sums and last pass, in a slot. */
+void gn_backward_coefficients_at(const struct gn_backward_call *call,
+                                 const struct gn_backward_slot *slot, const struct gn_batch_tile *t,
+                                 struct gn_coefficients *with);
 
 /*
  * The sums of dgamma, which those of dbeta follow C doubles on, of the channels of a block of
@@ -86,10 +84,8 @@ void gn_store_parameters(const struct gn_job *job, int64_t block, int64_t n, int
  * Where sums need more than the stored mean, because of an activation or of doubles: first of all
  * the moments of groups where rounding matters, and what comes of them.
  */
-void gn_prepare_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              void *memory, void *work);
-void gn_prepare_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
-                                 int64_t tile, void *memory, void *work);
+void gn_prepare_backward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                         void *memory, void *work);
 void gn_prepared_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                           int64_t first_unit, int64_t last_unit);
 
@@ -103,18 +99,13 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
                         int64_t first_unit, int64_t last_unit, void *work);
 
 /*
- * For the layouts. An item is a block of samples: of one group in channels first, of all in
- * channels last. A step is one of the block's samples.
+ * An item is a block of samples: of one group in channels first, of all in channels last. A step is
+ * one of the block's samples.
  */
-void gn_reduce_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                             void *memory, void *work);
-void gn_reduce_backward_columns(const struct gn_job *job, const struct gn_batch *batch,
-                                int64_t tile, void *memory, void *work);
-void gn_apply_backward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                            const void *memory, void *work);
-void gn_apply_backward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                               const void *memory, void *work);
-int64_t gn_backward_columns_work(const gn_plan *plan);
+void gn_reduce_backward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                        void *memory, void *work);
+void gn_apply_backward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                       const void *memory, void *work);
 
 /* Whether rounding matters in one of the stored statistics from group `index` of all on. */
 static inline bool gn_rounding_matters(const struct gn_backward_call *call, int64_t index,
@@ -141,11 +132,6 @@ static inline bool gn_reads_dy(const struct gn_backward_call *call,
         all = slot->narrow[group + i];
     return !all;
 }
-
-/* In double, channels of one group; `parameter` is gn_parameter of the first. */
-void gn_apply_wide_backward_columns(const struct gn_backward_call *call,
-                                    const struct gn_backward_slot *slot, int64_t group,
-                                    int64_t parameter, struct gn_columns strip);
 
 /* For points, which are columns else. */
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

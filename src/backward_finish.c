@@ -60,18 +60,34 @@ static void widen_hard(const gn_plan *plan, const struct gn_backward_slot *slot,
             slot->narrow[i] = slot->hard[c] == 0;
 }
 
+/* Groups of a slot as lines and planes take them; `parameter` is where those of the first are. */
+static struct gn_groups groups_of(const struct gn_backward_call *call,
+                                  const struct gn_backward_slot *slot, int64_t group,
+                                  int64_t parameter)
+{
+    const gn_plan *plan = call->plan;
+    return (struct gn_groups){.groups = 1,
+                              .depth = plan->D,
+                              .of = gn_statistics_from(slot->of, group),
+                              .slope = slot->slope + group,
+                              .offset = slot->offset + group,
+                              .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
+                              .beta = gn_parameters_at(plan, call->parameters.beta, parameter),
+                              .param = plan->desc.param};
+}
+
 static void make_planes(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
                         const struct gn_run *run)
 {
     const gn_plan *plan = call->plan;
     int64_t D = plan->D, c = run->first * D;
     int64_t parameter = gn_parameter(plan, run->n, run->g * D);
-    struct gn_groups all = gn_backward_part(call, slot, run->first, parameter, D);
+    struct gn_groups all = groups_of(call, slot, run->first, parameter);
     all.groups = run->groups;
     bool narrow = plan->kernels->planes(&all, slot->mean + c, slot->scale + c, slot->slopes + c,
                                         slot->offsets + c);
     for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = gn_backward_part(call, slot, run->first + i, parameter + i * D, D);
+        struct gn_groups one = groups_of(call, slot, run->first + i, parameter + i * D);
         slot->narrow[run->first + i] &= plan->kernels->planes(&one, slot->mean + c, slot->scale + c,
                                                               slot->slopes + c, slot->offsets + c);
     }
@@ -84,11 +100,11 @@ static void make_lines(const struct gn_backward_call *call, const struct gn_back
     const gn_plan *plan = call->plan;
     int64_t D = plan->D, c = run->first * D;
     int64_t parameter = gn_parameter(plan, run->n, run->g * D);
-    struct gn_groups all = gn_backward_part(call, slot, run->first, parameter, D);
+    struct gn_groups all = groups_of(call, slot, run->first, parameter);
     all.groups = run->groups;
     bool narrow = plan->kernels->lines(&all, slot->mean + c, slot->scale + c, slot->shift + c);
     for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = gn_backward_part(call, slot, run->first + i, parameter + i * D, D);
+        struct gn_groups one = groups_of(call, slot, run->first + i, parameter + i * D);
         slot->narrow[run->first + i] =
             plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
     }
@@ -120,9 +136,9 @@ static void store_dskip(const struct gn_backward_call *call, const struct gn_bac
             gn_merge_moments(&all, &more);
         }
         double gamma = 1;
-        if (call->gamma)
-            gamma =
-                gn_double_at(call->gamma, plan->desc.param, gn_parameter(plan, run->n, channel));
+        if (call->parameters.gamma)
+            gamma = gn_double_at(call->parameters.gamma, plan->desc.param,
+                                 gn_parameter(plan, run->n, channel));
         double x = (double)plan->S * ((all.origin - slot->of.mean[g]) + all.offset);
         double sum = slot->of.rstd[g] * gamma * slot->dy[c] +
                      (slot->slope[g] * x + (double)plan->S * slot->offset[g]);
@@ -168,7 +184,8 @@ void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_s
     struct gn_gradient gradient = {.groups = run->groups,
                                    .depth = plan->D,
                                    .count = (double)(plan->D * plan->S),
-                                   .gamma = gn_parameters_at(plan, call->gamma, parameter),
+                                   .gamma =
+                                       gn_parameters_at(plan, call->parameters.gamma, parameter),
                                    .param = plan->desc.param,
                                    .dy = slot->dy + run->first * plan->D,
                                    .dyx = slot->dyx + run->first * plan->D};
@@ -226,8 +243,8 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_stage stage;
-    gn_stage_of(plan, work, &stage);
+    struct gn_buffers buffers;
+    gn_buffers_of(plan, work, &buffers);
     int64_t first, end;
     part_of(job, batch, first_unit, last_unit, &first, &end);
     if (!job->prepare)
@@ -243,13 +260,13 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         if (batch->step == 0 || plan->by_sample)
             gn_clear_parameters(job, run.block, c, channels);
         if (plan->parts.points) {
-            run.x = gn_stage_points(plan, call->x_view, call->x, run.n, 1, stage.x, &stage) + c;
-            run.dy = gn_stage_points(plan, &plan->views[GN_TENSOR_DY], call->dy, run.n, 1, stage.dy,
-                                     &stage) +
+            run.x = gn_read_points(plan, call->x_view, call->x, run.n, 1, buffers.x, &buffers) + c;
+            run.dy = gn_read_points(plan, &plan->views[GN_TENSOR_DY], call->dy, run.n, 1,
+                                    buffers.dy, &buffers) +
                      c;
         }
-        bool fit =
-            plan->parts.points && gn_points_fit(plan, call->points_fit, call->gamma, NULL, run.n);
+        bool fit = plan->parts.points &&
+                   gn_points_fit(plan, call->points_fit, call->parameters.gamma, NULL, run.n);
         gn_finish_backward_run(job, slot, &run, fit);
         if (plan->by_sample)
             gn_store_parameters(job, run.block, run.n, c, channels);

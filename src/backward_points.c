@@ -10,7 +10,7 @@ struct samples {
     const float *x, *dy;
     float *dx; /* NULL: not wanted */
     int64_t n, samples;
-    struct gn_stage stage;
+    struct gn_buffers buffers;
 };
 
 static struct samples open_samples(const struct gn_backward_call *call, int64_t n, int64_t samples,
@@ -18,18 +18,18 @@ static struct samples open_samples(const struct gn_backward_call *call, int64_t 
 {
     const gn_plan *plan = call->plan;
     struct samples s = {.n = n, .samples = samples};
-    gn_stage_of(plan, work, &s.stage);
-    s.x = gn_stage_points(plan, call->x_view, call->x, n, samples, s.stage.x, &s.stage);
-    s.dy = gn_stage_points(plan, &plan->views[GN_TENSOR_DY], call->dy, n, samples, s.stage.dy,
-                           &s.stage);
-    s.dx = call->dx ? gn_stage_points_out(call->dx_view, call->dx, n, s.stage.out) : NULL;
+    gn_buffers_of(plan, work, &s.buffers);
+    s.x = gn_read_points(plan, call->x_view, call->x, n, samples, s.buffers.x, &s.buffers);
+    s.dy = gn_read_points(plan, &plan->views[GN_TENSOR_DY], call->dy, n, samples, s.buffers.dy,
+                          &s.buffers);
+    s.dx = call->dx ? gn_points_out(call->dx_view, call->dx, n, s.buffers.out) : NULL;
     return s;
 }
 
 static void close_samples(const struct gn_backward_call *call, const struct samples *s)
 {
     if (call->dx)
-        gn_store_points(call->plan, call->dx_view, call->dx, s->n, s->samples, s->dx, &s->stage);
+        gn_store_points(call->plan, call->dx_view, call->dx, s->n, s->samples, s->dx, &s->buffers);
 }
 
 /* The moments of a sample's groups, where rounding took something from their statistics. */
@@ -38,8 +38,7 @@ static void find_moments(const struct gn_backward_call *call, const struct gn_ba
 {
     const gn_plan *plan = call->plan;
     if (gn_rounding_matters(call, n * plan->G, plan->G))
-        plan->kernels->moments_rows(x, GN_F32, plan->D, plan->G, plan->floor,
-                                    gn_moments_from(slot->moments, first));
+        gn_moments_of_points(plan, x, plan->G, gn_moments_from(slot->moments, first));
 }
 
 void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
@@ -48,14 +47,14 @@ void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *
     (void)tile;
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    struct gn_stage stage;
-    gn_stage_of(plan, work, &stage);
+    struct gn_buffers buffers;
+    gn_buffers_of(plan, work, &buffers);
     for (int64_t i = 0; i < batch->items; i++) {
         struct gn_run run;
         gn_backward_run_at(plan, batch, i * plan->G, batch->items * plan->G, &run);
         find_moments(call, memory,
-                     gn_stage_points(plan, call->x_view, call->x, run.n, 1, stage.x, &stage), run.n,
-                     run.first);
+                     gn_read_points(plan, call->x_view, call->x, run.n, 1, buffers.x, &buffers),
+                     run.n, run.first);
     }
 }
 
@@ -68,12 +67,20 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
     int64_t c = g * plan->D, start = i * plan->C + c;
     int64_t parameter = gn_parameter(plan, s->n + i, c);
     if (!slot->narrow[group]) {
-        struct gn_columns columns = {.x = s->x + start,
-                                     .dy = s->dy + start,
-                                     .out = s->dx + start,
-                                     .pixels = 1,
-                                     .channels = plan->D};
-        gn_apply_wide_backward_columns(call, slot, group, parameter, columns);
+        struct gn_tile tile = {.axis = GN_COLUMNS,
+                               .channels = plan->D,
+                               .length = 1,
+                               .depth = plan->D,
+                               .x = {.data = (float *)(uintptr_t)s->x + start},
+                               .dy = {.data = (float *)(uintptr_t)s->dy + start},
+                               .out = {.data = s->dx + start}};
+        struct gn_coefficients with = {.use_f32 = slot->narrow + group,
+                                       .of = gn_statistics_from(slot->of, group),
+                                       .group_slope = slot->slope + group,
+                                       .group_offset = slot->offset + group,
+                                       .parameters = &call->parameters,
+                                       .group = parameter / plan->D};
+        plan->kernels->gradient_apply(&tile, &with);
         return;
     }
     struct gn_points points = {.x = s->x + start,
@@ -81,7 +88,7 @@ static void apply_groups(const struct gn_backward_call *call, const struct gn_ba
                                .out = s->dx + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = gn_parameters_at(plan, call->gamma, parameter)};
+                               .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter)};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -127,8 +134,7 @@ static void mend_group(const struct gn_job *job, const struct gn_backward_slot *
                          .x = s->x + i * plan->D,
                          .dy = s->dy + i * plan->D};
     if (gn_rounding_matters(call, s->n * G + i, 1))
-        plan->kernels->moments_rows(run.x, GN_F32, plan->D, 1, plan->floor,
-                                    gn_moments_from(slot->moments, i));
+        gn_moments_of_points(plan, run.x, 1, gn_moments_from(slot->moments, i));
     gn_finish_backward_run(job, slot, &run, true);
     if (call->dx)
         apply_groups(call, slot, s, i / G, i, run.g, 1);
@@ -156,16 +162,16 @@ static void backward_samples(const struct gn_job *job, const struct gn_backward_
     int64_t C = plan->C, G = plan->G;
     double *sums = gn_parameter_sums(job, block, 0);
     bool *done = slot->narrow; /* of a group that is not done, it is in its place again below */
-    struct gn_tiny tiny = {.x = s->x,
-                           .dy = s->dy,
-                           .out = s->dx,
-                           .samples = s->samples,
-                           .groups = G,
-                           .depth = plan->D,
-                           .gamma =
-                               gn_parameters_at(plan, call->gamma, gn_parameter(plan, s->n, 0)),
-                           .dgamma = sums,
-                           .dbeta = sums ? sums + C : NULL};
+    struct gn_tiny tiny = {
+        .x = s->x,
+        .dy = s->dy,
+        .out = s->dx,
+        .samples = s->samples,
+        .groups = G,
+        .depth = plan->D,
+        .gamma = gn_parameters_at(plan, call->parameters.gamma, gn_parameter(plan, s->n, 0)),
+        .dgamma = sums,
+        .dbeta = sums ? sums + C : NULL};
     if (plan->kernels->gradient_tiny(&tiny, gn_at(call->mean, GN_F32, s->n * G),
                                      gn_at(call->rstd, GN_F32, s->n * G), done))
         return;
@@ -190,7 +196,7 @@ void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, in
             struct samples s = open_samples(call, i, end - i < most ? end - i : most, work);
             if (i == n || plan->by_sample)
                 gn_clear_parameters(job, block, 0, plan->C);
-            if (gn_points_fit(plan, call->points_fit, call->gamma, NULL, i)) {
+            if (gn_points_fit(plan, call->points_fit, call->parameters.gamma, NULL, i)) {
                 backward_samples(job, memory, &s, block);
             } else {
                 s.samples = 1;

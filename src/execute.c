@@ -50,9 +50,9 @@ static bool streams(const gn_plan *plan, bool large, const struct gn_view *view,
                     const void *in, const void *other)
 {
     enum { LEAST_APART = 4096 };
-    bool fits =
-        view->direct ||
-        (plan->parts.columns ? view->walked : view->run * gn_size(view->type) >= LEAST_APART);
+    bool fits = view->direct ||
+                (plan->parts.columns ? view->walked
+                                     : view->contiguous_len * gn_size(view->type) >= LEAST_APART);
     return large && fits && out != in && out != other;
 }
 
@@ -76,8 +76,7 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
         .plan = plan,
         .source = x,
         .source_view = &plan->views[GN_TENSOR_X],
-        .gamma = gamma,
-        .beta = beta,
+        .parameters = gn_parameters_of(plan, gamma, beta),
         .y = y,
         .mean = mean,
         .rstd = rstd,
@@ -115,8 +114,7 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
                                    .source_view = &plan->views[sum ? GN_TENSOR_SUM : GN_TENSOR_Y],
                                    .addend = x,
                                    .skip = skip,
-                                   .gamma = gamma,
-                                   .beta = beta,
+                                   .parameters = gn_parameters_of(plan, gamma, beta),
                                    .y = y,
                                    .mean = mean,
                                    .rstd = rstd,
@@ -142,8 +140,7 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
         .plan = plan,
         .source = x,
         .source_view = &plan->views[GN_TENSOR_X],
-        .gamma = gamma,
-        .beta = beta,
+        .parameters = gn_parameters_of(plan, gamma, beta),
         .given_mean = mean,
         .given_rstd = rstd,
         .y = y,
@@ -159,7 +156,7 @@ struct gradient {
     void *dx, *dskip, *dgamma, *dbeta;
 };
 
-/* Where channels have one element, dskip is dx: found in its place, or copied. */
+/* Where channels have one element, dskip is dx: found in its place, or packed. */
 static gn_status run_points(struct gn_backward_call *call, void *dx, void *dskip)
 {
     const gn_plan *plan = call->plan;
@@ -170,11 +167,11 @@ static gn_status run_points(struct gn_backward_call *call, void *dx, void *dskip
     }
     gn_status status = gn_backward_run(call);
     for (int64_t n = 0; status == GN_OK && dx && plan->elements && n < plan->N; n++) {
-        struct gn_part part = {.n = n, .channels = plan->C, .length = 1};
+        struct gn_region part = {.n = n, .channels = plan->C, .length = 1};
         void *to = gn_out_at(dskip, plan->desc.x, n * plan->C);
-        struct gn_block block;
-        gn_block_at(call->dx_view, dx, &part, true, to, &block);
-        gn_gather(call->dx_view, dx, &part, true, &block);
+        struct gn_operand block;
+        gn_operand_at(call->dx_view, dx, &part, true, to, &block);
+        gn_pack(call->dx_view, dx, &part, true, &block);
         if (block.data != to)
             memcpy(to, block.data, (size_t)(plan->C * gn_size(plan->desc.x)));
     }
@@ -207,8 +204,7 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
         .x_view = &plan->views[g->which],
         .mean = g->mean,
         .rstd = g->rstd,
-        .gamma = g->gamma,
-        .beta = g->beta,
+        .parameters = gn_parameters_of(plan, g->gamma, g->beta),
         .dx = g->dx,
         .dx_view = &plan->views[GN_TENSOR_DX],
         .dskip = g->dskip,

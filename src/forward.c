@@ -36,16 +36,35 @@ static int64_t slot_bytes(const gn_plan *plan)
     return carve_slot(plan, NULL, &slot);
 }
 
-struct gn_groups gn_forward_part(const struct gn_forward_call *call,
-                                 const struct gn_forward_slot *slot, int64_t group,
-                                 int64_t parameter, int64_t channels)
+void gn_forward_coefficients_at(const struct gn_forward_call *call,
+                                const struct gn_forward_slot *slot, const struct gn_batch_tile *t,
+                                struct gn_coefficients *with)
 {
+    const gn_plan *plan = call->plan;
+    *with = (struct gn_coefficients){
+        .mean = slot->mean + t->channel,
+        .scale = slot->scale + t->channel,
+        .shift = slot->shift + t->channel,
+        .use_f32 = slot->narrow + t->group,
+        .of = gn_statistics_from(slot->of, t->group),
+        .parameters = &call->parameters,
+        .group = gn_parameter_group(plan, t),
+        .channel = t->shape.channel % plan->D,
+    };
+}
+
+/* Groups of a slot as lines takes them; `parameter` is where the parameters of the first are. */
+static struct gn_groups groups_of(const struct gn_forward_call *call,
+                                  const struct gn_forward_slot *slot, int64_t group,
+                                  int64_t parameter)
+{
+    const gn_plan *plan = call->plan;
     return (struct gn_groups){.groups = 1,
-                              .depth = channels,
+                              .depth = plan->D,
                               .of = gn_statistics_from(slot->of, group),
-                              .gamma = gn_parameters_at(call->plan, call->gamma, parameter),
-                              .beta = gn_parameters_at(call->plan, call->beta, parameter),
-                              .param = call->plan->desc.param};
+                              .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
+                              .beta = gn_parameters_at(plan, call->parameters.beta, parameter),
+                              .param = plan->desc.param};
 }
 
 /* Consecutive groups of one sample, of which `index` is the first: their numbers for the last
@@ -56,13 +75,13 @@ static void make_lines(const struct gn_forward_call *call, const struct gn_forwa
     const gn_plan *plan = call->plan;
     int64_t D = plan->D, c = group * D;
     int64_t parameter = gn_parameter(plan, index / plan->G, index % plan->G * D);
-    struct gn_groups all = gn_forward_part(call, slot, group, parameter, D);
+    struct gn_groups all = groups_of(call, slot, group, parameter);
     all.groups = groups;
     float *mean = slot->mean + c, *scale = slot->scale + c, *shift = slot->shift + c;
     bool narrow = plan->kernels->lines(&all, mean, scale, shift);
     memset(slot->narrow + group, narrow, (size_t)groups);
     for (int64_t i = 0; !narrow && i < groups; i++, c += D) {
-        struct gn_groups one = gn_forward_part(call, slot, group + i, parameter + i * D, D);
+        struct gn_groups one = groups_of(call, slot, group + i, parameter + i * D);
         slot->narrow[group + i] =
             plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
     }
@@ -147,8 +166,8 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         int64_t most = plan->by_sample ? plan->G : end;
         for (int64_t i = first; i < end; i += most)
             gn_finish_forward_points(call, slot, index, i, i + most < end ? i + most : end,
-                                     gn_points_fit(plan, call->points_fit, call->gamma, call->beta,
-                                                   (index + i) / plan->G));
+                                     gn_points_fit(plan, call->points_fit, call->parameters.gamma,
+                                                   call->parameters.beta, (index + i) / plan->G));
         return;
     }
     find_statistics(call, slot, index, first, end);
@@ -189,23 +208,21 @@ static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limi
 static struct gn_job forward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.columns, points = plan->parts.points;
-    return (struct gn_job){.items = columns ? plan->N : plan->N * plan->G,
-                           .most = plan->parts.batch,
-                           .tiles = plan->parts.tiles,
-                           .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
-                           .open = open_slot,
-                           .batch = batch_of_any,
-                           .reduce = points    ? gn_reduce_forward_points
-                                     : columns ? gn_reduce_forward_columns
-                                               : gn_reduce_forward_rows,
-                           .finish = finish_forward,
-                           .apply = points    ? gn_apply_forward_points
-                                    : columns ? gn_apply_forward_columns
-                                              : gn_apply_forward_rows,
-                           .slot_bytes = slot_bytes(plan),
-                           .work_bytes =
-                               gn_stage_bytes(plan) +
-                               (columns ? gn_columns_work_bytes(plan->parts.tile_channels) : 0)};
+    return (struct gn_job){
+        .items = columns ? plan->N : plan->N * plan->G,
+        .most = plan->parts.batch,
+        .tiles = plan->parts.tiles,
+        .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+        .open = open_slot,
+        .batch = batch_of_any,
+        .reduce = points ? gn_reduce_forward_points : gn_reduce_forward,
+        .finish = finish_forward,
+        .apply = points ? gn_apply_forward_points : gn_apply_forward,
+        .slot_bytes = slot_bytes(plan),
+        .work_bytes =
+            gn_buffers_bytes(plan) +
+            (columns ? gn_round_up(gn_columns_scratch_bytes(plan->parts.tile_channels, false))
+                     : 0)};
 }
 
 int64_t gn_forward_scratch(const gn_plan *plan)
@@ -232,13 +249,14 @@ gn_status gn_forward_run(struct gn_forward_call *call)
     job.call = call;
     if (plan->parts.points) {
         struct gn_fp_env before = gn_fp_enter();
-        call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->gamma, call->beta);
+        call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->parameters.gamma,
+                                                                     call->parameters.beta);
         gn_fp_leave(before);
     }
     if (call->given_mean) {
         job.reduce = NULL;
         if (plan->parts.points)
-            job.apply = gn_apply_forward_columns; /* those for points count on small xhat */
+            job.apply = gn_apply_forward; /* those for points count on small xhat */
     } else if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
         job.reduce = gn_forward_tiny;
         job.finish = NULL;

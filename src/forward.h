@@ -6,15 +6,15 @@
 #ifndef GN_FORWARD_H
 #define GN_FORWARD_H
 
+#include "batch.h"
 #include "run.h"
-#include "stage.h"
 
 struct gn_forward_call {
     const gn_plan *plan;
     const void *source; /* what is normalized */
     const struct gn_view *source_view;
-    const void *gamma, *beta; /* may be NULL */
-    const void *given_mean;   /* and given_rstd: both NULL where they are to be found */
+    struct gn_parameters parameters;
+    const void *given_mean; /* and given_rstd: both NULL where they are to be found */
     const void *given_rstd;
     void *y, *mean, *rstd; /* mean, rstd may be NULL */
     /* Where skip is not NULL, the sum of addend, a tensor like x, and skip goes to source first. */
@@ -38,35 +38,23 @@ struct gn_forward_slot {
     int64_t set;
 };
 
-/*
- * What kernels need to know of `channels` channels of a group of the slot; `parameter` is
- * gn_parameter of the first.
- */
-struct gn_groups gn_forward_part(const struct gn_forward_call *call,
-                                 const struct gn_forward_slot *slot, int64_t group,
-                                 int64_t parameter, int64_t channels);
+/* The numbers of a tile's last pass, in a slot. */
+void gn_forward_coefficients_at(const struct gn_forward_call *call,
+                                const struct gn_forward_slot *slot, const struct gn_batch_tile *t,
+                                struct gn_coefficients *with);
 
-/* For the layouts. An item is a group (rows) or a sample (columns). */
-void gn_reduce_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                            void *slot, void *work);
-void gn_reduce_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                               void *slot, void *work);
-void gn_apply_forward_rows(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                           const void *slot, void *work);
-void gn_apply_forward_columns(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *slot, void *work);
+/* An item is a group in channels first, a sample in channels last. */
+void gn_reduce_forward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                       void *slot, void *work);
+void gn_apply_forward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                      const void *slot, void *work);
 
 /*
  * A part of what is normalized, where kernels can read it; in reducing, the sum is made first.
  * forward_add.c.
  */
-void gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
-                       const struct gn_stage *stage, bool reducing, struct gn_block *block);
-
-/* In double, channels of one group; `parameter` is gn_parameter of the first. */
-void gn_apply_wide_forward_columns(const struct gn_forward_call *call,
-                                   const struct gn_forward_slot *slot, int64_t group,
-                                   int64_t parameter, struct gn_columns columns);
+void gn_forward_source(const struct gn_forward_call *call, const struct gn_region *part,
+                       const struct gn_buffers *buffers, bool reducing, struct gn_operand *block);
 
 /* For points, which are columns else. */
 void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,

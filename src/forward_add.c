@@ -25,58 +25,61 @@ static void add_run(const struct gn_forward_call *call, const void *x, const voi
 }
 
 /* A tensor skip. */
-static void add_tensor(const struct gn_forward_call *call, const struct gn_part *part,
-                       const struct gn_stage *stage, const struct gn_block *x,
-                       const struct gn_block *sum)
+static void add_tensor(const struct gn_forward_call *call, const struct gn_region *region,
+                       const struct gn_buffers *buffers, const struct gn_operand *x,
+                       const struct gn_operand *sum)
 {
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x;
-    struct gn_block skip;
-    gn_stage_in(plan, &plan->views[GN_TENSOR_SKIP], call->skip, part, stage->out, &skip);
-    for (int64_t c = 0; !plan->parts.columns && c < part->channels; c++)
+    struct gn_operand skip;
+    gn_read_region(plan, &plan->views[GN_TENSOR_SKIP], call->skip, region, buffers->out, &skip);
+    for (int64_t c = 0; !plan->parts.columns && c < region->channels; c++)
         add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip.data, type, c * skip.stride),
-                false, part->length,
+                false, region->length,
                 gn_out_at(sum->data, call->source_view->type, c * sum->stride));
-    for (int64_t p = 0; plan->parts.columns && p < part->length; p++)
-        add_run(
-            call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)),
-            gn_at(skip.data, type, gn_pixel_at(skip.at, skip.stride, p)), false, part->channels,
-            gn_out_at(sum->data, call->source_view->type, gn_pixel_at(sum->at, sum->stride, p)));
+    for (int64_t p = 0; plan->parts.columns && p < region->length; p++)
+        add_run(call, gn_at(x->data, type, gn_offset_at(x->offsets, x->stride, p)),
+                gn_at(skip.data, type, gn_offset_at(skip.offsets, skip.stride, p)), false,
+                region->channels,
+                gn_out_at(sum->data, call->source_view->type,
+                          gn_offset_at(sum->offsets, sum->stride, p)));
 }
 
 /* One value a channel. */
-static void add_channels(const struct gn_forward_call *call, const struct gn_part *part,
-                         const struct gn_block *x, const struct gn_block *sum)
+static void add_channels(const struct gn_forward_call *call, const struct gn_region *region,
+                         const struct gn_operand *x, const struct gn_operand *sum)
 {
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x, to = call->source_view->type;
-    const void *skip = gn_at(call->skip, type, part->n * plan->C + part->c);
+    const void *skip = gn_at(call->skip, type, region->n * plan->C + region->c);
     if (!plan->parts.columns) {
-        for (int64_t c = 0; c < part->channels; c++)
+        for (int64_t c = 0; c < region->channels; c++)
             add_run(call, gn_at(x->data, type, c * x->stride), gn_at(skip, type, c), true,
-                    part->length, gn_out_at(sum->data, to, c * sum->stride));
+                    region->length, gn_out_at(sum->data, to, c * sum->stride));
         return;
     }
-    for (int64_t p = 0; p < part->length; p++)
-        add_run(call, gn_at(x->data, type, gn_pixel_at(x->at, x->stride, p)), skip, false,
-                part->channels, gn_out_at(sum->data, to, gn_pixel_at(sum->at, sum->stride, p)));
+    for (int64_t p = 0; p < region->length; p++)
+        add_run(call, gn_at(x->data, type, gn_offset_at(x->offsets, x->stride, p)), skip, false,
+                region->channels,
+                gn_out_at(sum->data, to, gn_offset_at(sum->offsets, sum->stride, p)));
 }
 
-void gn_forward_source(const struct gn_forward_call *call, const struct gn_part *part,
-                       const struct gn_stage *stage, bool reducing, struct gn_block *block)
+void gn_forward_source(const struct gn_forward_call *call, const struct gn_region *region,
+                       const struct gn_buffers *buffers, bool reducing, struct gn_operand *operand)
 {
     const gn_plan *plan = call->plan;
     if (!call->skip || !reducing) {
-        gn_stage_in(plan, call->source_view, call->source, part, stage->x, block);
+        gn_read_region(plan, call->source_view, call->source, region, buffers->x, operand);
         return;
     }
-    struct gn_block x;
-    gn_stage_in(plan, &plan->views[GN_TENSOR_X], call->addend, part, stage->dy, &x);
-    gn_block_at(call->source_view, call->source, part, plan->parts.columns, stage->x, block);
+    struct gn_operand x;
+    gn_read_region(plan, &plan->views[GN_TENSOR_X], call->addend, region, buffers->dy, &x);
+    gn_operand_at(call->source_view, call->source, region, plan->parts.columns, buffers->x,
+                  operand);
     if (plan->desc.skip == GN_SKIP_TENSOR)
-        add_tensor(call, part, stage, &x, block);
+        add_tensor(call, region, buffers, &x, operand);
     else
-        add_channels(call, part, &x, block);
-    gn_scatter(call->source_view, (void *)(uintptr_t)call->source, part, plan->parts.columns,
-               block);
+        add_channels(call, region, &x, operand);
+    gn_unpack(call->source_view, (void *)(uintptr_t)call->source, region, plan->parts.columns,
+              operand);
 }

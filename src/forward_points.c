@@ -8,7 +8,7 @@ struct samples {
     const float *x;
     float *y;
     int64_t n, samples;
-    struct gn_stage stage;
+    struct gn_buffers buffers;
 };
 
 static struct samples open_samples(const struct gn_forward_call *call, int64_t n, int64_t samples,
@@ -16,27 +16,28 @@ static struct samples open_samples(const struct gn_forward_call *call, int64_t n
 {
     const gn_plan *plan = call->plan;
     struct samples s = {.n = n, .samples = samples};
-    gn_stage_of(plan, work, &s.stage);
-    s.x = gn_stage_points(plan, call->source_view, call->source, n, samples, s.stage.x, &s.stage);
-    s.y = gn_stage_points_out(&plan->views[GN_TENSOR_Y], call->y, n, s.stage.out);
+    gn_buffers_of(plan, work, &s.buffers);
+    s.x =
+        gn_read_points(plan, call->source_view, call->source, n, samples, s.buffers.x, &s.buffers);
+    s.y = gn_points_out(&plan->views[GN_TENSOR_Y], call->y, n, s.buffers.out);
     return s;
 }
 
 static void close_samples(const struct gn_forward_call *call, const struct samples *s)
 {
     gn_store_points(call->plan, &call->plan->views[GN_TENSOR_Y], call->y, s->n, s->samples, s->y,
-                    &s->stage);
+                    &s->buffers);
 }
 
 /* The sums of samples, to where they are normalized from. */
 static void add_samples(const struct gn_forward_call *call, int64_t n, int64_t samples, void *work)
 {
-    struct gn_stage stage;
-    gn_stage_of(call->plan, work, &stage);
+    struct gn_buffers buffers;
+    gn_buffers_of(call->plan, work, &buffers);
     for (int64_t i = n; call->skip && i < n + samples; i++) {
-        struct gn_part part = {.n = i, .channels = call->plan->C, .length = 1};
-        struct gn_block sum;
-        gn_forward_source(call, &part, &stage, true, &sum);
+        struct gn_region part = {.n = i, .channels = call->plan->C, .length = 1};
+        struct gn_operand sum;
+        gn_forward_source(call, &part, &buffers, true, &sum);
     }
 }
 
@@ -49,8 +50,7 @@ void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *b
     const struct gn_forward_slot *slot = memory;
     add_samples(call, batch->item, batch->items, work);
     struct samples s = open_samples(call, batch->item, batch->items, work);
-    plan->kernels->moments_rows(s.x, GN_F32, plan->D, batch->items * plan->G, plan->floor,
-                                slot->moments);
+    gn_moments_of_points(plan, s.x, batch->items * plan->G, slot->moments);
 }
 
 /* `groups` groups of sample i from g on, which are those from `group` on of the slot. */
@@ -62,17 +62,25 @@ static void apply_groups(const struct gn_forward_call *call, const struct gn_for
     int64_t c = g * plan->D, start = i * plan->C + c;
     int64_t parameter = gn_parameter(plan, s->n + i, c);
     if (!slot->narrow[group]) {
-        struct gn_columns columns = {
-            .x = s->x + start, .out = s->y + start, .pixels = 1, .channels = plan->D};
-        gn_apply_wide_forward_columns(call, slot, group, parameter, columns);
+        struct gn_tile tile = {.axis = GN_COLUMNS,
+                               .channels = plan->D,
+                               .length = 1,
+                               .depth = plan->D,
+                               .x = {.data = (float *)(uintptr_t)s->x + start},
+                               .out = {.data = s->y + start}};
+        struct gn_coefficients with = {.use_f32 = slot->narrow + group,
+                                       .of = gn_statistics_from(slot->of, group),
+                                       .parameters = &call->parameters,
+                                       .group = parameter / plan->D};
+        plan->kernels->normalize(&tile, &with);
         return;
     }
     struct gn_points points = {.x = s->x + start,
                                .out = s->y + start,
                                .groups = groups,
                                .depth = plan->D,
-                               .gamma = gn_parameters_at(plan, call->gamma, parameter),
-                               .beta = gn_parameters_at(plan, call->beta, parameter)};
+                               .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
+                               .beta = gn_parameters_at(plan, call->parameters.beta, parameter)};
     if (plan->D < GN_SPREAD_BELOW) {
         points.mean = slot->mean + group * plan->D;
         points.rstd = slot->scale + group * plan->D;
@@ -110,8 +118,8 @@ static void forward_samples(const struct gn_forward_call *call, const struct gn_
                            .samples = s->samples,
                            .groups = G,
                            .depth = plan->D,
-                           .gamma = gn_parameters_at(plan, call->gamma, parameter),
-                           .beta = gn_parameters_at(plan, call->beta, parameter)};
+                           .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
+                           .beta = gn_parameters_at(plan, call->parameters.beta, parameter)};
     if (plan->kernels->normalize_tiny(&tiny, plan->desc.epsilon, plan->floor,
                                       gn_out_at(call->mean, GN_F32, index),
                                       gn_out_at(call->rstd, GN_F32, index), done))
@@ -119,8 +127,7 @@ static void forward_samples(const struct gn_forward_call *call, const struct gn_
     for (int64_t i = 0; i < s->samples * G; i++) {
         if (done[i])
             continue;
-        plan->kernels->moments_rows(tiny.x + i * plan->D, GN_F32, plan->D, 1, plan->floor,
-                                    gn_moments_from(slot->moments, i));
+        gn_moments_of_points(plan, tiny.x + i * plan->D, 1, gn_moments_from(slot->moments, i));
         gn_finish_forward_points(call, slot, index, i, i + 1, true);
         apply_groups(call, slot, s, i / G, i, i % G, 1);
     }
@@ -133,7 +140,8 @@ void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int
     const gn_plan *plan = call->plan;
     int64_t end = batch->item + batch->items, most = plan->by_sample ? 1 : batch->items;
     for (int64_t n = batch->item; n < end; n += most) {
-        if (gn_points_fit(plan, call->points_fit, call->gamma, call->beta, n)) {
+        if (gn_points_fit(plan, call->points_fit, call->parameters.gamma, call->parameters.beta,
+                          n)) {
             add_samples(call, n, most, work);
             struct samples s = open_samples(call, n, most, work);
             forward_samples(call, memory, &s);

@@ -79,10 +79,10 @@ static void divide_columns(const struct gn_plan *plan, struct gn_partition *p)
     p->batch_groups = p->batch * plan->G;
 }
 
-static struct gn_tile row_tile(const struct gn_plan *plan, int64_t tile)
+static struct gn_tile_shape row_tile(const struct gn_plan *plan, int64_t tile)
 {
     const struct gn_partition *p = &plan->parts;
-    struct gn_tile t = {.moments = tile, .depth = plan->D};
+    struct gn_tile_shape t = {.moments = tile};
     if (p->tile_length == plan->S) {
         t.channel = tile * p->tile_channels;
         t.channels = min(p->tile_channels, plan->D - t.channel);
@@ -94,15 +94,16 @@ static struct gn_tile row_tile(const struct gn_plan *plan, int64_t tile)
         t.position = t.sums * p->tile_length;
         t.length = min(p->tile_length, plan->S - t.position);
     }
+    t.depth = t.channels;
     return t;
 }
 
-static struct gn_tile column_tile(const struct gn_plan *plan, int64_t tile)
+static struct gn_tile_shape column_tile(const struct gn_plan *plan, int64_t tile)
 {
     const struct gn_partition *p = &plan->parts;
     int64_t channel_tiles = p->tiles / p->pixel_tiles;
     int64_t across = tile % channel_tiles, piece = across % p->pieces;
-    struct gn_tile t = {.sums = tile / channel_tiles};
+    struct gn_tile_shape t = {.sums = tile / channel_tiles};
     if (p->pieces > 1) {
         int64_t offset = piece * p->tile_channels;
         t.channel = across / p->pieces * plan->D + offset;
@@ -141,7 +142,8 @@ void gn_divide(struct gn_plan *plan)
     p->blocks = ceil_div(plan->N, p->block_samples);
 }
 
-const struct gn_tile *gn_tile_at(const struct gn_plan *plan, int64_t tile, struct gn_tile *room)
+const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
+                                             struct gn_tile_shape *room)
 {
     if (plan->parts.tiles == 1)
         return &plan->parts.whole;
@@ -155,11 +157,11 @@ double gn_moments_count(const struct gn_plan *plan, int64_t set)
     if (p->moments == 1)
         return (double)(plan->D * plan->S);
     if (!p->columns) {
-        struct gn_tile t = row_tile(plan, set);
+        struct gn_tile_shape t = row_tile(plan, set);
         return (double)(t.channels * t.length);
     }
     /* With pieces, the first group's tiles come first in a row of tiles. */
     int64_t channel_tiles = p->tiles / p->pixel_tiles;
-    struct gn_tile t = column_tile(plan, set / p->pieces * channel_tiles + set % p->pieces);
+    struct gn_tile_shape t = column_tile(plan, set / p->pieces * channel_tiles + set % p->pieces);
     return (double)(t.depth * t.length);
 }

@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 /* A part of a group (rows) or of a sample (columns). */
-struct gn_tile {
+struct gn_tile_shape {
     int64_t channel, channels; /* of the group, or of the sample */
     int64_t position, length;  /* elements of each channel, from this one on */
     int64_t moments, sums;     /* which sets of the group or the channels are its own */
-    int64_t depth;             /* columns: channels of a group in it */
+    int64_t depth;             /* channels of a group in it */
 };
 
 struct gn_partition {
@@ -40,7 +40,7 @@ struct gn_partition {
     int64_t tiles, tile_channels, tile_length;
     int64_t pixel_tiles, pieces; /* columns */
 
-    struct gn_tile whole; /* where there is but one tile */
+    struct gn_tile_shape whole; /* where there is but one tile */
 
     /* How many sets of moments a group has from the tiles, and of sums a channel. */
     int64_t moments, sums;
@@ -59,7 +59,8 @@ struct gn_plan;
 void gn_divide(struct gn_plan *plan);
 
 /* A tile: the plan's own where there is one alone, else made in the room. */
-const struct gn_tile *gn_tile_at(const struct gn_plan *plan, int64_t tile, struct gn_tile *room);
+const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
+                                             struct gn_tile_shape *room);
 
 /* The elements of a group behind one set of moments. */
 double gn_moments_count(const struct gn_plan *plan, int64_t set);

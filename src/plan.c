@@ -8,7 +8,7 @@
 #include "error.h"
 #include "isa.h"
 #include "number.h"
-#include "stage.h"
+#include "buffers.h"
 #include "types.h"
 
 /* Scratch for so many channels cannot be had; with more, its size might overflow. */
@@ -117,7 +117,7 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     }
     gn_divide(plan);
     set_views(plan);
-    gn_set_stage(plan);
+    gn_set_buffers(plan);
     int64_t tensor = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
     plan->far_forward = tensor > cache / 4;
     plan->far_backward = tensor > cache / 6;

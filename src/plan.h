@@ -24,7 +24,7 @@ struct gn_plan {
     bool activates; /* whether there is an activation */
     struct gn_view views[GN_TENSORS];
     struct gn_view channels; /* of a skip of [N, C], and of dskip */
-    /* Of a work area: 0 where no part of a tensor needs a buffer. See stage.h. */
+    /* Of a work area: 0 where no part of a tensor needs a buffer. See buffers.h. */
     int64_t buffer_bytes, raw_bytes;
 
     /* Whether the tensors of a pass take half of the last-level cache: more is read from memory. */
@@ -70,6 +70,16 @@ static inline bool gn_points_fit(const gn_plan *plan, bool shared, const void *g
 static inline const void *gn_parameters_at(const gn_plan *plan, const void *p, int64_t i)
 {
     return gn_at(p, plan->desc.param, i);
+}
+
+static inline struct gn_parameters gn_parameters_of(const gn_plan *plan, const void *gamma,
+                                                    const void *beta)
+{
+    return (struct gn_parameters){.gamma = gamma,
+                                  .beta = beta,
+                                  .type = plan->desc.param,
+                                  .groups = plan->by_sample ? plan->N * plan->G : plan->G,
+                                  .depth = plan->D};
 }
 
 /* A plan without scratch yet; *plan is NULL on failure. */

@@ -97,20 +97,16 @@ static inline int64_t gn_run_of(const bool *flags, int64_t first, int64_t end)
     return i;
 }
 
-/* So many channels at a time, whose numbers stay in the L1 cache from pixel to pixel. */
-enum { GN_STRIP = 512 };
-
-/*
- * Where the strip of a column tile ends that begins at channel c of the sample: channels of groups
- * for which floats do, or of one for which they do not.
- */
-static inline int64_t gn_strip_end(const gn_plan *plan, const struct gn_tile *t, const bool *narrow,
-                                   int64_t c)
+/* The moments of groups of points, which lie one after the other. */
+static inline void gn_moments_of_points(const gn_plan *plan, const float *x, int64_t groups,
+                                        struct gn_moments out)
 {
-    int64_t D = plan->D, g = c / D, last = t->channel + t->channels;
-    int64_t next = narrow[g] ? gn_run_of(narrow, g, (last + D - 1) / D) : g + 1;
-    int64_t end = next * D < last ? next * D : last;
-    return narrow[g] && end - c > GN_STRIP ? c + GN_STRIP : end;
+    struct gn_tile tile = {.axis = GN_ROWS,
+                           .channels = groups,
+                           .length = plan->D,
+                           .depth = 1,
+                           .x = {.data = (float *)(uintptr_t)x, .type = GN_F32, .stride = plan->D}};
+    plan->kernels->moments(&tile, plan->floor, out, NULL);
 }
 
 #endif

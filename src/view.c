@@ -32,7 +32,7 @@ static void set_extent(struct gn_view *view, const struct gn_desc *desc, const i
     }
 }
 
-/* Runs of fewer elements than this are rather copied. */
+/* Runs of fewer elements than this are rather packed. */
 enum { LEAST_RUN = 8 };
 
 static int64_t contiguous_run(const struct gn_view *view)
@@ -65,18 +65,18 @@ struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type t
         view.direct = whole && view.c == S;
         view.walked = whole && view.c != S;
         view.dense = view.direct && view.n == C * S;
-        view.run = whole ? S : contiguous_run(&view);
+        view.contiguous_len = whole ? S : contiguous_run(&view);
     }
     return view;
 }
 
 /* Where each of a part's pixels begins. */
-static void list_pixels(const struct gn_view *view, const struct gn_part *part, int64_t *at)
+static void list_pixels(const struct gn_view *view, const struct gn_region *region, int64_t *at)
 {
     int64_t stride = view->strides[view->rank - 1];
-    struct gn_walk walk = gn_walk_to(view, part->s);
-    for (int64_t s = 0, n; s < part->length; s += n) {
-        n = gn_walk_left(view, &walk, part->length - s);
+    struct gn_walk walk = gn_walk_to(view, region->s);
+    for (int64_t s = 0, n; s < region->length; s += n) {
+        n = gn_walk_left(view, &walk, region->length - s);
         for (int64_t i = 0; i < n; i++)
             at[s + i] = walk.offset + i * stride;
         gn_walk_on(view, &walk, view->rank - 1, n);
@@ -84,43 +84,47 @@ static void list_pixels(const struct gn_view *view, const struct gn_part *part, 
 }
 
 /* Where each of a part's runs begins. */
-static void list_runs(const struct gn_view *view, const struct gn_part *part, int64_t *at)
+static void list_runs(const struct gn_view *view, const struct gn_region *region, int64_t *at)
 {
-    struct gn_walk walk = gn_walk_to(view, part->s);
-    int64_t n = gn_first_run(part);
-    for (int64_t s = 0; s < part->length; s += n, n = part->run) {
+    struct gn_walk walk = gn_walk_to(view, region->s);
+    int64_t n = gn_first_len(region);
+    for (int64_t s = 0; s < region->length; s += n, n = region->contiguous_len) {
         *at++ = walk.offset;
-        n = n < part->length - s ? n : part->length - s;
+        n = n < region->length - s ? n : region->length - s;
         gn_walk_on(view, &walk, view->rank - 1, n);
     }
 }
 
-int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count)
+int64_t gn_shared_contiguous_len(int64_t S, const struct gn_view *const *views, int count)
 {
     int64_t run = S;
     for (int i = 0; i < count; i++)
-        if (views[i]->run && views[i]->run < run)
-            run = views[i]->run;
+        if (views[i]->contiguous_len && views[i]->contiguous_len < run)
+            run = views[i]->contiguous_len;
     return run;
 }
 
-void gn_block_apart(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-                    bool columns, void *buffer, struct gn_block *block)
+void gn_operand_apart(const struct gn_view *view, const void *tensor,
+                      const struct gn_region *region, bool columns, void *buffer,
+                      struct gn_operand *operand)
 {
-    bool in_runs = !view->walked && part->run && view->run;
+    bool in_runs = !view->walked && region->contiguous_len && view->contiguous_len;
     if (!view->walked && !in_runs) {
-        *block = (struct gn_block){
-            .data = buffer, .stride = columns ? part->channels : part->length, .copied = true};
+        *operand = (struct gn_operand){.data = buffer,
+                                       .type = view->type,
+                                       .stride = columns ? region->channels : region->length,
+                                       .packed = true};
         return;
     }
-    int64_t at = part->n * view->n + part->c * view->c + (columns || in_runs ? 0 : part->s);
-    *block = (struct gn_block){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
-                               .stride = columns ? view->pixel : view->c};
+    int64_t at = region->n * view->n + region->c * view->c + (columns || in_runs ? 0 : region->s);
+    *operand = (struct gn_operand){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
+                                   .type = view->type,
+                                   .stride = columns ? view->pixel : view->c};
     if (!columns && !in_runs)
         return;
     if (columns)
-        list_pixels(view, part, buffer);
+        list_pixels(view, region, buffer);
     else
-        list_runs(view, part, buffer);
-    block->at = buffer;
+        list_runs(view, region, buffer);
+    operand->offsets = buffer;
 }

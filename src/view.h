@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "desc.h"
+#include "kernels/kernels.h"
 #include "overlap.h"
 #include "types.h"
 
@@ -23,43 +24,39 @@ struct gn_view {
                                 unevenly apart */
     bool dense;              /* and sample follows on sample */
     int64_t pixel;           /* of columns: from a pixel to the next */
-    int64_t run;             /* of rows: so many elements are contiguous, 0: few */
+    int64_t contiguous_len;  /* of rows: so many elements follow each other, 0: few */
     struct gn_extent extent; /* of all, from a start of 0 */
 };
 
 /* A part of a sample: `length` elements of the spatial extent from s on, of channels from c on. */
-struct gn_part {
+struct gn_region {
     int64_t n, c, channels, s, length;
-    int64_t run; /* rows may come in runs that end at multiples of it; 0: whole, or columns */
+    /* Rows may come in contiguous pieces that end at multiples of it; 0: whole, or columns. */
+    int64_t contiguous_len;
 };
 
 /* How many elements the first of a part's runs has, or would have in a longer part. */
-static inline int64_t gn_first_run(const struct gn_part *part)
+static inline int64_t gn_first_len(const struct gn_region *region)
 {
-    return part->run && part->s ? part->run - part->s % part->run : part->run;
+    return region->contiguous_len && region->s
+               ? region->contiguous_len - region->s % region->contiguous_len
+               : region->contiguous_len;
 }
 
 /* In what runs a pass over rows can go that needs no others: of the whole extent, S, or less. */
-int64_t gn_shared_run(int64_t S, const struct gn_view *const *views, int count);
+int64_t gn_shared_contiguous_len(int64_t S, const struct gn_view *const *views, int count);
 
 /* The view of one of the descriptor's tensors, of the type; columns: as kernels want it. */
 struct gn_view gn_view_of(const struct gn_desc *desc, gn_tensor which, gn_type type, bool columns);
 
-/* A part where kernels get it, and how far its rows or pixels are apart. */
-struct gn_block {
-    void *data;
-    int64_t stride;
-    const int64_t *at; /* where each pixel begins, or each run of a row; NULL: none apart */
-    bool copied;
-};
-
-/* For the functions below: where views are not direct (view.c), and what is copied (gather.c). */
-void gn_block_apart(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-                    bool columns, void *buffer, struct gn_block *block);
-void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_part *part,
-                bool columns, void *block);
-void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
-                 const void *block);
+/* For the functions below: where views are not direct (view.c), and what is packed (pack.c). */
+void gn_operand_apart(const struct gn_view *view, const void *tensor,
+                      const struct gn_region *region, bool columns, void *buffer,
+                      struct gn_operand *operand);
+void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_region *region,
+                bool columns, void *operand);
+void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_region *region,
+                 bool columns, const void *operand);
 
 /*
  * The part itself where the view is direct, or walked, with what the walk needs in the buffer; else
@@ -68,31 +65,35 @@ void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_part 
  * next samples. Rows may come in runs where the tensor has them: then the data is a channel's first
  * element, and `at` counts from there, of a single run too.
  */
-static inline void gn_block_at(const struct gn_view *view, const void *tensor,
-                               const struct gn_part *part, bool columns, void *buffer,
-                               struct gn_block *block)
+static inline void gn_operand_at(const struct gn_view *view, const void *tensor,
+                                 const struct gn_region *region, bool columns, void *buffer,
+                                 struct gn_operand *operand)
 {
     if (!view->direct) {
-        gn_block_apart(view, tensor, part, columns, buffer, block);
+        gn_operand_apart(view, tensor, region, columns, buffer, operand);
         return;
     }
-    int64_t at = part->n * view->n + part->c * view->c + part->s * (columns ? view->pixel : 1);
-    *block = (struct gn_block){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
-                               .stride = columns ? view->pixel : view->c};
+    int64_t at =
+        region->n * view->n + region->c * view->c + region->s * (columns ? view->pixel : 1);
+    *operand = (struct gn_operand){.data = (void *)(uintptr_t)gn_at(tensor, view->type, at),
+                                   .type = view->type,
+                                   .stride = columns ? view->pixel : view->c};
 }
 
-static inline void gn_gather(const struct gn_view *view, const void *tensor,
-                             const struct gn_part *part, bool columns, const struct gn_block *block)
+static inline void gn_pack(const struct gn_view *view, const void *tensor,
+                           const struct gn_region *region, bool columns,
+                           const struct gn_operand *operand)
 {
-    if (block->copied)
-        gn_copy_in(view, tensor, part, columns, block->data);
+    if (operand->packed)
+        gn_copy_in(view, tensor, region, columns, operand->data);
 }
 
-static inline void gn_scatter(const struct gn_view *view, void *tensor, const struct gn_part *part,
-                              bool columns, const struct gn_block *block)
+static inline void gn_unpack(const struct gn_view *view, void *tensor,
+                             const struct gn_region *region, bool columns,
+                             const struct gn_operand *operand)
 {
-    if (block->copied)
-        gn_copy_out(view, tensor, part, columns, block->data);
+    if (operand->packed)
+        gn_copy_out(view, tensor, region, columns, operand->data);
 }
 
 #endif

@@ -37,7 +37,7 @@ static void counted_create(struct counted *c, int64_t length, const char *patter
     c->elements = shape_elements(&shape);
     c->x = malloc((size_t)c->elements * sizeof(float));
     c->dy = malloc((size_t)c->elements * sizeof(float));
-    c->work = malloc((size_t)gn_columns_work_bytes(GROUPS * DEPTH));
+    c->work = malloc((size_t)gn_columns_scratch_bytes(GROUPS * DEPTH, false));
     assert_non_null(c->x);
     assert_non_null(c->dy);
     assert_non_null(c->work);
@@ -57,28 +57,21 @@ static void counted_destroy(struct counted *c)
 static int64_t count(struct counted *c, bool backward, bool last)
 {
     const struct gn_moments moments = {c->moments[0], c->moments[1], c->moments[2]};
-    const struct gn_rows rows = {.x = c->x,
-                                 .dy = c->dy,
+    const int64_t stride = last ? GROUPS * DEPTH : c->length;
+    const struct gn_tile tile = {.axis = last ? GN_COLUMNS : GN_ROWS,
                                  .channels = GROUPS * DEPTH,
                                  .length = c->length,
-                                 .x_stride = c->length,
-                                 .dy_stride = c->length};
-    const struct gn_columns columns = {.x = c->x,
-                                       .dy = c->dy,
-                                       .pixels = c->length,
-                                       .channels = GROUPS * DEPTH,
-                                       .x_stride = GROUPS * DEPTH,
-                                       .dy_stride = GROUPS * DEPTH};
+                                 .depth = DEPTH,
+                                 .x = {.data = c->x, .type = GN_F32, .stride = stride},
+                                 .dy = {.data = c->dy, .type = GN_F32, .stride = stride}};
+    const struct gn_coefficients with = {.group_mean = c->mean};
+    const struct gn_sums sums = {c->sums[0], c->sums[1], NULL};
 
     fallbacks = 0;
-    if (backward && last)
-        counted_kernels.sums_columns(&columns, c->mean, c->sums[0], c->sums[1], c->work);
-    else if (backward)
-        counted_kernels.sums_rows(&rows, DEPTH, c->mean, c->sums[0], c->sums[1]);
-    else if (last)
-        counted_kernels.moments_columns(&columns, DEPTH, 0, moments, c->work);
+    if (backward)
+        counted_kernels.gradient_sums(&tile, &with, sums, c->work);
     else
-        counted_kernels.moments_rows(c->x, GN_F32, c->length * DEPTH, GROUPS, 0, moments);
+        counted_kernels.moments(&tile, 0, moments, c->work);
     return fallbacks;
 }
 

@@ -31,44 +31,46 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
 }
 
 /* g of n elements of a row from `first` on: of floats as they come, else a branch a vector. */
-APART void make_gradients(const struct gn_rows *rows, int64_t first, int64_t n,
+APART void make_gradients(const struct gn_tile *rows, int64_t first, int64_t n,
                           const struct numbers_f32 *of, float *g)
 {
-    struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
+    struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
-        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU},
-                      first, n, of, g);
+        row_gradients(rows->dy.data, rows->x.data,
+                      (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU}, first, n, of, g);
     else if (as.x == GN_F32 && as.dy == GN_F32)
-        row_gradients(rows->dy, rows->x, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU},
-                      first, n, of, g);
+        row_gradients(rows->dy.data, rows->x.data,
+                      (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU}, first, n, of, g);
     else
-        row_gradients(rows->dy, rows->x, as, first, n, of, g);
+        row_gradients(rows->dy.data, rows->x.data, as, first, n, of, g);
 }
 
 /*
  * g of short rows, from x to out, which follow on each other like dy, all as floats. z comes first,
  * row by row; what follows knows of no rows, and so of few tails.
  */
-static void make_short_gradients(const struct gn_rows *z, const float *dy, gn_activation activation,
+static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_activation activation,
                                  const float *mean, const float *scale, const float *shift)
 {
-    normalize_rows_f32(z, mean, scale, shift);
-    pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out);
+    const struct arrays_f32 of = {mean, scale, shift, NULL, NULL};
+    normalize_f32(z, &of);
+    pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
 /* g of `count` vectors of channels from c on, of a pixel. */
-INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as, int64_t pixel,
+INLINE void gradient_vectors(const struct gn_tile *in, struct operands_f32 as, int64_t pixel,
                              int64_t c, int count, int64_t part, struct column_numbers_f32 of,
                              float *g)
 {
     vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
     EACH (v, count) {
         int64_t on = c + v * WIDTH_f32;
-        int64_t x_at = gn_pixel_at(in->x_at, in->x_stride, pixel) + on;
-        int64_t dy_at = gn_pixel_at(in->dy_at, in->dy_stride, pixel) + on;
-        vec_f32 x = part ? read_part_f32(in->x, as.x, x_at, part, 0) : read_f32(in->x, as.x, x_at);
-        dy[v] =
-            part ? read_part_f32(in->dy, as.dy, dy_at, part, 0) : read_f32(in->dy, as.dy, dy_at);
+        int64_t x_at = gn_offset_at(in->x.offsets, in->x.stride, pixel) + on;
+        int64_t dy_at = gn_offset_at(in->dy.offsets, in->dy.stride, pixel) + on;
+        vec_f32 x = part ? read_part_f32(in->x.data, as.x, x_at, part, 0)
+                         : read_f32(in->x.data, as.x, x_at);
+        dy[v] = part ? read_part_f32(in->dy.data, as.dy, dy_at, part, 0)
+                     : read_f32(in->dy.data, as.dy, dy_at);
         z[v] = (x - get_f32(of.mean + on)) * get_f32(of.scale + on) + get_f32(of.shift + on);
     }
     through_f32(dy, z, count, as.activation);
@@ -79,10 +81,10 @@ INLINE void gradient_vectors(const struct gn_columns *in, struct operands_f32 as
             store_f32(g + c + v * WIDTH_f32, dy[v]);
 }
 
-INLINE void pixel_gradients(struct gn_columns in, struct operands_f32 as, int64_t first,
-                            int64_t pixels, struct column_numbers_f32 of, float *g)
+INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, int64_t first,
+                            int64_t pixels, struct column_numbers_f32 of, float *g, int64_t stride)
 {
-    for (int64_t p = first; p < first + pixels; p++, g += in.kept_stride) {
+    for (int64_t p = first; p < first + pixels; p++, g += stride) {
         int64_t c = 0;
         for (; c + 4 * WIDTH_f32 <= in.channels; c += 4 * WIDTH_f32)
             gradient_vectors(&in, as, p, c, 4, 0, of, g);
@@ -94,16 +96,16 @@ INLINE void pixel_gradients(struct gn_columns in, struct operands_f32 as, int64_
 }
 
 /* g of some pixels: of floats as they come, of all else with a branch a vector. */
-APART void make_pixel_gradients(const struct gn_columns *in, int64_t first, int64_t pixels,
-                                struct column_numbers_f32 of, float *g)
+APART void make_pixel_gradients(const struct gn_tile *in, int64_t first, int64_t pixels,
+                                struct column_numbers_f32 of, float *g, int64_t stride)
 {
-    struct operands_f32 as = {in->x_type, in->y_type, in->activation};
+    struct operands_f32 as = {in->x.type, in->dy.type, in->activation};
     if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
         pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU}, first,
-                        pixels, of, g);
+                        pixels, of, g, stride);
     else if (as.x == GN_F32 && as.dy == GN_F32)
         pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU}, first,
-                        pixels, of, g);
+                        pixels, of, g, stride);
     else
-        pixel_gradients(*in, as, first, pixels, of, g);
+        pixel_gradients(*in, as, first, pixels, of, g, stride);
 }

@@ -4,14 +4,16 @@
  * pixels, chunk by chunk in float, then in double; for moments, about a shift a group, so that a
  * group's sums are those of its channels added up.
  *
- * Scratch: work has GN_COLUMNS_WORK arrays of gn_padded(channels) doubles. What is computed for the
- * padding of the last vector is never used.
+ * Scratch: see gn_columns_scratch_bytes. What is computed for the padding of the last vector is
+ * never used.
  */
 
 struct column_work {
     float *f32[3];
     double *f64[5];
     double *sums[2]; /* of all chunks */
+    float *means;    /* one per channel */
+    float *g;        /* of a chunk of pixels, where there is an activation */
 };
 
 INLINE struct column_work split_work(double *work, int64_t channels)
@@ -24,12 +26,14 @@ INLINE struct column_work split_work(double *work, int64_t channels)
         w.f64[i] = work + (3 + i) * n;
     w.sums[0] = work + 8 * n;
     w.sums[1] = work + 9 * n;
+    w.means = (float *)(void *)(work + 10 * n);
+    w.g = (float *)(void *)(work + GN_COLUMNS_SCRATCH * n);
     return w;
 }
 
-INLINE int64_t chunk_pixels(const struct gn_columns *in, int64_t first)
+INLINE int64_t chunk_pixels(const struct gn_tile *in, int64_t first)
 {
-    return in->pixels - first < CHUNK_PIXELS ? in->pixels - first : CHUNK_PIXELS;
+    return in->length - first < CHUNK_PIXELS ? in->length - first : CHUNK_PIXELS;
 }
 
 /* The sum over a group's channels, in four lanes. */
@@ -54,9 +58,9 @@ INLINE void add_chunk(int64_t channels, const float *chunk, bool first, double *
     }
 }
 
-static void add_float_sums(const struct gn_columns *in, const struct column_work *w)
+static void add_float_sums(const struct gn_tile *in, const struct column_work *w)
 {
-    for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
+    for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
         column_sums_f32(in, p, chunk_pixels(in, p), w->f32[0], w->f32[1], w->f32[2]);
         add_chunk(in->channels, w->f32[1], p == 0, w->sums[0]);
         add_chunk(in->channels, w->f32[2], p == 0, w->sums[1]);
@@ -64,10 +68,10 @@ static void add_float_sums(const struct gn_columns *in, const struct column_work
 }
 
 /* The sums of all groups in double, about the shifts in f64[0]. */
-static void add_double_sums(const struct gn_columns *in, const struct column_work *w)
+static void add_double_sums(const struct gn_tile *in, const struct column_work *w)
 {
     memset(w->sums[0], 0, 2 * (size_t)gn_padded(in->channels) * sizeof(double));
-    for (int64_t p = 0; p < in->pixels; p += CHUNK_PIXELS) {
+    for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
         column_sums_f64(in, p, chunk_pixels(in, p), w->f64[0], w->f64[1], w->f64[2]);
         for (int64_t c = 0; c < in->channels; c++) {
             w->sums[0][c] += w->f64[1][c];
@@ -137,7 +141,7 @@ INLINE void put_moment(struct gn_moments out, int64_t g, struct gn_moment m)
 }
 
 /* All groups again, in double, for those whose float sums do not hold. */
-COLD void mend_moments(const struct gn_columns *in, int64_t depth, double n, double inverse,
+COLD void mend_moments(const struct gn_tile *in, int64_t depth, double n, double inverse,
                        const struct column_work *w, struct gn_moments out)
 {
     FELL_BACK();
@@ -152,7 +156,7 @@ COLD void mend_moments(const struct gn_columns *in, int64_t depth, double n, dou
  * Of doubles. Once more about the means, where shifts were not near them: there is no wider type.
  * The others come out as before.
  */
-static void double_moments_columns(const struct gn_columns *in, int64_t depth, double n,
+static void double_moments_columns(const struct gn_tile *in, int64_t depth, double n,
                                    double inverse, const struct column_work *w,
                                    struct gn_moments out)
 {
@@ -174,12 +178,12 @@ static void double_moments_columns(const struct gn_columns *in, int64_t depth, d
     }
 }
 
-static void moments_columns(const struct gn_columns *in, int64_t depth, double floor,
+static void moments_columns(const struct gn_tile *in, int64_t depth, double floor,
                             struct gn_moments out, double *work)
 {
     struct column_work w = split_work(work, in->channels);
-    double n = (double)(in->pixels * depth), inverse = 1.0 / n;
-    if (in->x_type == GN_F64) {
+    double n = (double)(in->length * depth), inverse = 1.0 / n;
+    if (in->x.type == GN_F64) {
         double_moments_columns(in, depth, n, inverse, &w, out);
         return;
     }
@@ -204,4 +208,14 @@ static void moments_columns(const struct gn_columns *in, int64_t depth, double f
     }
     if (!all)
         mend_moments(in, depth, n, inverse, &w, out);
+}
+
+static void moments(const struct gn_tile *tile, double floor, struct gn_moments out,
+                    double *scratch)
+{
+    if (tile->axis == GN_ROWS)
+        moments_rows(tile->x.data, tile->x.type, tile->depth * tile->length,
+                     tile->channels / tile->depth, floor, out);
+    else
+        moments_columns(tile, tile->depth, floor, out, scratch);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel table: the contract between the drivers and the loops over elements.
+ * The kernel table: the contract between the drivers, which know threads and memory, and the loops
+ * over elements, which know neither.
  *
- * Two memory layouts, two families. In channels first, a channel of a group is a row of contiguous
- * elements (`rows`); in channels last, a channel is a column, and a pixel is a row of C contiguous
- * channels (`columns`).
+ * A kernel works on a tile: some channels of a sample, or of consecutive samples, and some elements
+ * of each. In channels first a channel is a row of contiguous elements, in channels last a column;
+ * the tile's axis says which.
  *
- * A kernel computes in float where that is accurate and falls back to double by itself where the
- * values demand it: the choice depends on the data alone, and the result has the same bits in every
- * instruction set. Outputs may be the inputs themselves; nothing else overlaps. Pointers are
- * aligned to their element.
+ * A kernel computes in f32 where that is accurate, and in f64 where the values demand it. That
+ * choice depends on the values only, and the result has the same bits on every instruction set. An
+ * output may be an input itself; nothing else overlaps. Pointers are aligned to their element.
  */
 #ifndef GN_KERNELS_H
 #define GN_KERNELS_H
@@ -21,16 +21,96 @@
 #include "../types.h"
 #include "groupnorm.h"
 
-/*
- * Consecutive groups of `depth` channels each, or a part of one, and what belongs to them: one
- * value a group, and one a channel.
- */
+/* Whether the channels of a tile are rows or columns of contiguous memory. */
+enum gn_axis {
+    GN_ROWS,   /* the elements of a channel are contiguous */
+    GN_COLUMNS /* the channels of a pixel are contiguous */
+};
+
+/* One tensor in a tile. */
+struct gn_operand {
+    void *data; /* the first element */
+    gn_type type;
+    int64_t stride; /* from a row, or a pixel, to the next, in elements */
+    /*
+     * Where the pixels of a tile begin, or the contiguous pieces of a row, in elements from data;
+     * NULL: pixels follow each other at the stride, and rows are whole.
+     */
+    const int64_t *offsets;
+    bool packed; /* whether data is a copy, for the driver to copy back; kernels do not ask */
+};
+
+struct gn_tile {
+    enum gn_axis axis;
+    int64_t channels;
+    int64_t length; /* elements of each channel: a row's length, or the pixels */
+    int64_t depth;  /* consecutive channels that belong to one group */
+    /*
+     * Rows in pieces, for normalize and gradient_apply: the first has first_len elements, the
+     * others contiguous_len, the last what is left. 0: rows are whole.
+     */
+    int64_t first_len, contiguous_len;
+    struct gn_operand x, dy, out; /* out is y or dx */
+    /*
+     * g = dy * act'(z) as floats, from gradient_sums to gradient_apply, row after row or pixel by
+     * pixel. NULL: not wanted.
+     */
+    struct gn_operand saved_g;
+    gn_activation activation;
+    bool nontemporal; /* whether stores of out may pass the caches by */
+    bool beyond_llc;  /* whether the inputs come from memory: prefetch them */
+};
+
+/* Where an element begins that is number i of a tile's pixels, or of a row's pieces. */
+static inline int64_t gn_offset_at(const int64_t *offsets, int64_t stride, int64_t i)
+{
+    return offsets ? offsets[i] : i * stride;
+}
+
+/* What belongs to consecutive groups of `depth` channels each, or to a part of one. */
 struct gn_groups {
     int64_t groups, depth;
     struct gn_statistics of;
-    const double *slope, *offset; /* backward alone, where the mean is of.mean */
-    const void *gamma, *beta;     /* NULL: ones, zeros */
+    const double *slope, *offset; /* backward only, where the mean is of.mean */
+    const void *gamma, *beta;     /* of the first channel; NULL: ones, zeros */
     gn_type param;                /* of both */
+};
+
+/*
+ * Gamma and beta: `groups` groups of `depth` channels, after the last of which the first follows.
+ * They are those of one sample where all samples share them, else of all samples.
+ */
+struct gn_parameters {
+    const void *gamma, *beta; /* NULL: ones, zeros */
+    gn_type type;
+    int64_t groups, depth;
+};
+
+/*
+ * The numbers of a last pass over a tile: z = (x - mean) * scale + shift, and backward dx = scale *
+ * g + (slope * (x - mean) + offset). The floats have one value per channel; where they are not
+ * accurate enough, a kernel makes doubles from the other members.
+ */
+struct gn_coefficients {
+    float *mean, *scale, *shift, *slope, *offset;
+    const bool *use_f32; /* per group */
+    struct gn_statistics of;
+    const double *group_slope, *group_offset; /* backward only */
+    const struct gn_parameters *parameters;
+    int64_t group,
+        channel; /* where the tile begins: group of the parameters, channel of the group */
+    /*
+     * The stored mean per group, for gradient_sums of floats without an activation, which needs
+     * nothing else; else NULL.
+     */
+    const float *group_mean;
+};
+
+/* Sums over the elements of each channel. */
+struct gn_sums {
+    double *dy;        /* of g = dy * act'(z) */
+    double *dyx;       /* of g * (x - mean), mean being the group's as it was stored */
+    double *needs_f64; /* with an activation: 1 where float sums did not do, else 0 */
 };
 
 /* The sums over the channels of consecutive groups, and where the groups' parts of dgamma go. */
@@ -43,54 +123,6 @@ struct gn_gradient {
     const double *dyx;      /* sum g * (x - mean), mean being the group's as it was stored */
     double *dgamma, *dbeta; /* added to, for each channel; both NULL: not wanted */
 };
-
-/* Channels first: `channels` rows of `length` elements each, rows so many elements apart. */
-struct gn_rows {
-    const void *x, *dy;
-    void *out;              /* y or dx */
-    gn_type x_type, y_type; /* of x and dx, of y and dy */
-    int64_t channels, length;
-    int64_t x_stride, dy_stride, out_stride;
-    /*
-     * For the last passes: rows come in runs, the first of `first` elements, the others of `run`,
-     * the last of what is left. Where each begins, in elements, the first too; NULL: where the one
-     * before ends.
-     */
-    int64_t first, run; /* 0: whole */
-    const int64_t *x_at, *dy_at, *out_at;
-    gn_activation activation;
-    const float *scale, *shift; /* a channel: z = (x - mean) * scale + shift, for the sums */
-    float *kept;                /* with an activation, for g, row after row; NULL: not wanted */
-    double *hard; /* a channel: set to 1 where the sums fell back to double for an activation */
-    bool stream;  /* whether to write past the caches */
-    bool far;     /* whether what is read comes from beyond them: for sums_rows */
-};
-
-/* So many pixels are added up at a time in float. */
-enum { GN_KEPT_PIXELS = 64 };
-
-/* Channels last: `pixels` rows of `channels` elements, strides from each to the next. */
-struct gn_columns {
-    const void *x, *dy;
-    void *out;
-    gn_type x_type, y_type;
-    int64_t pixels, channels;
-    int64_t x_stride, dy_stride, out_stride;
-    /* Where each pixel begins, in elements; NULL: as the strides say. */
-    const int64_t *x_at, *dy_at, *out_at;
-    gn_activation activation;
-    const float *scale, *shift; /* as above, with room for gn_padded(channels) */
-    float *kept; /* with an activation, for g, of GN_KEPT_PIXELS at a time or of all pixels */
-    int64_t kept_stride;
-    bool kept_all;
-    double *hard;
-    bool stream, far;
-};
-
-static inline int64_t gn_pixel_at(const int64_t *at, int64_t stride, int64_t pixel)
-{
-    return at ? at[pixel] : pixel * stride;
-}
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
 struct gn_points {
@@ -136,16 +168,26 @@ static inline int64_t gn_padded(int64_t channels)
     return (channels + 2 * GN_PADDING - 1) / GN_PADDING * GN_PADDING;
 }
 
-/* How many such arrays of double a columns kernel that reduces needs as its own scratch. */
-enum { GN_COLUMNS_WORK = 10 };
+/* So many pixels are added up at a time in float. */
+enum { GN_CHUNK_PIXELS = 64 };
 
-static inline int64_t gn_columns_work_bytes(int64_t channels)
+/* An activation's g is computed for so many channels at a time, so that it stays in the L1 cache.
+ */
+enum { GN_STRIP = 512 };
+
+/*
+ * The scratch that moments and gradient_sums need for tiles of columns, in such arrays of double:
+ * three of floats, five of doubles, two of their sums, one of means. With an activation, g of a
+ * chunk follows.
+ */
+enum { GN_COLUMNS_SCRATCH = 11 };
+
+static inline int64_t gn_columns_scratch_bytes(int64_t channels, bool activates)
 {
-    return GN_COLUMNS_WORK * gn_padded(channels) * (int64_t)sizeof(double);
+    int64_t strip = channels < GN_STRIP ? channels : GN_STRIP;
+    return GN_COLUMNS_SCRATCH * gn_padded(channels) * (int64_t)sizeof(double) +
+           (activates ? GN_CHUNK_PIXELS * strip * (int64_t)sizeof(float) : 0);
 }
-
-/* The wide last passes get at most so many channels at a time; arrays for them have more room. */
-enum { GN_WIDE = 64, GN_WIDE_ROOM = GN_WIDE + GN_PADDING };
 
 /*
  * What rounding took from a stored mean matters where |mean * rstd| is larger than this: there the
@@ -169,15 +211,12 @@ struct gn_kernels {
     void (*add)(const void *x, const void *skip, bool one, gn_type type, int64_t n, void *out);
 
     /*
-     * The moments of each of `groups` runs of `length` >= 1 contiguous values; and of each group of
-     * `depth` consecutive channels over all pixels, 1 or more. Where a sum of squares below
-     * `floor`, GN_LEAST_SQUARES or 0, matters for the result, it is computed so that it does not
-     * underflow.
+     * The moments of each group in a tile; groups of rows lie in memory without a gap. Where a sum
+     * of squares below `floor`, GN_LEAST_SQUARES or 0, matters for the result, it is computed so
+     * that it does not underflow.
      */
-    void (*moments_rows)(const void *x, gn_type type, int64_t length, int64_t groups, double floor,
-                         struct gn_moments out);
-    void (*moments_columns)(const struct gn_columns *columns, int64_t depth, double floor,
-                            struct gn_moments out, double *work);
+    void (*moments)(const struct gn_tile *tile, double floor, struct gn_moments out,
+                    double *scratch);
 
     /* Adds `more`, of more_count values a group, to `into`, of count. */
     void (*merge)(int64_t groups, double count, struct gn_moments into, double more_count,
@@ -190,21 +229,8 @@ struct gn_kernels {
     void (*finish)(int64_t groups, double count, double epsilon, gn_type stored,
                    struct gn_moments moments, struct gn_statistics out);
 
-    /*
-     * The sums of g = dy * act'(z) and of g * (x - mean) for each channel. The mean is the group's
-     * as it was stored: of rows, one for each group of `depth`; of columns, one for each channel,
-     * with room for gn_padded(channels). The wide ones, for any type, have all their numbers a
-     * channel; no scale and shift without an activation.
-     */
-    void (*sums_rows)(const struct gn_rows *rows, int64_t depth, const float *means, double *dy,
-                      double *dyx);
-    void (*sums_columns)(const struct gn_columns *columns, const float *mean, double *dy,
-                         double *dyx, double *work);
-    void (*sums_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
-                           const double *shift, double *dy, double *dyx);
-    void (*sums_columns_wide)(const struct gn_columns *columns, const double *mean,
-                              const double *scale, const double *shift, double *dy, double *dyx,
-                              double *work);
+    void (*gradient_sums)(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
+                          struct gn_sums sums, double *scratch);
 
     /*
      * Whether what rounding took from the stored statistics of one of the groups matters. They are
@@ -259,31 +285,11 @@ struct gn_kernels {
      * not, the wide functions take over. See lines_tmpl.h.
      */
     bool (*lines)(const struct gn_groups *groups, float *mean, float *scale, float *shift);
-    bool (*lines_wide)(const struct gn_groups *groups, double *mean, double *scale, double *shift);
     bool (*planes)(const struct gn_groups *groups, float *mean, float *scale, float *slope,
                    float *offset);
-    bool (*planes_wide)(const struct gn_groups *groups, double *mean, double *scale, double *slope,
-                        double *offset);
 
-    void (*normalize_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
-                           const float *shift);
-    void (*normalize_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
-                                const double *shift);
-    void (*normalize_columns)(const struct gn_columns *columns, const float *mean,
-                              const float *scale, const float *shift);
-    void (*normalize_columns_wide)(const struct gn_columns *columns, const double *mean,
-                                   const double *scale, const double *shift);
-
-    /* shift is read where there is an activation alone. */
-    void (*apply_rows)(const struct gn_rows *rows, const float *mean, const float *scale,
-                       const float *shift, const float *slope, const float *offset);
-    void (*apply_rows_wide)(const struct gn_rows *rows, const double *mean, const double *scale,
-                            const double *shift, const double *slope, const double *offset);
-    void (*apply_columns)(const struct gn_columns *columns, const float *mean, const float *scale,
-                          const float *shift, const float *slope, const float *offset);
-    void (*apply_columns_wide)(const struct gn_columns *columns, const double *mean,
-                               const double *scale, const double *shift, const double *slope,
-                               const double *offset);
+    void (*normalize)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
+    void (*gradient_apply)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
 };
 
 /* A build has those that src/CMakeLists.txt compiles for its processor. */

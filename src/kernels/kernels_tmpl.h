@@ -48,6 +48,7 @@
 #include "row_gradients_tmpl.h"
 #include "column_moments_tmpl.h"
 #include "column_gradients_tmpl.h"
+#include "precision_tmpl.h"
 
 const struct gn_kernels KERNELS = {
     .isa = ISA,
@@ -55,14 +56,10 @@ const struct gn_kernels KERNELS = {
     .convert = convert,
     .convert_back = convert_back,
     .add = add,
-    .moments_rows = moments_rows,
-    .moments_columns = moments_columns,
+    .moments = moments,
     .merge = merge,
     .finish = finish,
-    .sums_rows = sums_rows,
-    .sums_columns = sums_columns,
-    .sums_rows_wide = sums_rows_wide,
-    .sums_columns_wide = sums_columns_wide,
+    .gradient_sums = gradient_sums,
     .finish_gradient = finish_gradient,
     .rounding_matters = rounding_matters,
     .stored = stored,
@@ -76,15 +73,7 @@ const struct gn_kernels KERNELS = {
     .normalize_tiny = normalize_tiny,
     .gradient_tiny = gradient_tiny,
     .lines = lines_f32,
-    .lines_wide = lines_f64,
     .planes = planes_f32,
-    .planes_wide = planes_f64,
-    .normalize_rows = normalize_rows_f32,
-    .normalize_rows_wide = normalize_rows_f64,
-    .normalize_columns = normalize_columns_f32,
-    .normalize_columns_wide = normalize_columns_f64,
-    .apply_rows = apply_rows_f32,
-    .apply_rows_wide = apply_rows_f64,
-    .apply_columns = apply_columns_f32,
-    .apply_columns_wide = apply_columns_f64,
+    .normalize = normalize,
+    .gradient_apply = gradient_apply,
 };

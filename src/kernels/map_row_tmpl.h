@@ -64,12 +64,12 @@ INLINE struct FN(numbers)
  * Short rows, of a vector or more, as what they are in memory: one row. Stores are aligned, and a
  * vector that two rows share is computed for both.
  */
-INLINE void FN(map_joined)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                            struct FN(pass) how)
 {
-    const void *x = in->x, *dy = in->dy;
+    const void *x = in->x.data, *dy = in->dy.data;
     gn_type to = FN(out_type)(how);
-    void *out = in->out;
+    void *out = in->out.data;
     int64_t n = in->length, all = in->channels * n, end = n;
     int64_t i = FN(before_line)(out, to) % WIDTH;
     struct FN(numbers) of = FN(row_numbers)(arrays, 0, how);
@@ -145,28 +145,29 @@ INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int6
  * Short rows with an activation, of which most vectors would be alone in every step of an exp: z of
  * some rows first, and then what knows of no rows.
  */
-INLINE void FN(map_joined_in_blocks)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                                      struct FN(pass) how)
 {
     REAL block[FN(BLOCK)];
     int64_t n = in->length, most = FN(BLOCK) / n;
     const struct FN(numbers) none = FN(numbers_of_none)();
     for (int64_t c = 0; c < in->channels; c += most) {
-        struct gn_rows z = *in;
+        struct gn_tile z = *in;
         struct FN(arrays) of = {arrays->mean + c, arrays->scale + c, arrays->shift + c, NULL, NULL};
-        void *out = gn_out_at(in->out, FN(out_type)(how), c * n);
+        void *out = gn_out_at(in->out.data, FN(out_type)(how), c * n);
         z.channels = in->channels - c < most ? in->channels - c : most;
-        z.x = gn_at(in->x, how.x, c * n);
-        z.out = block;
+        z.x.data = gn_out_at(in->x.data, how.x, c * n);
+        z.out.data = block;
         FN(map_joined)(&z, &of, FN(to_block)(how));
         if (!how.backward) {
             FN(activate_block)(block, z.channels * n, how.activation);
             FN(map_row)(block, NULL, out, z.channels * n, &none, FN(from_block)(how));
             continue;
         }
-        FN(pull_back)(gn_at(in->dy, how.y, c * n), how.y, z.channels * n, how.activation, block);
-        z.dy = block;
-        z.out = out;
+        FN(pull_back)
+        (gn_at(in->dy.data, how.y, c * n), how.y, z.channels * n, how.activation, block);
+        z.dy.data = block;
+        z.out.data = out;
         of.slope = arrays->slope + c;
         of.offset = arrays->offset + c;
         FN(map_joined)(&z, &of, FN(from_block)(how));

@@ -133,28 +133,28 @@ INLINE void FN(add_row_sums)(const void *x, gn_type t, int64_t first, int64_t n,
  * Whether to fetch columns ahead. The processor does it by itself where a panel is most of the
  * channels, so that it reads on and on.
  */
-INLINE bool FN(fetches)(const struct gn_columns *in)
+INLINE bool FN(fetches)(const struct gn_tile *in)
 {
-    return IN_FLOAT && in->far && in->channels >= 8 * WIDTH;
+    return IN_FLOAT && in->beyond_llc && in->channels >= 8 * WIDTH;
 }
 
 /*
  * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
  * first panel is what they begin with.
  */
-INLINE void FN(column_panel)(const struct gn_columns *in, gn_type t, const int64_t *at,
-                             int64_t pixel, int64_t pixels, int64_t c, int vecs, int64_t part,
-                             const REAL *shift, bool first, bool far, REAL *s_all, REAL *q_all)
+INLINE void FN(column_panel)(const struct gn_tile *in, gn_type t, const int64_t *at, int64_t pixel,
+                             int64_t pixels, int64_t c, int vecs, int64_t part, const REAL *shift,
+                             bool first, bool far, REAL *s_all, REAL *q_all)
 {
-    const void *x = in->x;
-    int64_t stride = in->x_stride;
+    const void *x = in->x.data;
+    int64_t stride = in->x.stride;
     VEC k[4], s[4], q[4];
     EACH (v, vecs) {
         k[v] = GET(shift + c + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++) {
-        int64_t i = gn_pixel_at(at, stride, pixel + p) + c;
+        int64_t i = gn_offset_at(at, stride, pixel + p) + c;
         VEC d[4];
         EACH (v, vecs) {
             if (far && STARTS_LINE(t, v))
@@ -174,9 +174,8 @@ INLINE void FN(column_panel)(const struct gn_columns *in, gn_type t, const int64
     }
 }
 
-INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, const int64_t *at,
-                              int64_t first, int64_t pixels, const REAL *shift, bool far, REAL *s,
-                              REAL *q)
+INLINE void FN(column_panels)(const struct gn_tile *in, gn_type t, const int64_t *at, int64_t first,
+                              int64_t pixels, const REAL *shift, bool far, REAL *s, REAL *q)
 {
     int64_t channels = in->channels;
     for (int64_t p = 0; p < pixels; p += SEGMENT) {
@@ -191,34 +190,34 @@ INLINE void FN(column_panels)(const struct gn_columns *in, gn_type t, const int6
 }
 
 /* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
-static void FN(column_sums)(const struct gn_columns *in, int64_t first, int64_t pixels,
+static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pixels,
                             const REAL *shift, REAL *s, REAL *q)
 {
-    gn_type t = in->x_type;
+    gn_type t = in->x.type;
     bool far = FN(fetches)(in);
     if (IN_FLOAT && t == GN_BF16)
-        FN(column_panels)(in, GN_BF16, in->x_at, first, pixels, shift, far, s, q);
+        FN(column_panels)(in, GN_BF16, in->x.offsets, first, pixels, shift, far, s, q);
     else if (IN_FLOAT && t == GN_F16)
-        FN(column_panels)(in, GN_F16, in->x_at, first, pixels, shift, far, s, q);
-    else if (IN_FLOAT && in->x_at)
-        FN(column_panels)(in, GN_F32, in->x_at, first, pixels, shift, far, s, q);
+        FN(column_panels)(in, GN_F16, in->x.offsets, first, pixels, shift, far, s, q);
+    else if (IN_FLOAT && in->x.offsets)
+        FN(column_panels)(in, GN_F32, in->x.offsets, first, pixels, shift, far, s, q);
     else if (far)
         FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, true, s, q);
     else if (IN_FLOAT)
         FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, false, s, q);
     else
-        FN(column_panels)(in, t, in->x_at, first, pixels, shift, false, s, q);
+        FN(column_panels)(in, t, in->x.offsets, first, pixels, shift, false, s, q);
 }
 
 /* The means of `count` pixels, `step` of them apart, and of their distances from the first. */
-INLINE void FN(sample_columns)(const struct gn_columns *in, int64_t c, int64_t step, int count,
+INLINE void FN(sample_columns)(const struct gn_tile *in, int64_t c, int64_t step, int count,
                                int64_t part, REAL *mean, REAL *distance)
 {
-    gn_type t = in->x_type;
+    gn_type t = in->x.type;
     VEC first = SPLAT(0), sum = first, far = first;
     for (int i = 0; i < count; i++) {
-        int64_t at = gn_pixel_at(in->x_at, in->x_stride, i * step) + c;
-        VEC v = part ? READ_PART(in->x, t, at, part, 0) : READ(in->x, t, at);
+        int64_t at = gn_offset_at(in->x.offsets, in->x.stride, i * step) + c;
+        VEC v = part ? READ_PART(in->x.data, t, at, part, 0) : READ(in->x.data, t, at);
         first = i ? first : v;
         sum = i ? sum + v : v;
         far += ABS(v - first);
@@ -250,13 +249,12 @@ INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t de
 }
 
 /* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */
-static void FN(column_shifts)(const struct gn_columns *in, int64_t depth, REAL *shift,
-                              REAL *distance)
+static void FN(column_shifts)(const struct gn_tile *in, int64_t depth, REAL *shift, REAL *distance)
 {
     int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;
-    while (count > in->pixels)
+    while (count > in->length)
         count /= 2;
-    int64_t step = in->pixels / count, c = 0;
+    int64_t step = in->length / count, c = 0;
     for (; c + WIDTH <= in->channels; c += WIDTH)
         FN(sample_columns)(in, c, step, count, 0, shift + c, distance + c);
     if (c < in->channels)

@@ -5,20 +5,20 @@
  * Parameters: REAL and R, the computing type. See reals.h.
  */
 
-INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                          struct FN(pass) how)
 {
-    int64_t run = in->run ? in->run : in->length;
+    int64_t run = in->contiguous_len ? in->contiguous_len : in->length;
     for (int64_t c = 0; c < in->channels; c++) {
         struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
-        int64_t n = in->run ? in->first : in->length;
+        int64_t n = in->contiguous_len ? in->first_len : in->length;
         for (int64_t s = 0, r = 0; s < in->length; s += n, n = run, r++) {
-            int64_t x = c * in->x_stride + (in->x_at ? in->x_at[r] : s);
-            int64_t dy = c * in->dy_stride + (in->dy_at ? in->dy_at[r] : s);
-            int64_t out = c * in->out_stride + (in->out_at ? in->out_at[r] : s);
+            int64_t x = c * in->x.stride + (in->x.offsets ? in->x.offsets[r] : s);
+            int64_t dy = c * in->dy.stride + (in->dy.offsets ? in->dy.offsets[r] : s);
+            int64_t out = c * in->out.stride + (in->out.offsets ? in->out.offsets[r] : s);
             n = n < in->length - s ? n : in->length - s;
-            const void *from = gn_at(in->x, how.x, x), *g = gn_at(in->dy, how.y, dy);
-            void *to = gn_out_at(in->out, FN(out_type)(how), out);
+            const void *from = gn_at(in->x.data, how.x, x), *g = gn_at(in->dy.data, how.y, dy);
+            void *to = gn_out_at(in->out.data, FN(out_type)(how), out);
             if (how.blocks)
                 FN(map_row_in_blocks)(from, g, to, n, &of, how);
             else
@@ -29,13 +29,13 @@ INLINE void FN(map_rows)(const struct gn_rows *in, const struct FN(arrays) * arr
         STREAM_END();
 }
 
-INLINE void FN(map_any_rows)(const struct gn_rows *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                              struct FN(pass) how)
 {
     int64_t n = in->length;
-    bool listed = in->x_at || in->out_at || (how.backward && in->dy_at);
-    bool together = !listed && in->x_stride == n && in->out_stride == n &&
-                    (!how.backward || in->dy_stride == n);
+    bool listed = in->x.offsets || in->out.offsets || (how.backward && in->dy.offsets);
+    bool together = !listed && in->x.stride == n && in->out.stride == n &&
+                    (!how.backward || in->dy.stride == n);
     bool joins =
         IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
     if (joins && n < JOIN_BELOW && (how.activation == GN_ACTIVATION_SILU || how.blocks))
@@ -60,17 +60,17 @@ INLINE struct FN(numbers)
 }
 
 /* `listed` is whether it says anywhere where each pixel begins. */
-INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                             struct FN(pass) how, bool listed)
 {
     int64_t channels = in->channels;
-    const void *x = in->x, *dy = in->dy;
-    void *out = in->out;
+    const void *x = in->x.data, *dy = in->dy.data;
+    void *out = in->out.data;
     gn_type to = FN(out_type)(how);
-    for (int64_t p = 0; p < in->pixels; p++) {
-        int64_t i = gn_pixel_at(listed ? in->x_at : NULL, in->x_stride, p);
-        int64_t j = gn_pixel_at(listed ? in->dy_at : NULL, in->dy_stride, p);
-        int64_t o = gn_pixel_at(listed ? in->out_at : NULL, in->out_stride, p), c = 0;
+    for (int64_t p = 0; p < in->length; p++) {
+        int64_t i = gn_offset_at(listed ? in->x.offsets : NULL, in->x.stride, p);
+        int64_t j = gn_offset_at(listed ? in->dy.offsets : NULL, in->dy.stride, p);
+        int64_t o = gn_offset_at(listed ? in->out.offsets : NULL, in->out.stride, p), c = 0;
         for (; how.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
              c += 4 * WIDTH) {
             struct FN(numbers) of[4];
@@ -93,15 +93,16 @@ INLINE void FN(map_columns)(const struct gn_columns *in, const struct FN(arrays)
 }
 
 /* Whether each pixel is whole lines of the cache, where out is of the type. */
-INLINE bool FN(streams)(const struct gn_columns *in, gn_type to)
+INLINE bool FN(streams)(const struct gn_tile *in)
 {
+    gn_type to = in->out.type;
     int64_t part = LINE / gn_size(to) - 1, parts = in->channels & part;
-    if (!in->stream || parts || FN(before_line)(in->out, to) != 0)
+    if (!in->nontemporal || parts || FN(before_line)(in->out.data, to) != 0)
         return false;
-    if (!in->out_at)
-        return (in->out_stride & part) == 0;
-    for (int64_t p = 0; p < in->pixels; p++)
-        parts |= in->out_at[p] & part;
+    if (!in->out.offsets)
+        return (in->out.stride & part) == 0;
+    for (int64_t p = 0; p < in->length; p++)
+        parts |= in->out.offsets[p] & part;
     return parts == 0;
 }
 
@@ -122,7 +123,7 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
  */
 #define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
     do {                                                                                           \
-        gn_type x_ = (in)->x_type, y_ = (in)->y_type;                                              \
+        gn_type x_ = (in)->x.type, y_ = (back) ? (in)->dy.type : (in)->out.type;                   \
         gn_activation act_ = (in)->activation;                                                     \
         bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
         bool plain_ = IN_FLOAT && act_ == GN_ACTIVATION_IDENTITY;                                  \
@@ -144,83 +145,73 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
         break;                                                                                     \
     }
 
-APART void FN(normalize_other_rows)(const struct gn_rows *in, struct FN(arrays) of)
+APART void FN(normalize_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, false, in->stream, true, FN(map_any_rows)(in, &of, how));
+    FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, of, how));
 }
 
-APART void FN(apply_other_rows)(const struct gn_rows *in, struct FN(arrays) of)
+APART void FN(apply_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, true, in->stream, true, FN(map_any_rows)(in, &of, how));
+    FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, of, how));
 }
 
-APART void FN(normalize_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
+APART void FN(normalize_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, false, FN(streams)(in, in->y_type), false,
-                     FN(map_columns)(in, &of, how, true));
+    FOR_OTHER_PASSES(in, false, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
 }
 
-APART void FN(apply_other_columns)(const struct gn_columns *in, struct FN(arrays) of)
+APART void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, true, FN(streams)(in, in->x_type), false,
-                     FN(map_columns)(in, &of, how, true));
+    FOR_OTHER_PASSES(in, true, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
 
-static void FN(normalize_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                               const REAL *shift)
-{
-    const struct FN(arrays) of = {mean, scale, shift, NULL, NULL};
-    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
-        FN(normalize_other_rows)(in, of);
-    else if (in->stream)
-        FN(map_any_rows)(in, &of, FN(plain_pass)(false, true));
-    else
-        FN(map_any_rows)(in, &of, FN(plain_pass)(false, false));
-}
-
-static void FN(apply_rows)(const struct gn_rows *in, const REAL *mean, const REAL *scale,
-                           const REAL *shift, const REAL *slope, const REAL *offset)
-{
-    const struct FN(arrays) of = {mean, scale, shift, slope, offset};
-    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
-        FN(apply_other_rows)(in, of);
-    else if (in->stream)
-        FN(map_any_rows)(in, &of, FN(plain_pass)(true, true));
-    else
-        FN(map_any_rows)(in, &of, FN(plain_pass)(true, false));
-}
-
-INLINE void FN(map_plain_columns)(const struct gn_columns *in, const struct FN(arrays) * arrays,
+INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                                   bool backward, bool listed)
 {
-    if (FN(streams)(in, GN_F32))
+    if (FN(streams)(in))
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, true), listed);
     else
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);
 }
 
-static void FN(normalize_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
-                                  const REAL *shift)
+static void FN(normalize)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    const struct FN(arrays) of = {mean, scale, shift, NULL, NULL};
-    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+    bool plain = FN(plain_floats)(in->x.type, in->out.type, in->activation);
+    if (in->axis == GN_ROWS) {
+        if (!plain)
+            FN(normalize_other_rows)(in, of);
+        else if (in->nontemporal)
+            FN(map_any_rows)(in, of, FN(plain_pass)(false, true));
+        else
+            FN(map_any_rows)(in, of, FN(plain_pass)(false, false));
+        return;
+    }
+    if (!plain)
         FN(normalize_other_columns)(in, of);
-    else if (in->x_at || in->out_at)
-        FN(map_plain_columns)(in, &of, false, true);
+    else if (in->x.offsets || in->out.offsets)
+        FN(map_plain_columns)(in, of, false, true);
     else
-        FN(map_plain_columns)(in, &of, false, false);
+        FN(map_plain_columns)(in, of, false, false);
 }
 
-static void FN(apply_columns)(const struct gn_columns *in, const REAL *mean, const REAL *scale,
-                              const REAL *shift, const REAL *slope, const REAL *offset)
+static void FN(gradient_apply)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    const struct FN(arrays) of = {mean, scale, shift, slope, offset};
-    if (!FN(plain_floats)(in->x_type, in->y_type, in->activation))
+    bool plain = FN(plain_floats)(in->x.type, in->dy.type, in->activation);
+    if (in->axis == GN_ROWS) {
+        if (!plain)
+            FN(apply_other_rows)(in, of);
+        else if (in->nontemporal)
+            FN(map_any_rows)(in, of, FN(plain_pass)(true, true));
+        else
+            FN(map_any_rows)(in, of, FN(plain_pass)(true, false));
+        return;
+    }
+    if (!plain)
         FN(apply_other_columns)(in, of);
-    else if (in->x_at || in->dy_at || in->out_at)
-        FN(map_plain_columns)(in, &of, true, true);
+    else if (in->x.offsets || in->dy.offsets || in->out.offsets)
+        FN(map_plain_columns)(in, of, true, true);
     else
-        FN(map_plain_columns)(in, &of, true, false);
+        FN(map_plain_columns)(in, of, true, false);
 }

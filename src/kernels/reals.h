@@ -41,13 +41,13 @@
 enum {
     TOGETHER_f32 = 4,
     TOGETHER_f64 = 4,
-    SEGMENT = 8,                   /* additions in a row, before the sums are added to others */
-    CHUNK = 2048,                  /* elements of a row that are added up in float */
-    SPAN = 8192,                   /* elements of a row about one shift */
-    SHORT = 512,                   /* below this, half as many lanes add up a row */
-    CHUNK_PIXELS = GN_KEPT_PIXELS, /* pixels that are added up in float, in columns */
-    PIXELS_AHEAD = 16,             /* fetched from memory while others are added up */
-    ROWS_AHEAD = 4096,             /* elements of short rows, likewise */
+    SEGMENT = 8,                    /* additions in a row, before the sums are added to others */
+    CHUNK = 2048,                   /* elements of a row that are added up in float */
+    SPAN = 8192,                    /* elements of a row about one shift */
+    SHORT = 512,                    /* below this, half as many lanes add up a row */
+    CHUNK_PIXELS = GN_CHUNK_PIXELS, /* pixels that are added up in float, in columns */
+    PIXELS_AHEAD = 16,              /* fetched from memory while others are added up */
+    ROWS_AHEAD = 4096,              /* elements of short rows, likewise */
     JOIN_BELOW = 256,          /* rows below this are mapped as one, for lines that rows share */
     JOIN_STREAMS_BELOW = 8192, /* so where they are streamed, for lines that would be broken */
     LINE = 64,                 /* bytes of a line of the cache */

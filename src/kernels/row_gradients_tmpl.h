@@ -3,131 +3,133 @@
 
 static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
 
-/* The numbers of row c; scale and shift where there is an activation alone. */
-INLINE struct numbers_f32 numbers_of_row(const struct gn_rows *rows, int64_t c, float mean)
+/*
+ * The numbers of row c; scale and shift only with an activation. The mean is that of its group,
+ * which has rows->depth rows.
+ */
+INLINE struct numbers_f32 numbers_of_row(const struct gn_tile *rows, const struct arrays_f32 *all,
+                                         int64_t c)
 {
-    struct numbers_f32 of = {.mean = splat_f32(mean)};
+    struct numbers_f32 of = {.mean = splat_f32(all->mean[c / rows->depth])};
     if (rows->activation != GN_ACTIVATION_IDENTITY) {
-        of.scale = splat_f32(rows->scale[c]);
-        of.shift = splat_f32(rows->shift[c]);
+        of.scale = splat_f32(all->scale[c]);
+        of.shift = splat_f32(all->shift[c]);
     }
     return of;
 }
 
 /* Row c as one. */
-INLINE struct gn_rows row_of(const struct gn_rows *rows, int64_t c)
+INLINE struct gn_tile row_of(const struct gn_tile *rows, int64_t c)
 {
-    struct gn_rows row = *rows;
-    row.x = gn_at(rows->x, rows->x_type, c * rows->x_stride);
-    row.dy = gn_at(rows->dy, rows->y_type, c * rows->dy_stride);
-    row.kept = rows->kept ? rows->kept + c * rows->length : NULL;
+    struct gn_tile row = *rows;
+    row.x.data = gn_out_at(rows->x.data, rows->x.type, c * rows->x.stride);
+    row.dy.data = gn_out_at(rows->dy.data, rows->dy.type, c * rows->dy.stride);
+    row.saved_g.data = gn_out_at(rows->saved_g.data, GN_F32, c * rows->length);
     return row;
 }
 
 /* In double, the rows below SHORT whose float sums do not hold. */
-COLD void mend_rows(const struct gn_rows *rows, int64_t depth, const float *means, double *dy_sums,
-                    double *dyx_sums)
+COLD void mend_rows(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
-    struct operands_f32 as = {rows->x_type, rows->y_type, rows->activation};
+    struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     double least = least_gradient(rows->activation);
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        struct gn_rows row = row_of(rows, c);
-        bool hard = !gradient_holds(dy_sums[c], dyx_sums[c], least, UNKNOWN_SIZE) &&
-                    wide_gradient(row.dy, row.x, as, 0, row.length, &of, &dy_sums[c], &dyx_sums[c]);
-        if (rows->hard)
-            rows->hard[c] = hard;
+        struct numbers_f32 of = numbers_of_row(rows, all, c);
+        struct gn_tile row = row_of(rows, c);
+        bool hard =
+            !gradient_holds(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
+            wide_gradient(row.dy.data, row.x.data, as, 0, row.length, &of, &to.dy[c], &to.dyx[c]);
+        if (to.needs_f64)
+            to.needs_f64[c] = hard;
     }
 }
 
 /* A and B of rows of any length without an activation, chunk by chunk. */
-INLINE void sums_long(const struct gn_rows *rows, struct operands_f32 as, int64_t depth,
-                      const float *means, double *dy_sums, double *dyx_sums)
+INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
+                      const struct arrays_f32 *all, struct gn_sums to)
 {
     int64_t length = rows->length;
     for (int64_t c = 0; c < rows->channels; c++) {
-        const void *dy = gn_at(rows->dy, as.dy, c * rows->dy_stride);
-        const void *x = gn_at(rows->x, as.x, c * rows->x_stride);
-        struct numbers_f32 of = {.mean = splat_f32(means[c / depth])};
-        dy_sums[c] = dyx_sums[c] = 0;
+        const void *dy = gn_at(rows->dy.data, as.dy, c * rows->dy.stride);
+        const void *x = gn_at(rows->x.data, as.x, c * rows->x.stride);
+        struct numbers_f32 of = {.mean = splat_f32(all->mean[c / rows->depth])};
+        to.dy[c] = to.dyx[c] = 0;
         for (int64_t i = 0; i < length; i += CHUNK) {
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
             row_gradient_f32(dy, x, as, i, n, &of, VECS, &a, &b);
             if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 wide_gradient(dy, x, as, i, n, &of, &a, &b);
-            dy_sums[c] += a;
-            dyx_sums[c] += b;
+            to.dy[c] += a;
+            to.dyx[c] += b;
         }
     }
 }
 
 /* Apart, each with its own registers. */
-typedef void sums_of_rows(const struct gn_rows *rows, int64_t depth, const float *means,
-                          double *dy_sums, double *dyx_sums);
+typedef void sums_of_rows(const struct gn_tile *rows, const struct arrays_f32 *all,
+                          struct gn_sums to);
 
-APART void sums_long_f32(const struct gn_rows *rows, int64_t depth, const float *means,
-                         double *dy_sums, double *dyx_sums)
+APART void sums_long_f32(const struct gn_tile *rows, const struct arrays_f32 *all,
+                         struct gn_sums to)
 {
-    sums_long(rows, floats, depth, means, dy_sums, dyx_sums);
+    sums_long(rows, floats, all, to);
 }
 
-APART void sums_long_bf16(const struct gn_rows *rows, int64_t depth, const float *means,
-                          double *dy_sums, double *dyx_sums)
+APART void sums_long_bf16(const struct gn_tile *rows, const struct arrays_f32 *all,
+                          struct gn_sums to)
 {
-    sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY}, depth, means,
-              dy_sums, dyx_sums);
+    sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY}, all, to);
 }
 
-APART void sums_long_f16(const struct gn_rows *rows, int64_t depth, const float *means,
-                         double *dy_sums, double *dyx_sums)
+APART void sums_long_f16(const struct gn_tile *rows, const struct arrays_f32 *all,
+                         struct gn_sums to)
 {
-    sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_ACTIVATION_IDENTITY}, depth, means,
-              dy_sums, dyx_sums);
+    sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_ACTIVATION_IDENTITY}, all, to);
 }
 
-APART void sums_long_mixed(const struct gn_rows *rows, int64_t depth, const float *means,
-                           double *dy_sums, double *dyx_sums)
+APART void sums_long_mixed(const struct gn_tile *rows, const struct arrays_f32 *all,
+                           struct gn_sums to)
 {
-    sums_long(rows, (struct operands_f32){rows->x_type, rows->y_type, GN_ACTIVATION_IDENTITY},
-              depth, means, dy_sums, dyx_sums);
+    sums_long(rows, (struct operands_f32){rows->x.type, rows->dy.type, GN_ACTIVATION_IDENTITY}, all,
+              to);
 }
 
 /* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
-INLINE bool sums_active(const struct gn_rows *row, const struct numbers_f32 *of, double *dy_sum,
+INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *of, double *dy_sum,
                         double *dyx_sum)
 {
-    struct operands_f32 given = {row->x_type, row->y_type, row->activation};
+    struct operands_f32 given = {row->x.type, row->dy.type, row->activation};
     float chunk[CHUNK];
     bool hard = false;
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < row->length; i += CHUNK) {
         int64_t n = row->length - i < CHUNK ? row->length - i : CHUNK;
-        float *g = row->kept ? row->kept + i : chunk;
-        const void *x = gn_at(row->x, row->x_type, i);
+        float *g = row->saved_g.data ? (float *)row->saved_g.data + i : chunk;
+        const void *x = gn_at(row->x.data, row->x.type, i);
         double a, b;
         make_gradients(row, i, n, of, g);
-        if (row->x_type == GN_F32)
+        if (row->x.type == GN_F32)
             row_gradient_f32(g, x, floats, 0, n, of, VECS, &a, &b);
         else
             row_gradient_f32(g, x,
-                             (struct operands_f32){row->x_type, GN_F32, GN_ACTIVATION_IDENTITY}, 0,
+                             (struct operands_f32){row->x.type, GN_F32, GN_ACTIVATION_IDENTITY}, 0,
                              n, of, VECS, &a, &b);
         if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(row->dy, row->x, given, i, n, of, &a, &b);
+            hard |= wide_gradient(row->dy.data, row->x.data, given, i, n, of, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
     return hard;
 }
 
-static void sums_long_active(const struct gn_rows *rows, int64_t depth, const float *means,
-                             double *dy_sums, double *dyx_sums)
+static void sums_long_active(const struct gn_tile *rows, const struct arrays_f32 *all,
+                             struct gn_sums to)
 {
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f32 of = numbers_of_row(rows, c, means[c / depth]);
-        struct gn_rows row = row_of(rows, c);
-        rows->hard[c] = sums_active(&row, &of, dy_sums + c, dyx_sums + c);
+        struct numbers_f32 of = numbers_of_row(rows, all, c);
+        struct gn_tile row = row_of(rows, c);
+        to.needs_f64[c] = sums_active(&row, &of, to.dy + c, to.dyx + c);
     }
 }
 
@@ -162,76 +164,77 @@ INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int6
 }
 
 /* Rows below SHORT, four at a time; with an activation, g of several of them before. */
-static void sums_shorts(const struct gn_rows *rows, int64_t depth, const float *means,
-                        double *dy_sums, double *dyx_sums)
+static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
     enum { ROWS = 64, BLOCK = 4 * SHORT };
     float mean[ROWS], blocks[3][BLOCK];
     int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
     bool active = rows->activation != GN_ACTIVATION_IDENTITY;
     bool as_they_are =
-        !active && rows->x_type == rows->y_type && rows->x_stride == n && rows->dy_stride == n;
+        !active && rows->x.type == rows->dy.type && rows->x.stride == n && rows->dy.stride == n;
     most = most < ROWS ? most : ROWS;
     for (int64_t c = 0; c < channels; c += most) {
         int64_t left = channels - c, count = left < most ? left : most;
-        gn_type dy_type = rows->y_type, t = rows->x_type;
-        row_means(means, depth, c, count, mean);
-        const void *dy = rows_together(gn_at(rows->dy, dy_type, c * rows->dy_stride), &dy_type,
-                                       rows->dy_stride, n, count, as_they_are, blocks[0]);
-        const void *x = rows_together(gn_at(rows->x, t, c * rows->x_stride), &t, rows->x_stride, n,
-                                      count, as_they_are, blocks[1]);
+        gn_type dy_type = rows->dy.type, t = rows->x.type;
+        row_means(all->mean, rows->depth, c, count, mean);
+        const void *dy = rows_together(gn_at(rows->dy.data, dy_type, c * rows->dy.stride), &dy_type,
+                                       rows->dy.stride, n, count, as_they_are, blocks[0]);
+        const void *x = rows_together(gn_at(rows->x.data, t, c * rows->x.stride), &t,
+                                      rows->x.stride, n, count, as_they_are, blocks[1]);
         if (active) {
-            float *g = rows->kept ? rows->kept + c * n : blocks[2];
-            struct gn_rows z = {
-                .x = x, .out = g, .channels = count, .length = n, .x_stride = n, .out_stride = n};
-            make_short_gradients(&z, dy, rows->activation, mean, rows->scale + c, rows->shift + c);
+            float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : blocks[2];
+            struct gn_tile z = {.axis = GN_ROWS,
+                                .channels = count,
+                                .length = n,
+                                .x = {.data = (void *)(uintptr_t)x, .stride = n},
+                                .out = {.data = g, .stride = n}};
+            make_short_gradients(&z, dy, rows->activation, mean, all->scale + c, all->shift + c);
             dy = g;
         }
         if (t == GN_F32)
-            sums_block_f32(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+            sums_block_f32(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
         else if (t == GN_BF16)
-            sums_block_bf16(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+            sums_block_bf16(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
         else
-            sums_block_f16(dy, x, n, count, mean, rows->far, dy_sums + c, dyx_sums + c);
+            sums_block_f16(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
     }
 }
 
-static void sums_rows(const struct gn_rows *rows, int64_t depth, const float *means,
-                      double *dy_sums, double *dyx_sums)
+static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
     if (rows->length < SHORT) {
-        sums_shorts(rows, depth, means, dy_sums, dyx_sums);
-        for (int64_t c = 0; rows->hard && c < rows->channels; c++)
-            rows->hard[c] = 0;
-        if (!all_gradients_hold(rows->channels, dy_sums, dyx_sums,
-                                least_gradient(rows->activation)))
-            mend_rows(rows, depth, means, dy_sums, dyx_sums);
+        sums_shorts(rows, all, to);
+        for (int64_t c = 0; to.needs_f64 && c < rows->channels; c++)
+            to.needs_f64[c] = 0;
+        if (!all_gradients_hold(rows->channels, to.dy, to.dyx, least_gradient(rows->activation)))
+            mend_rows(rows, all, to);
         return;
     }
     sums_of_rows *sums = rows->activation != GN_ACTIVATION_IDENTITY ? sums_long_active
-                         : rows->x_type != rows->y_type             ? sums_long_mixed
-                         : rows->x_type == GN_BF16                  ? sums_long_bf16
-                         : rows->x_type == GN_F16                   ? sums_long_f16
+                         : rows->x.type != rows->dy.type            ? sums_long_mixed
+                         : rows->x.type == GN_BF16                  ? sums_long_bf16
+                         : rows->x.type == GN_F16                   ? sums_long_f16
                                                                     : sums_long_f32;
-    sums(rows, depth, means, dy_sums, dyx_sums);
+    sums(rows, all, to);
 }
 
-/* All in double, with numbers for each channel. */
-static void sums_rows_wide(const struct gn_rows *rows, const double *mean, const double *scale,
-                           const double *shift, double *dy_sums, double *dyx_sums)
+/* All in f64, with numbers for each channel. */
+static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *all,
+                          struct gn_sums to)
 {
-    struct operands_f64 as = {rows->x_type, rows->y_type, rows->activation};
+    struct operands_f64 as = {rows->x.type, rows->dy.type, rows->activation};
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f64 of = {
-            .mean = splat_f64(mean[c]), .scale = splat_f64(scale[c]), .shift = splat_f64(shift[c])};
-        struct gn_rows row = row_of(rows, c);
-        dy_sums[c] = dyx_sums[c] = 0;
+        struct numbers_f64 of = {.mean = splat_f64(all->mean[c]),
+                                 .scale = splat_f64(all->scale[c]),
+                                 .shift = splat_f64(all->shift[c])};
+        struct gn_tile row = row_of(rows, c);
+        to.dy[c] = to.dyx[c] = 0;
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            row_gradient_f64(row.dy, row.x, as, i, n, &of, VECS, &a, &b);
-            dy_sums[c] += a;
-            dyx_sums[c] += b;
+            row_gradient_f64(row.dy.data, row.x.data, as, i, n, &of, VECS, &a, &b);
+            to.dy[c] += a;
+            to.dyx[c] += b;
         }
     }
 }

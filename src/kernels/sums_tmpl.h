@@ -105,7 +105,7 @@ struct FN(column_numbers) {
     const REAL *mean, *scale, *shift;
 };
 
-INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) as, bool tables,
+INLINE void FN(gradient_panel)(const struct gn_tile *in, struct FN(operands) as, bool tables,
                                int64_t pixel, int64_t pixels, int64_t c, int vecs, int64_t part,
                                struct FN(column_numbers) of, bool first, bool far, REAL *a_all,
                                REAL *b_all)
@@ -122,20 +122,20 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = 0; p < pixels; p++) {
-        int64_t dy_at = gn_pixel_at(tables ? in->dy_at : NULL, in->dy_stride, pixel + p) + c;
-        int64_t x_at = gn_pixel_at(tables ? in->x_at : NULL, in->x_stride, pixel + p) + c;
+        int64_t dy_at = gn_offset_at(tables ? in->dy.offsets : NULL, in->dy.stride, pixel + p) + c;
+        int64_t x_at = gn_offset_at(tables ? in->x.offsets : NULL, in->x.stride, pixel + p) + c;
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
             if (far && STARTS_LINE(as.dy, v))
-                FETCH(in->dy, as.dy, dy_at + on + PIXELS_AHEAD * in->dy_stride);
+                FETCH(in->dy.data, as.dy, dy_at + on + PIXELS_AHEAD * in->dy.stride);
             if (far && STARTS_LINE(as.x, v))
-                FETCH(in->x, as.x, x_at + on + PIXELS_AHEAD * in->x_stride);
-            g[v] =
-                part ? READ_PART(in->dy, as.dy, dy_at, part, 0) : READ(in->dy, as.dy, dy_at + on);
-            d[v] =
-                MINUS(part ? READ_PART(in->x, as.x, x_at, part, 0) : READ(in->x, as.x, x_at + on),
-                      numbers[v].mean);
+                FETCH(in->x.data, as.x, x_at + on + PIXELS_AHEAD * in->x.stride);
+            g[v] = part ? READ_PART(in->dy.data, as.dy, dy_at, part, 0)
+                        : READ(in->dy.data, as.dy, dy_at + on);
+            d[v] = MINUS(part ? READ_PART(in->x.data, as.x, x_at, part, 0)
+                              : READ(in->x.data, as.x, x_at + on),
+                         numbers[v].mean);
         }
         FN(add_gradients)(g, d, vecs, numbers, false, as.activation, a, b);
     }
@@ -148,7 +148,7 @@ INLINE void FN(gradient_panel)(const struct gn_columns *in, struct FN(operands) 
     }
 }
 
-INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands) as, bool tables,
+INLINE void FN(gradient_panels)(const struct gn_tile *in, struct FN(operands) as, bool tables,
                                 int64_t first, int64_t pixels, struct FN(column_numbers) of,
                                 bool far, REAL *a, REAL *b)
 {
@@ -170,17 +170,17 @@ INLINE void FN(gradient_panels)(const struct gn_columns *in, struct FN(operands)
  * a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c: of floats as they come, of the
  * short types alike, and of all else with a branch a vector.
  */
-static void FN(column_gradient)(const struct gn_columns *in, int64_t first, int64_t pixels,
+static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t pixels,
                                 struct FN(column_numbers) of, REAL *a, REAL *b)
 {
     /* Float comes with g already. */
     struct FN(operands)
-        as = {in->x_type, in->y_type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
+        as = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
     bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
     const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
     const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY};
     const struct FN(operands) f16 = {GN_F16, GN_F16, GN_ACTIVATION_IDENTITY};
-    bool tables = in->x_at || in->dy_at;
+    bool tables = in->x.offsets || in->dy.offsets;
     if (plain && as.x == GN_F32 && tables) {
         FN(gradient_panels)(in, floats, true, first, pixels, of, far, a, b);
     } else if (plain && as.x == GN_F32 && far) {

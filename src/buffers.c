@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "stage.h"
+#include "buffers.h"
 
 #include <string.h>
 
@@ -29,21 +29,22 @@ static bool needed(const gn_plan *plan)
     return !as_it_is;
 }
 
-void gn_set_stage(gn_plan *plan)
+void gn_set_buffers(gn_plan *plan)
 {
     plan->buffer_bytes = needed(plan) ? buffer_bytes(plan) : 0;
     plan->raw_bytes = needed(plan) ? raw_bytes(plan) : 0;
 }
 
-const void *gn_stage_flat(const struct gn_part *part, gn_type type, const struct gn_block *rows,
-                          void *buffer)
+void gn_flatten_rows(const struct gn_region *region, void *buffer, struct gn_operand *rows)
 {
-    if (rows->stride == part->length || part->channels == 1)
-        return rows->data;
-    for (int64_t c = 0; c < part->channels; c++)
-        memcpy(gn_out_at(buffer, type, c * part->length), gn_at(rows->data, type, c * rows->stride),
-               (size_t)(part->length * gn_size(type)));
-    return buffer;
+    gn_type type = rows->type;
+    if (rows->stride == region->length || region->channels == 1)
+        return;
+    for (int64_t c = 0; c < region->channels; c++)
+        memcpy(gn_out_at(buffer, type, c * region->length),
+               gn_at(rows->data, type, c * rows->stride), (size_t)(region->length * gn_size(type)));
+    rows->data = buffer;
+    rows->stride = region->length;
 }
 
 static bool as_floats(const struct gn_view *view)
@@ -51,43 +52,44 @@ static bool as_floats(const struct gn_view *view)
     return view->dense && view->type == GN_F32;
 }
 
-const float *gn_stage_points(const gn_plan *plan, const struct gn_view *view, const void *tensor,
-                             int64_t n, int64_t samples, void *buffer, const struct gn_stage *stage)
+const float *gn_read_points(const gn_plan *plan, const struct gn_view *view, const void *tensor,
+                            int64_t n, int64_t samples, void *buffer,
+                            const struct gn_buffers *buffers)
 {
     float *to = buffer;
     if (as_floats(view))
         return (const float *)tensor + n * plan->C;
     for (int64_t i = 0; i < samples; i++, to += plan->C) {
-        struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
-        struct gn_block block;
-        gn_stage_in(plan, view, tensor, &part, stage->raw, &block);
+        struct gn_region region = {.n = n + i, .channels = plan->C, .length = 1};
+        struct gn_operand operand;
+        gn_read_region(plan, view, tensor, &region, buffers->raw, &operand);
         if (view->type == GN_F32)
-            memcpy(to, block.data, (size_t)plan->C * sizeof *to);
+            memcpy(to, operand.data, (size_t)plan->C * sizeof *to);
         else
-            plan->kernels->convert(block.data, view->type, plan->C, to);
+            plan->kernels->convert(operand.data, view->type, plan->C, to);
     }
     return buffer;
 }
 
-float *gn_stage_points_out(const struct gn_view *view, void *tensor, int64_t n, void *buffer)
+float *gn_points_out(const struct gn_view *view, void *tensor, int64_t n, void *buffer)
 {
     return as_floats(view) && tensor ? (float *)tensor + n * view->n : buffer;
 }
 
 void gn_store_points(const gn_plan *plan, const struct gn_view *view, void *tensor, int64_t n,
-                     int64_t samples, const void *buffer, const struct gn_stage *stage)
+                     int64_t samples, const void *buffer, const struct gn_buffers *buffers)
 {
     const float *from = buffer;
     if (as_floats(view))
         return;
     for (int64_t i = 0; i < samples; i++, from += plan->C) {
-        struct gn_part part = {.n = n + i, .channels = plan->C, .length = 1};
-        struct gn_block block;
-        gn_block_at(view, tensor, &part, true, stage->raw, &block);
+        struct gn_region region = {.n = n + i, .channels = plan->C, .length = 1};
+        struct gn_operand operand;
+        gn_operand_at(view, tensor, &region, true, buffers->raw, &operand);
         if (view->type == GN_F32)
-            memcpy(block.data, from, (size_t)plan->C * sizeof *from);
+            memcpy(operand.data, from, (size_t)plan->C * sizeof *from);
         else
-            plan->kernels->convert_back(from, view->type, plan->C, block.data);
-        gn_scatter(view, tensor, &part, true, &block);
+            plan->kernels->convert_back(from, view->type, plan->C, operand.data);
+        gn_unpack(view, tensor, &region, true, &operand);
     }
 }

@@ -69,19 +69,19 @@ static void move_run(char *tensor, char *block, const struct run *run, int64_t s
 }
 
 /* Rows of contiguous elements of a channel; there is a dim of rows, or they would be one. */
-static void move_lines(const struct gn_view *view, char *channel, const struct gn_part *part,
+static void move_lines(const struct gn_view *view, char *channel, const struct gn_region *region,
                        char *block, bool back)
 {
     int last = view->rank - 1;
     int64_t size = gn_size(view->type), whole = view->dims[last];
     int64_t pitch = view->strides[last - 1] * size;
-    struct gn_walk walk = gn_walk_to(view, part->s);
-    for (int64_t s = 0, n, rows; s < part->length; s += rows * n) {
+    struct gn_walk walk = gn_walk_to(view, region->s);
+    for (int64_t s = 0, n, rows; s < region->length; s += rows * n) {
         char *at = channel + walk.offset * size;
-        n = gn_walk_left(view, &walk, part->length - s);
+        n = gn_walk_left(view, &walk, region->length - s);
         rows = 1;
         if (n == whole) {
-            rows = (part->length - s) / n;
+            rows = (region->length - s) / n;
             int64_t left = view->dims[last - 1] - walk.index[last - 1];
             rows = rows < left ? rows : left;
         }
@@ -98,29 +98,29 @@ static void move_lines(const struct gn_view *view, char *channel, const struct g
  * As far as the last spatial dim goes at a time: row after row, or where channels are nearer to
  * each other, a few elements of each row.
  */
-static void move_rows(const struct gn_view *view, char *tensor, const struct gn_part *part,
+static void move_rows(const struct gn_view *view, char *tensor, const struct gn_region *region,
                       char *block, bool back)
 {
     enum { FEW = 32 };
     int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
-    int64_t base = part->n * view->n + part->c * view->c;
-    bool woven = part->channels > 1 && view->c < stride;
+    int64_t base = region->n * view->n + region->c * view->c;
+    bool woven = region->channels > 1 && view->c < stride;
     if (stride == 1) {
-        for (int64_t c = 0; c < part->channels; c++)
-            move_lines(view, tensor + (base + c * view->c) * size, part,
-                       block + c * part->length * size, back);
+        for (int64_t c = 0; c < region->channels; c++)
+            move_lines(view, tensor + (base + c * view->c) * size, region,
+                       block + c * region->length * size, back);
         return;
     }
-    int64_t together = woven ? part->channels : 1;
-    struct gn_walk start = gn_walk_to(view, part->s);
-    for (int64_t c = 0; c < part->channels; c += together) {
+    int64_t together = woven ? region->channels : 1;
+    struct gn_walk start = gn_walk_to(view, region->s);
+    for (int64_t c = 0; c < region->channels; c += together) {
         struct gn_walk walk = start;
-        for (int64_t s = 0, n; s < part->length; s += n) {
-            n = gn_walk_left(view, &walk, part->length - s);
+        for (int64_t s = 0, n; s < region->length; s += n) {
+            n = gn_walk_left(view, &walk, region->length - s);
             n = woven && n > FEW ? FEW : n;
             for (int64_t i = c; i < c + together; i++) {
-                struct run run = {base + i * view->c + walk.offset, stride, i * part->length + s, 1,
-                                  n};
+                struct run run = {base + i * view->c + walk.offset, stride, i * region->length + s,
+                                  1, n};
                 move_run(tensor, block, &run, size, back);
             }
             gn_walk_on(view, &walk, view->rank - 1, n);
@@ -129,46 +129,46 @@ static void move_rows(const struct gn_view *view, char *tensor, const struct gn_
 }
 
 /* Pixel after pixel where channels are nearer to each other, else a few pixels of each channel. */
-static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_part *part,
+static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_region *region,
                         char *block, bool back)
 {
     enum { PIXELS = 16 };
     int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
-    int64_t base = part->n * view->n + part->c * view->c;
-    struct gn_walk walk = gn_walk_to(view, part->s);
-    for (int64_t s = 0, n; s < part->length; s += n) {
+    int64_t base = region->n * view->n + region->c * view->c;
+    struct gn_walk walk = gn_walk_to(view, region->s);
+    for (int64_t s = 0, n; s < region->length; s += n) {
         int64_t at = base + walk.offset;
-        n = gn_walk_left(view, &walk, part->length - s);
+        n = gn_walk_left(view, &walk, region->length - s);
         n = n < PIXELS ? n : PIXELS;
         bool whole = view->c <= stride || n == 1;
-        for (int64_t i = 0; i < (whole ? n : part->channels); i++) {
-            struct run run = {at + i * stride, view->c, (s + i) * part->channels, 1,
-                              part->channels};
+        for (int64_t i = 0; i < (whole ? n : region->channels); i++) {
+            struct run run = {at + i * stride, view->c, (s + i) * region->channels, 1,
+                              region->channels};
             if (!whole)
-                run = (struct run){at + i * view->c, stride, s * part->channels + i, part->channels,
-                                   n};
+                run = (struct run){at + i * view->c, stride, s * region->channels + i,
+                                   region->channels, n};
             move_run(tensor, block, &run, size, back);
         }
         gn_walk_on(view, &walk, view->rank - 1, n);
     }
 }
 
-void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_part *part,
+void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_region *region,
                 bool columns, void *block)
 {
     char *from = (char *)(uintptr_t)tensor;
     if (columns)
-        move_pixels(view, from, part, block, false);
+        move_pixels(view, from, region, block, false);
     else
-        move_rows(view, from, part, block, false);
+        move_rows(view, from, region, block, false);
 }
 
-void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_part *part, bool columns,
-                 const void *block)
+void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_region *region,
+                 bool columns, const void *block)
 {
     char *from = (char *)(uintptr_t)block;
     if (columns)
-        move_pixels(view, tensor, part, from, true);
+        move_pixels(view, tensor, region, from, true);
     else
-        move_rows(view, tensor, part, from, true);
+        move_rows(view, tensor, region, from, true);
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The precision of each part of a tile: floats for the groups for which they are accurate enough,
+ * else doubles, of a few channels at a time.
+ */
+
+/* Channels that are computed in f64 at a time, and room for their numbers. */
+enum { F64_CHANNELS = 64, F64_ROOM = F64_CHANNELS + GN_PADDING };
+
+struct f64_numbers {
+    double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
+};
+
+/* `channels` channels of a tile from channel c on. */
+INLINE void cut_operand(struct gn_operand *of, enum gn_axis axis, int64_t c)
+{
+    if (of->data)
+        of->data = (char *)of->data + (axis == GN_ROWS ? c * of->stride : c) * gn_size(of->type);
+}
+
+INLINE void cut_tile(const struct gn_tile *tile, int64_t c, int64_t channels, struct gn_tile *cut)
+{
+    *cut = *tile;
+    cut->channels = channels;
+    cut_operand(&cut->x, tile->axis, c);
+    cut_operand(&cut->dy, tile->axis, c);
+    cut_operand(&cut->out, tile->axis, c);
+    cut_operand(&cut->saved_g, tile->axis, c);
+}
+
+/*
+ * Where the channels end that get the same precision as channel c: the end of its group in f64; in
+ * f32 also that of the groups after it. In columns their numbers stay in the L1 cache from pixel to
+ * pixel.
+ */
+static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, int64_t c)
+{
+    int64_t g = c / tile->depth, next = g + 1, groups = tile->channels / tile->depth;
+    while (use_f32[g] && next < groups && use_f32[next])
+        next++;
+    int64_t end = next * tile->depth;
+    bool narrow = tile->axis == GN_COLUMNS && use_f32[g] && end - c > GN_STRIP;
+    return narrow ? c + GN_STRIP : end;
+}
+
+/* Channels of one group of a tile, from channel c of the tile on, as lines and planes take them. */
+INLINE struct gn_groups group_of(const struct gn_tile *tile, const struct gn_coefficients *with,
+                                 int64_t c, int64_t channels)
+{
+    const struct gn_parameters *p = with->parameters;
+    int64_t g = c / tile->depth, inside = with->channel + c % tile->depth;
+    int64_t at = (with->group + g) % p->groups * p->depth + inside;
+    return (struct gn_groups){
+        .groups = 1,
+        .depth = channels,
+        .of = {with->of.mean + g, with->of.low + g, with->of.rstd + g},
+        .slope = with->group_slope ? with->group_slope + g : NULL,
+        .offset = with->group_offset ? with->group_offset + g : NULL,
+        .gamma = gn_at(p->gamma, p->type, at),
+        .beta = gn_at(p->beta, p->type, at),
+        .param = p->type,
+    };
+}
+
+COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with,
+                           int64_t c, int64_t end)
+{
+    struct f64_numbers n;
+    const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
+    for (int64_t count; c < end; c += count) {
+        struct gn_tile cut;
+        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        cut_tile(tile, c, count, &cut);
+        struct gn_groups group = group_of(tile, with, c, count);
+        lines_f64(&group, n.mean, n.scale, n.shift);
+        normalize_f64(&cut, &of);
+    }
+}
+
+static void normalize(const struct gn_tile *tile, const struct gn_coefficients *with)
+{
+    for (int64_t c = 0, end; c < tile->channels; c = end) {
+        end = same_precision(tile, with->use_f32, c);
+        if (!with->use_f32[c / tile->depth]) {
+            normalize_in_f64(tile, with, c, end);
+            continue;
+        }
+        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
+        struct gn_tile cut;
+        cut_tile(tile, c, end - c, &cut);
+        normalize_f32(&cut, &of);
+    }
+}
+
+INLINE struct gn_sums sums_from(struct gn_sums sums, int64_t c)
+{
+    return (struct gn_sums){sums.dy + c, sums.dyx + c, sums.needs_f64 ? sums.needs_f64 + c : NULL};
+}
+
+COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with, int64_t c,
+                      int64_t end, struct gn_sums sums, double *scratch)
+{
+    struct f64_numbers n;
+    const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
+    for (int64_t count; c < end; c += count) {
+        struct gn_tile cut;
+        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        cut_tile(tile, c, count, &cut);
+        struct gn_groups group = group_of(tile, with, c, count);
+        lines_f64(&group, n.mean, n.scale, n.shift);
+        if (tile->axis == GN_ROWS)
+            sums_rows_f64(&cut, &of, sums_from(sums, c));
+        else
+            sums_columns_f64(&cut, &of, sums_from(sums, c), scratch);
+    }
+}
+
+INLINE void sums_in_f32(const struct gn_tile *tile, const struct arrays_f32 *of, bool per_group,
+                        struct gn_sums sums, double *scratch)
+{
+    if (tile->axis == GN_ROWS)
+        sums_rows(tile, of, sums);
+    else
+        sums_columns(tile, of, per_group, sums, scratch);
+}
+
+static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficients *with,
+                          struct gn_sums sums, double *scratch)
+{
+    if (with->group_mean) {
+        const struct arrays_f32 of = {with->group_mean, NULL, NULL, NULL, NULL};
+        sums_in_f32(tile, &of, true, sums, scratch);
+        return;
+    }
+    for (int64_t c = 0, end; c < tile->channels; c = end) {
+        end = same_precision(tile, with->use_f32, c);
+        if (!with->use_f32[c / tile->depth]) {
+            sums_in_f64(tile, with, c, end, sums, scratch);
+            continue;
+        }
+        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
+        struct gn_tile cut;
+        cut_tile(tile, c, end - c, &cut);
+        cut.depth = 1;
+        sums_in_f32(&cut, &of, false, sums_from(sums, c), scratch);
+    }
+}
+
+COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with, int64_t c,
+                       int64_t end)
+{
+    struct f64_numbers n;
+    const struct arrays_f64 of = {n.mean, n.scale, n.shift, n.slope, n.offset};
+    for (int64_t count; c < end; c += count) {
+        struct gn_tile cut;
+        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        cut_tile(tile, c, count, &cut);
+        struct gn_groups group = group_of(tile, with, c, count);
+        lines_f64(&group, n.mean, n.scale, n.shift);
+        planes_f64(&group, n.mean, n.scale, n.slope, n.offset);
+        gradient_apply_f64(&cut, &of);
+    }
+}
+
+static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficients *with)
+{
+    for (int64_t c = 0, end; c < tile->channels; c = end) {
+        end = same_precision(tile, with->use_f32, c);
+        if (!with->use_f32[c / tile->depth]) {
+            apply_in_f64(tile, with, c, end);
+            continue;
+        }
+        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c,
+                                      with->slope + c, with->offset + c};
+        struct gn_tile cut;
+        cut_tile(tile, c, end - c, &cut);
+        if (cut.saved_g.data) {
+            cut.dy = cut.saved_g;
+            cut.activation = GN_ACTIVATION_IDENTITY;
+        }
+        gradient_apply_f32(&cut, &of);
+    }
+}
