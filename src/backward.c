@@ -49,25 +49,39 @@ static int64_t slot_bytes(const gn_plan *plan)
     return carve_slot(plan, NULL, &slot);
 }
 
+void gn_backward_coefficients_from(const struct gn_backward_call *call,
+                                   const struct gn_backward_slot *slot, int64_t group,
+                                   int64_t index, struct gn_coefficients *with)
+{
+    const gn_plan *plan = call->plan;
+    int64_t c = group * plan->D;
+    *with = (struct gn_coefficients){
+        .mean = slot->mean + c,
+        .scale = slot->scale + c,
+        .shift = slot->shift + c,
+        .slope = slot->slopes + c,
+        .offset = slot->offsets + c,
+        .use_f32 = slot->narrow + group,
+        .of = gn_statistics_from(slot->of, group),
+        .group_slope = slot->slope + group,
+        .group_offset = slot->offset + group,
+        .parameters = &call->parameters,
+        .group = plan->by_sample ? index : index % plan->G,
+    };
+}
+
 void gn_backward_coefficients_at(const struct gn_backward_call *call,
                                  const struct gn_backward_slot *slot, const struct gn_batch_tile *t,
                                  struct gn_coefficients *with)
 {
-    const gn_plan *plan = call->plan;
-    *with = (struct gn_coefficients){
-        .mean = slot->mean + t->channel,
-        .scale = slot->scale + t->channel,
-        .shift = slot->shift + t->channel,
-        .slope = slot->slopes + t->channel,
-        .offset = slot->offsets + t->channel,
-        .use_f32 = slot->narrow + t->group,
-        .of = gn_statistics_from(slot->of, t->group),
-        .group_slope = slot->slope + t->group,
-        .group_offset = slot->offset + t->group,
-        .parameters = &call->parameters,
-        .group = gn_parameter_group(plan, t),
-        .channel = t->shape.channel % plan->D,
-    };
+    int64_t c = t->shape.channel % call->plan->D;
+    gn_backward_coefficients_from(call, slot, t->group, gn_group_index(call->plan, t), with);
+    with->channel = c;
+    with->mean += c;
+    with->scale += c;
+    with->shift += c;
+    with->slope += c;
+    with->offset += c;
 }
 
 double *gn_parameter_sums(const struct gn_job *job, int64_t block, int64_t c)

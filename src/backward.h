@@ -29,7 +29,7 @@ gn_status gn_backward_run(struct gn_backward_call *call);
 
 /* What a slot has of a batch's groups and their channels. */
 struct gn_backward_slot {
-    /* A group: of.mean is the stored mean, of.low the true one less it. */
+    /* A group: of.mean is the stored mean, of.mean_lo the true one less it. */
     struct gn_statistics of, found;
     double *slope, *offset;
     bool
@@ -68,6 +68,10 @@ static inline void gn_backward_run_at(const gn_plan *plan, const struct gn_batch
 void gn_backward_coefficients_at(const struct gn_backward_call *call,
                                  const struct gn_backward_slot *slot, const struct gn_batch_tile *t,
                                  struct gn_coefficients *with);
+/* The same of groups from one of the slot on, which is number `index` of all samples'. */
+void gn_backward_coefficients_from(const struct gn_backward_call *call,
+                                   const struct gn_backward_slot *slot, int64_t group,
+                                   int64_t index, struct gn_coefficients *with);
 
 /*
  * The sums of dgamma, which those of dbeta follow C doubles on, of the channels of a block of
@@ -107,13 +111,21 @@ void gn_reduce_backward(const struct gn_job *job, const struct gn_batch *batch, 
 void gn_apply_backward(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
                        const void *memory, void *work);
 
-/* Whether rounding matters in one of the stored statistics from group `index` of all on. */
+/* The stored statistics of groups from `index` of all on. */
+static inline struct gn_stored gn_stored_from(const struct gn_backward_call *call, int64_t index,
+                                              int64_t groups)
+{
+    gn_type type = call->plan->stored;
+    return (struct gn_stored){groups, gn_at(call->mean, type, index),
+                              gn_at(call->rstd, type, index), type};
+}
+
+/* Whether it matters for one of them what rounding took from it. */
 static inline bool gn_rounding_matters(const struct gn_backward_call *call, int64_t index,
                                        int64_t groups)
 {
-    gn_type type = call->plan->stored;
-    return call->plan->kernels->rounding_matters(groups, gn_at(call->mean, type, index),
-                                                 gn_at(call->rstd, type, index), type);
+    const struct gn_statistics none = {NULL, NULL, NULL};
+    return call->plan->kernels->load_statistics(gn_stored_from(call, index, groups), NULL, none);
 }
 
 /*

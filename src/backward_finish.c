@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With A = sum dy and B = sum dy * (x - mean) over a channel of a group of m elements,
+ * The backward pass between tiles: from stored statistics and sums to the numbers of the last pass.
  *
- *     dx = rstd * gamma * dy - rstd * P/m - (x - mean) * rstd^3 * R/m,
- *     P = sum_c gamma * A,  R = sum_c gamma * B,
- *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
- *
- * The kernels sum about the mean as it was stored, rounded to float. Where what the rounding took
- * away matters, low = mean - stored is found again from x, and B = B_stored - low * A; a stored
- * mean that is not that of x is taken as it is. An rstd that is no normal float is found again too.
+ * Sums are about the mean as it was stored, rounded to float. Where what the rounding took away
+ * matters, mean_lo = mean - stored is found again from x; a stored mean that is not that of x is
+ * taken as it is. An rstd that is no normal float is found again too.
  */
 #include "backward.h"
 
@@ -21,16 +17,14 @@ static void start_groups(const struct gn_backward_call *call, const struct gn_ba
                          const struct gn_run *run)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
-    gn_type type = call->plan->stored;
-    int64_t index = run->n * call->plan->G + run->g;
+    struct gn_stored stored = gn_stored_from(call, run->n * call->plan->G + run->g, run->groups);
     struct gn_statistics of = gn_statistics_from(slot->of, run->first);
     struct gn_statistics found = gn_statistics_from(slot->found, run->first);
-    if (!kernels->stored(run->groups, gn_at(call->mean, type, index),
-                         gn_at(call->rstd, type, index), type, of))
+    if (!kernels->load_statistics(stored, NULL, of))
         return;
     gn_finish_moments(call->plan, gn_moments_from(slot->moments, run->first), slot->set,
                       run->groups, found);
-    kernels->recover(run->groups, type, found, of);
+    kernels->load_statistics(stored, &found, of);
 }
 
 /* The sums over tiles, into the first set. */
@@ -48,66 +42,13 @@ static void add_sums(const gn_plan *plan, const struct gn_backward_slot *slot, i
     }
 }
 
-/*
- * What is hard on the sums of a group is hard on its last pass: where g = dy * act'(z) underflows
- * or overflows, all of it is computed in double.
- */
-static void widen_hard(const gn_plan *plan, const struct gn_backward_slot *slot, int64_t first,
-                       int64_t end)
-{
-    for (int64_t i = first; i < end; i++)
-        for (int64_t c = i * plan->D; slot->narrow[i] && c < (i + 1) * plan->D; c++)
-            slot->narrow[i] = slot->hard[c] == 0;
-}
-
-/* Groups of a slot as lines and planes take them; `parameter` is where those of the first are. */
-static struct gn_groups groups_of(const struct gn_backward_call *call,
-                                  const struct gn_backward_slot *slot, int64_t group,
-                                  int64_t parameter)
-{
-    const gn_plan *plan = call->plan;
-    return (struct gn_groups){.groups = 1,
-                              .depth = plan->D,
-                              .of = gn_statistics_from(slot->of, group),
-                              .slope = slot->slope + group,
-                              .offset = slot->offset + group,
-                              .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
-                              .beta = gn_parameters_at(plan, call->parameters.beta, parameter),
-                              .param = plan->desc.param};
-}
-
-static void make_planes(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                        const struct gn_run *run)
-{
-    const gn_plan *plan = call->plan;
-    int64_t D = plan->D, c = run->first * D;
-    int64_t parameter = gn_parameter(plan, run->n, run->g * D);
-    struct gn_groups all = groups_of(call, slot, run->first, parameter);
-    all.groups = run->groups;
-    bool narrow = plan->kernels->planes(&all, slot->mean + c, slot->scale + c, slot->slopes + c,
-                                        slot->offsets + c);
-    for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = groups_of(call, slot, run->first + i, parameter + i * D);
-        slot->narrow[run->first + i] &= plan->kernels->planes(&one, slot->mean + c, slot->scale + c,
-                                                              slot->slopes + c, slot->offsets + c);
-    }
-}
-
 /* With an activation: what is needed for the sums. */
-static void make_lines(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                       const struct gn_run *run)
+static void make_z_coefficients(const struct gn_backward_call *call,
+                                const struct gn_backward_slot *slot, const struct gn_run *run)
 {
-    const gn_plan *plan = call->plan;
-    int64_t D = plan->D, c = run->first * D;
-    int64_t parameter = gn_parameter(plan, run->n, run->g * D);
-    struct gn_groups all = groups_of(call, slot, run->first, parameter);
-    all.groups = run->groups;
-    bool narrow = plan->kernels->lines(&all, slot->mean + c, slot->scale + c, slot->shift + c);
-    for (int64_t i = 0; !narrow && i < run->groups; i++, c += D) {
-        struct gn_groups one = groups_of(call, slot, run->first + i, parameter + i * D);
-        slot->narrow[run->first + i] =
-            plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
-    }
+    struct gn_coefficients with;
+    gn_backward_coefficients_from(call, slot, run->first, run->n * call->plan->G + run->g, &with);
+    call->plan->kernels->forward_coefficients(run->groups, &with);
 }
 
 /* The elements of a channel behind one set of sums. */
@@ -148,16 +89,19 @@ static void store_dskip(const struct gn_backward_call *call, const struct gn_bac
 
 /* The same for points, whose sums are not taken before. */
 static void finish_points(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                          const struct gn_run *run, const struct gn_gradient *gradient, bool fit)
+                          const struct gn_run *run, double *dgamma, bool fit)
 {
     const gn_plan *plan = call->plan;
+    int64_t D = plan->D, c = run->first * D;
+    const void *gamma =
+        gn_parameters_at(plan, call->parameters.gamma, gn_parameter(plan, run->n, run->g * D));
     struct gn_points points = {.x = run->x,
                                .dy = run->dy,
                                .groups = run->groups,
-                               .depth = plan->D,
-                               .gamma = gradient->gamma,
-                               .dgamma = gradient->dgamma,
-                               .dbeta = gradient->dbeta};
+                               .depth = D,
+                               .gamma = gamma,
+                               .dgamma = dgamma,
+                               .dbeta = dgamma ? dgamma + plan->C : NULL};
     struct gn_statistics of = gn_statistics_from(slot->of, run->first);
     double *slope = slot->slope + run->first, *offset = slot->offset + run->first;
     bool *narrow = slot->narrow + run->first;
@@ -166,7 +110,6 @@ static void finish_points(const struct gn_backward_call *call, const struct gn_b
         plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
     else
         memset(narrow, false, (size_t)run->groups);
-    int64_t D = plan->D, c = run->first * D;
     if (!call->dx || D >= GN_SPREAD_BELOW)
         return;
     plan->kernels->spread_points(run->groups, D, of.mean, slot->mean + c);
@@ -180,29 +123,23 @@ void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_s
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
-    int64_t c = run->g * plan->D, parameter = gn_parameter(plan, run->n, c);
-    struct gn_gradient gradient = {.groups = run->groups,
-                                   .depth = plan->D,
-                                   .count = (double)(plan->D * plan->S),
-                                   .gamma =
-                                       gn_parameters_at(plan, call->parameters.gamma, parameter),
-                                   .param = plan->desc.param,
-                                   .dy = slot->dy + run->first * plan->D,
-                                   .dyx = slot->dyx + run->first * plan->D};
+    int64_t c = run->first * plan->D;
     if (!job->prepare)
         start_groups(call, slot, run);
-    gradient.dgamma = gn_parameter_sums(job, run->block, c);
-    gradient.dbeta = gradient.dgamma ? gradient.dgamma + plan->C : NULL;
+    double *dgamma = gn_parameter_sums(job, run->block, run->g * plan->D);
     if (plan->parts.points) {
-        finish_points(call, slot, run, &gradient, fit);
+        finish_points(call, slot, run, dgamma, fit);
         return;
     }
-    plan->kernels->finish_gradient(&gradient, gn_statistics_from(slot->of, run->first),
-                                   slot->slope + run->first, slot->offset + run->first);
+    struct gn_sums sums = {slot->dy + c, slot->dyx + c, plan->activates ? slot->hard + c : NULL};
+    struct gn_coefficients with;
+    gn_backward_coefficients_from(call, slot, run->first, run->n * plan->G + run->g, &with);
+    if (!call->dx || plan->wide)
+        with.slope = NULL;
+    plan->kernels->gradient_coefficients(run->groups, (double)(plan->D * plan->S), sums, &with,
+                                         dgamma, dgamma ? dgamma + plan->C : NULL);
     if (call->dskip)
         store_dskip(call, slot, run);
-    if (call->dx && !plan->wide)
-        make_planes(call, slot, run);
 }
 
 /* The groups of a batch that are a thread's part, none where first is end. */
@@ -232,7 +169,7 @@ void gn_prepared_backward(const struct gn_job *job, const struct gn_batch *batch
         gn_backward_run_at(call->plan, batch, i, end, &run);
         start_groups(call, slot, &run);
         if (!call->plan->wide)
-            make_lines(call, slot, &run);
+            make_z_coefficients(call, slot, &run);
         i += run.groups;
     }
 }
@@ -251,8 +188,6 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
         memset(slot->narrow + first, true, (size_t)(end - first));
     if (!plan->parts.points)
         add_sums(plan, slot, first * plan->D, end * plan->D);
-    if (plan->activates && !plan->wide)
-        widen_hard(plan, slot, first, end);
     for (int64_t i = first; i < end;) {
         struct gn_run run;
         gn_backward_run_at(plan, batch, i, end, &run);

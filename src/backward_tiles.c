@@ -52,8 +52,7 @@ static void place_dx(const struct gn_backward_call *call, const struct gn_batch_
 
 static bool matters(const struct gn_backward_call *call, const struct gn_batch_tile *t)
 {
-    int64_t g = t->range.n * call->plan->G + t->range.g + (t->group - t->range.first);
-    return gn_rounding_matters(call, g, t->groups);
+    return gn_rounding_matters(call, gn_group_index(call->plan, t), t->groups);
 }
 
 /* The moments of the tile's groups, or of its channels. */
@@ -93,7 +92,6 @@ static void reduce_tile(const struct gn_job *job, const struct gn_backward_slot 
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     int64_t at = t->shape.sums * slot->sums + t->channel;
-    int64_t index = t->range.n * plan->G + t->range.g + (t->group - t->range.first);
     struct gn_tile k;
     struct gn_coefficients with;
     open_kernel_tile(call, t, &k);
@@ -102,7 +100,7 @@ static void reduce_tile(const struct gn_job *job, const struct gn_backward_slot 
         place_dx(call, t, work, &k);
     gn_backward_coefficients_at(call, slot, t, &with);
     if (!job->prepare)
-        with.group_mean = gn_at(call->mean, GN_F32, index);
+        with.group_mean = gn_at(call->mean, GN_F32, gn_group_index(plan, t));
     struct gn_sums sums = {slot->dy + at, slot->dyx + at, job->prepare ? slot->hard + at : NULL};
     plan->kernels->gradient_sums(&k, &with, sums, t->buffers.kernel);
     if (!job->prepare && matters(call, t))

@@ -78,11 +78,10 @@ static inline void gn_open_tile(const gn_plan *plan, const struct gn_batch *batc
     gn_buffers_of(plan, work, &t->buffers);
 }
 
-/* Which group of the parameters the tile begins with. */
-static inline int64_t gn_parameter_group(const gn_plan *plan, const struct gn_batch_tile *t)
+/* The number of the tile's first group among those of all samples. */
+static inline int64_t gn_group_index(const gn_plan *plan, const struct gn_batch_tile *t)
 {
-    int64_t g = t->range.g + (t->group - t->range.first);
-    return plan->by_sample ? t->range.n * plan->G + g : g;
+    return t->range.n * plan->G + t->range.g + (t->group - t->range.first);
 }
 
 #endif

@@ -36,55 +36,33 @@ static int64_t slot_bytes(const gn_plan *plan)
     return carve_slot(plan, NULL, &slot);
 }
 
+/* The numbers of groups from one of the slot on, which is number `index` of all samples'. */
+static void coefficients_from(const struct gn_forward_call *call,
+                              const struct gn_forward_slot *slot, int64_t group, int64_t index,
+                              struct gn_coefficients *with)
+{
+    const gn_plan *plan = call->plan;
+    int64_t c = group * plan->D;
+    *with = (struct gn_coefficients){
+        .mean = slot->mean + c,
+        .scale = slot->scale + c,
+        .shift = slot->shift + c,
+        .use_f32 = slot->narrow + group,
+        .of = gn_statistics_from(slot->of, group),
+        .parameters = &call->parameters,
+        .group = plan->by_sample ? index : index % plan->G,
+    };
+}
+
 void gn_forward_coefficients_at(const struct gn_forward_call *call,
                                 const struct gn_forward_slot *slot, const struct gn_batch_tile *t,
                                 struct gn_coefficients *with)
 {
-    const gn_plan *plan = call->plan;
-    *with = (struct gn_coefficients){
-        .mean = slot->mean + t->channel,
-        .scale = slot->scale + t->channel,
-        .shift = slot->shift + t->channel,
-        .use_f32 = slot->narrow + t->group,
-        .of = gn_statistics_from(slot->of, t->group),
-        .parameters = &call->parameters,
-        .group = gn_parameter_group(plan, t),
-        .channel = t->shape.channel % plan->D,
-    };
-}
-
-/* Groups of a slot as lines takes them; `parameter` is where the parameters of the first are. */
-static struct gn_groups groups_of(const struct gn_forward_call *call,
-                                  const struct gn_forward_slot *slot, int64_t group,
-                                  int64_t parameter)
-{
-    const gn_plan *plan = call->plan;
-    return (struct gn_groups){.groups = 1,
-                              .depth = plan->D,
-                              .of = gn_statistics_from(slot->of, group),
-                              .gamma = gn_parameters_at(plan, call->parameters.gamma, parameter),
-                              .beta = gn_parameters_at(plan, call->parameters.beta, parameter),
-                              .param = plan->desc.param};
-}
-
-/* Consecutive groups of one sample, of which `index` is the first: their numbers for the last
- * pass. */
-static void make_lines(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                       int64_t group, int64_t groups, int64_t index)
-{
-    const gn_plan *plan = call->plan;
-    int64_t D = plan->D, c = group * D;
-    int64_t parameter = gn_parameter(plan, index / plan->G, index % plan->G * D);
-    struct gn_groups all = groups_of(call, slot, group, parameter);
-    all.groups = groups;
-    float *mean = slot->mean + c, *scale = slot->scale + c, *shift = slot->shift + c;
-    bool narrow = plan->kernels->lines(&all, mean, scale, shift);
-    memset(slot->narrow + group, narrow, (size_t)groups);
-    for (int64_t i = 0; !narrow && i < groups; i++, c += D) {
-        struct gn_groups one = groups_of(call, slot, group + i, parameter + i * D);
-        slot->narrow[group + i] =
-            plan->kernels->lines(&one, slot->mean + c, slot->scale + c, slot->shift + c);
-    }
+    coefficients_from(call, slot, t->group, gn_group_index(call->plan, t), with);
+    with->channel = t->shape.channel % call->plan->D;
+    with->mean += with->channel;
+    with->scale += with->channel;
+    with->shift += with->channel;
 }
 
 static void store_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -111,7 +89,7 @@ static void limit_groups(const struct gn_forward_call *call, const struct gn_for
         return;
     kernels->spread_points(end - first, D, slot->of.mean + first, slot->mean + c);
     kernels->spread_points(end - first, D, slot->of.rstd + first, slot->scale + c);
-    kernels->spread_points(end - first, D, slot->of.low + first, slot->shift + c);
+    kernels->spread_points(end - first, D, slot->of.mean_lo + first, slot->shift + c);
 }
 
 static void find_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
@@ -119,9 +97,9 @@ static void find_statistics(const struct gn_forward_call *call, const struct gn_
 {
     if (call->given_mean) {
         gn_type type = call->plan->stored;
-        call->plan->kernels->stored(end - first, gn_at(call->given_mean, type, index + first),
-                                    gn_at(call->given_rstd, type, index + first), type,
-                                    gn_statistics_from(slot->of, first));
+        struct gn_stored stored = {end - first, gn_at(call->given_mean, type, index + first),
+                                   gn_at(call->given_rstd, type, index + first), type};
+        call->plan->kernels->load_statistics(stored, NULL, gn_statistics_from(slot->of, first));
         return;
     }
     gn_finish_moments(call->plan, gn_moments_from(slot->moments, first), slot->set, end - first,
@@ -175,11 +153,9 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         memset(slot->narrow + first, false, (size_t)(end - first));
         return;
     }
-    for (int64_t i = first, n; i < end; i += n) {
-        int64_t g = (index + i) % plan->G;
-        n = plan->G - g < end - i ? plan->G - g : end - i;
-        make_lines(call, slot, i, n, index + i);
-    }
+    struct gn_coefficients with;
+    coefficients_from(call, slot, first, index + first, &with);
+    plan->kernels->forward_coefficients(end - first, &with);
     if (call->given_mean)
         limit_given(slot, first, end);
 }

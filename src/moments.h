@@ -9,6 +9,8 @@
 #ifndef GN_MOMENTS_H
 #define GN_MOMENTS_H
 
+#include <stdint.h>
+
 struct gn_moment {
     double count, origin, offset, m2;
 };
@@ -18,9 +20,12 @@ struct gn_moments {
     double *origin, *offset, *m2;
 };
 
-/* What the last passes need, arrays too: the mean is `mean`, which is a float, plus `low`. */
+/*
+ * What the last passes need, arrays too. The mean is held as two numbers: `mean`, rounded to the
+ * type in which it is stored, and mean_lo, what the rounding took.
+ */
 struct gn_statistics {
-    double *mean, *low, *rstd;
+    double *mean, *mean_lo, *rstd;
 };
 
 /*
@@ -37,6 +42,18 @@ static inline void gn_merge_moments(struct gn_moment *into, const struct gn_mome
     into->m2 += more->m2 + delta * delta * into->count * weight;
     into->offset += delta * weight;
     into->count = count;
+}
+
+/* The same for each of some groups. */
+static inline void gn_merge_groups(int64_t groups, double count, struct gn_moments into,
+                                   double more_count, struct gn_moments more)
+{
+    double weight = more_count / (count + more_count), product = count * weight;
+    for (int64_t g = 0; g < groups; g++) {
+        double delta = (more.origin[g] - into.origin[g]) + (more.offset[g] - into.offset[g]);
+        into.m2[g] += more.m2[g] + delta * delta * product;
+        into.offset[g] += delta * weight;
+    }
 }
 
 #endif

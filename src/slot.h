@@ -30,7 +30,7 @@ static inline struct gn_statistics gn_carve_statistics(char *memory, int64_t *at
 {
     struct gn_statistics s;
     s.mean = gn_carve(memory, at, groups, sizeof(double));
-    s.low = gn_carve(memory, at, groups, sizeof(double));
+    s.mean_lo = gn_carve(memory, at, groups, sizeof(double));
     s.rstd = gn_carve(memory, at, groups, sizeof(double));
     return s;
 }
@@ -43,7 +43,7 @@ static inline struct gn_moments gn_moments_from(struct gn_moments m, int64_t g)
 
 static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, int64_t g)
 {
-    return (struct gn_statistics){s.mean + g, s.low + g, s.rstd + g};
+    return (struct gn_statistics){s.mean + g, s.mean_lo + g, s.rstd + g};
 }
 
 /* The elements behind sets first..end - 1 of a group. */
@@ -63,7 +63,7 @@ static inline void gn_merge_in_pairs(const gn_plan *plan, struct gn_moments mome
     for (int64_t step = 1; step < sets; step *= 2)
         for (int64_t i = 0; i + step < sets; i += 2 * step) {
             int64_t end = i + 2 * step < sets ? i + 2 * step : sets;
-            plan->kernels->merge(
+            gn_merge_groups(
                 groups, gn_moments_counts(plan, i, i + step), gn_moments_from(moments, i * set),
                 gn_moments_counts(plan, i + step, end), gn_moments_from(moments, (i + step) * set));
         }
@@ -81,11 +81,11 @@ static inline void gn_finish_moments(const gn_plan *plan, struct gn_moments mome
         gn_merge_in_pairs(plan, moments, set, groups);
     for (int64_t i = 1; i < plan->parts.moments && !plan->wide; i++) {
         double more = gn_moments_count(plan, i);
-        plan->kernels->merge(groups, count, moments, more, gn_moments_from(moments, i * set));
+        gn_merge_groups(groups, count, moments, more, gn_moments_from(moments, i * set));
         count += more;
     }
     count = plan->wide ? (double)(plan->D * plan->S) : count;
-    plan->kernels->finish(groups, count, plan->desc.epsilon, plan->stored, moments, of);
+    plan->kernels->statistics(groups, count, plan->desc.epsilon, plan->stored, moments, of);
 }
 
 /* Where the run of equal flags ends that begins at `first`. */

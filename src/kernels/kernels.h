@@ -67,13 +67,11 @@ static inline int64_t gn_offset_at(const int64_t *offsets, int64_t stride, int64
     return offsets ? offsets[i] : i * stride;
 }
 
-/* What belongs to consecutive groups of `depth` channels each, or to a part of one. */
-struct gn_groups {
-    int64_t groups, depth;
-    struct gn_statistics of;
-    const double *slope, *offset; /* backward only, where the mean is of.mean */
-    const void *gamma, *beta;     /* of the first channel; NULL: ones, zeros */
-    gn_type param;                /* of both */
+/* Mean and rstd of consecutive groups as the forward pass stored them, both of the type. */
+struct gn_stored {
+    int64_t groups;
+    const void *mean, *rstd;
+    gn_type type;
 };
 
 /*
@@ -93,9 +91,9 @@ struct gn_parameters {
  */
 struct gn_coefficients {
     float *mean, *scale, *shift, *slope, *offset;
-    const bool *use_f32; /* per group */
+    bool *use_f32; /* per group */
     struct gn_statistics of;
-    const double *group_slope, *group_offset; /* backward only */
+    double *group_slope, *group_offset; /* backward only */
     const struct gn_parameters *parameters;
     int64_t group,
         channel; /* where the tile begins: group of the parameters, channel of the group */
@@ -111,17 +109,6 @@ struct gn_sums {
     double *dy;        /* of g = dy * act'(z) */
     double *dyx;       /* of g * (x - mean), mean being the group's as it was stored */
     double *needs_f64; /* with an activation: 1 where float sums did not do, else 0 */
-};
-
-/* The sums over the channels of consecutive groups, and where the groups' parts of dgamma go. */
-struct gn_gradient {
-    int64_t groups, depth;
-    double count;           /* elements of a group */
-    const void *gamma;      /* of the first channel; NULL: ones */
-    gn_type param;          /* of gamma */
-    const double *dy;       /* sum g of each channel */
-    const double *dyx;      /* sum g * (x - mean), mean being the group's as it was stored */
-    double *dgamma, *dbeta; /* added to, for each channel; both NULL: not wanted */
 };
 
 /* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
@@ -218,38 +205,40 @@ struct gn_kernels {
     void (*moments)(const struct gn_tile *tile, double floor, struct gn_moments out,
                     double *scratch);
 
-    /* Adds `more`, of more_count values a group, to `into`, of count. */
-    void (*merge)(int64_t groups, double count, struct gn_moments into, double more_count,
-                  struct gn_moments more);
+    /*
+     * Statistics of groups of `count` elements: rstd is 1/sqrt(var + epsilon), the mean rounded to
+     * the type in which it is stored, GN_F32 or GN_F64. All NaN where a value was NaN or infinite.
+     */
+    void (*statistics)(int64_t groups, double count, double epsilon, gn_type stored,
+                       struct gn_moments moments, struct gn_statistics out);
 
     /*
-     * rstd is 1/sqrt(var + epsilon), out.mean rounded to the type that is to be stored, GN_F32 or
-     * GN_F64. All NaN where a value was NaN or infinite.
+     * Statistics as they were stored. Returns whether for one of the groups it matters what
+     * rounding took from them; out.mean_lo is 0 unless they are also found again from x: then it is
+     * what the rounding took, where that matters. With an out.mean of NULL only the question is
+     * answered.
      */
-    void (*finish)(int64_t groups, double count, double epsilon, gn_type stored,
-                   struct gn_moments moments, struct gn_statistics out);
+    bool (*load_statistics)(struct gn_stored stored, const struct gn_statistics *found,
+                            struct gn_statistics out);
 
+    /*
+     * From statistics and parameters the numbers of the forward pass: mean, scale and shift, and
+     * use_f32.
+     */
+    void (*forward_coefficients)(int64_t groups, const struct gn_coefficients *coefficients);
+
+    /*
+     * From the sums over channels of groups of `count` elements: group_slope and group_offset, and
+     * where `slope` is not NULL the numbers of the last pass. use_f32 becomes false where floats do
+     * not do. dgamma and dbeta, one per channel, are added to; both NULL: not wanted.
+     */
+    void (*gradient_coefficients)(int64_t groups, double count, struct gn_sums sums,
+                                  const struct gn_coefficients *coefficients, double *dgamma,
+                                  double *dbeta);
+
+    /* The sums of each channel in the tile. */
     void (*gradient_sums)(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                           struct gn_sums sums, double *scratch);
-
-    /*
-     * Whether what rounding took from the stored statistics of one of the groups matters. They are
-     * of type GN_F32 or GN_F64.
-     */
-    bool (*rounding_matters)(int64_t groups, const void *mean, const void *rstd, gn_type type);
-
-    /*
-     * The stored statistics of groups as of.mean and of.rstd, of.low being 0; returns whether
-     * rounding matters. Then recover finds what it took in those found again from x.
-     */
-    bool (*stored)(int64_t groups, const void *mean, const void *rstd, gn_type type,
-                   struct gn_statistics of);
-    void (*recover)(int64_t groups, gn_type type, struct gn_statistics found,
-                    struct gn_statistics of);
-
-    /* slope and offset of each group; of.low is the true mean less the one in the sums. */
-    void (*finish_gradient)(const struct gn_gradient *gradient, struct gn_statistics of,
-                            double *slope, double *offset);
 
     /*
      * Points. points_fit says whether gamma and beta are within the limits, limit_points which
@@ -277,17 +266,7 @@ struct gn_kernels {
     bool (*gradient_tiny)(const struct gn_tiny *tiny, const float *mean, const float *rstd,
                           bool *done);
 
-    /*
-     * The last passes. Forward, y = act(z), z = (x - mean) * scale + shift; backward, dx = scale *
-     * g + (slope * (x - mean) + offset), g = dy * act'(z), with scale and shift of lines. lines and
-     * planes compute these numbers as arrays of one value a channel, with room for
-     * gn_padded(channels), and return whether float is wide enough for all of them; where it is
-     * not, the wide functions take over. See lines_tmpl.h.
-     */
-    bool (*lines)(const struct gn_groups *groups, float *mean, float *scale, float *shift);
-    bool (*planes)(const struct gn_groups *groups, float *mean, float *scale, float *slope,
-                   float *offset);
-
+    /* y = act(z), and dx; the coefficients say with what numbers. */
     void (*normalize)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
     void (*gradient_apply)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
 };

@@ -12,13 +12,14 @@
 
 #include "convert_tmpl.h"
 #include "folds_tmpl.h"
-#include "finish_tmpl.h"
+#include "groups_tmpl.h"
+#include "statistics_tmpl.h"
 
 #define REAL float
 #define R f32
 #include "act_tmpl.h"
 #include "moments_tmpl.h"
-#include "lines_tmpl.h"
+#include "coefficients_tmpl.h"
 #include "map_tmpl.h"
 #include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
@@ -30,7 +31,7 @@
 #define R f64
 #include "act_tmpl.h"
 #include "moments_tmpl.h"
-#include "lines_tmpl.h"
+#include "coefficients_tmpl.h"
 #include "map_tmpl.h"
 #include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
@@ -38,6 +39,7 @@
 #undef REAL
 #undef R
 
+#include "group_coefficients_tmpl.h"
 #include "points_tmpl.h"
 #include "transpose_tmpl.h"
 #include "tiny_tmpl.h"
@@ -57,13 +59,11 @@ const struct gn_kernels KERNELS = {
     .convert_back = convert_back,
     .add = add,
     .moments = moments,
-    .merge = merge,
-    .finish = finish,
+    .statistics = statistics,
+    .load_statistics = load_statistics,
+    .forward_coefficients = forward_coefficients,
+    .gradient_coefficients = gradient_coefficients,
     .gradient_sums = gradient_sums,
-    .finish_gradient = finish_gradient,
-    .rounding_matters = rounding_matters,
-    .stored = stored,
-    .recover = recover,
     .points_fit = points_fit,
     .spread_points = spread_points,
     .gradient_points = gradient_points,
@@ -72,8 +72,6 @@ const struct gn_kernels KERNELS = {
     .apply_points = apply_points,
     .normalize_tiny = normalize_tiny,
     .gradient_tiny = gradient_tiny,
-    .lines = lines_f32,
-    .planes = planes_f32,
     .normalize = normalize,
     .gradient_apply = gradient_apply,
 };

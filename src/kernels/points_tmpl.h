@@ -99,7 +99,7 @@ static void normalize_points(const struct gn_points *in, struct gn_statistics of
         return;
     }
     for (int64_t g = 0; g < in->groups; g++) {
-        float mean = (float)of.mean[g], low = (float)of.low[g], rstd = (float)of.rstd[g];
+        float mean = (float)of.mean[g], low = (float)of.mean_lo[g], rstd = (float)of.rstd[g];
         normalize_span(in, g * depth, (g + 1) * depth, &mean, &low, &rstd, false);
     }
 }
@@ -166,7 +166,8 @@ static void gradient_points(const struct gn_points *in, struct gn_statistics of,
             p[g] = r[g] = (quad){0, 0, 0, 0};
             if (g >= groups)
                 continue;
-            double mean = of.mean[first + g], low = of.low[first + g], rstd = of.rstd[first + g];
+            double mean = of.mean[first + g], low = of.mean_lo[first + g],
+                   rstd = of.rstd[first + g];
             int64_t c = (first + g) * in->depth, end = c + in->depth;
             for (; c + 4 <= end; c += 4) {
                 quad dy = four_f32(in->dy + c), d = (four_f32(in->x + c) - mean) - low;
@@ -188,7 +189,7 @@ static void gradient_points(const struct gn_points *in, struct gn_statistics of,
             slope[first + g] = r_sum[g] + rest_r[g];
         }
     }
-    finish_planes(in->groups, inverse, of, slope, offset);
+    finish_slopes(in->groups, inverse, of, slope, offset);
 }
 
 /* Which groups floats do for; slope is NULL forward. */

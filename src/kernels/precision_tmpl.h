@@ -43,23 +43,12 @@ static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, i
     return narrow ? c + GN_STRIP : end;
 }
 
-/* Channels of one group of a tile, from channel c of the tile on, as lines and planes take them. */
-INLINE struct gn_groups group_of(const struct gn_tile *tile, const struct gn_coefficients *with,
-                                 int64_t c, int64_t channels)
+/* Channels of one group of a tile, from channel c of the tile on. */
+INLINE struct group_parameters group_of(const struct gn_tile *tile,
+                                        const struct gn_coefficients *with, int64_t c,
+                                        int64_t channels)
 {
-    const struct gn_parameters *p = with->parameters;
-    int64_t g = c / tile->depth, inside = with->channel + c % tile->depth;
-    int64_t at = (with->group + g) % p->groups * p->depth + inside;
-    return (struct gn_groups){
-        .groups = 1,
-        .depth = channels,
-        .of = {with->of.mean + g, with->of.low + g, with->of.rstd + g},
-        .slope = with->group_slope ? with->group_slope + g : NULL,
-        .offset = with->group_offset ? with->group_offset + g : NULL,
-        .gamma = gn_at(p->gamma, p->type, at),
-        .beta = gn_at(p->beta, p->type, at),
-        .param = p->type,
-    };
+    return parameters_at(with, c / tile->depth, 1, with->channel + c % tile->depth, channels);
 }
 
 COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with,
@@ -71,8 +60,8 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
         cut_tile(tile, c, count, &cut);
-        struct gn_groups group = group_of(tile, with, c, count);
-        lines_f64(&group, n.mean, n.scale, n.shift);
+        struct group_parameters group = group_of(tile, with, c, count);
+        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
         normalize_f64(&cut, &of);
     }
 }
@@ -106,8 +95,8 @@ COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
         cut_tile(tile, c, count, &cut);
-        struct gn_groups group = group_of(tile, with, c, count);
-        lines_f64(&group, n.mean, n.scale, n.shift);
+        struct group_parameters group = group_of(tile, with, c, count);
+        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
         if (tile->axis == GN_ROWS)
             sums_rows_f64(&cut, &of, sums_from(sums, c));
         else
@@ -155,9 +144,9 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
         cut_tile(tile, c, count, &cut);
-        struct gn_groups group = group_of(tile, with, c, count);
-        lines_f64(&group, n.mean, n.scale, n.shift);
-        planes_f64(&group, n.mean, n.scale, n.slope, n.offset);
+        struct group_parameters group = group_of(tile, with, c, count);
+        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
+        dx_coefficients_f64(&group, n.mean, n.scale, n.slope, n.offset);
         gradient_apply_f64(&cut, &of);
     }
 }

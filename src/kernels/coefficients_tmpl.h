@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of the last passes, one value a channel. They are computed in double and rounded to
- * REAL; the functions return whether REAL carries them, which for double nobody asks.
+ * The numbers of the last passes, one value per channel: z = (x - mean) * scale + shift, and dx =
+ * scale * g + (slope * (x - mean) + offset). They are computed in double and rounded to REAL; the
+ * functions return whether REAL carries them, which for double nobody asks.
  *
  * Float does where every factor is 0 or a normal float, and where nothing overflows unless the
  * result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
@@ -9,7 +10,7 @@
  * sees to it that x - mean does not overflow; then the product does only where y does, as the
  * shift is below 2^100.
  *
- * The mean is a float, and what is left of it goes into the shift. x holds floats, none of which is
+ * The mean is a float, and mean_lo goes into the shift. x holds floats, none of which is
  * nearer to the mean than the mean's rounding, so that this is at most one standard deviation.
  *
  * Parameters: REAL and R, the computing type. See reals.h.
@@ -40,50 +41,52 @@ INLINE void FN(put_number)(REAL *p, int64_t c, int64_t part, vec_f64 v)
  * group comes after. That they may seem not to fit costs but time: the caller then asks for each
  * group alone, with nothing beyond it.
  */
-INLINE int64_t FN(together)(int64_t depth)
+INLINE int64_t FN(groups_together)(int64_t depth)
 {
     return depth <= WIDTH_f64 && WIDTH_f64 % depth == 0 ? WIDTH_f64 / depth : 1;
 }
 
 /* What the channels of a vector share, or groups in it have each. */
 struct FN(group) {
-    vec_f64 mean, low, rstd, slope, offset;
+    vec_f64 mean, mean_lo, rstd, slope, offset;
 };
 
-INLINE mask_f64 FN(line)(const struct gn_groups *in, const struct FN(group) * of, int64_t c,
-                         int64_t part, REAL *mean, REAL *scale, REAL *shift)
+INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(group) * of,
+                             int64_t c, int64_t part, REAL *mean, REAL *scale, REAL *shift)
 {
-    vec_f64 a = FN(parameter)(in->gamma, in->param, c, part, 1) * of->rstd;
-    vec_f64 b = FN(parameter)(in->beta, in->param, c, part, 0) - of->low * a;
+    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
+    vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - of->mean_lo * a;
     FN(put_number)(mean, c, part, of->mean);
     FN(put_number)(scale, c, part, a);
     FN(put_number)(shift, c, part, b);
     return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
 }
 
-static bool FN(lines)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *shift)
+static bool FN(z_coefficients)(const struct group_parameters *in, REAL *mean, REAL *scale,
+                               REAL *shift)
 {
-    int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
+    int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
         int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
         struct FN(group) of = {.mean = repeat_f64(in->of.mean + g, each),
-                               .low = repeat_f64(in->of.low + g, each),
+                               .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                .rstd = repeat_f64(in->of.rstd + g, each)};
         fits &= of.rstd >= splat_f64(0x1p-100);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(line)(in, &of, c, 0, mean, scale, shift);
+            fits &= FN(z_vector)(in, &of, c, 0, mean, scale, shift);
         if (c < end)
-            fits &= FN(line)(in, &of, c, channels - c, mean, scale, shift);
+            fits &= FN(z_vector)(in, &of, c, channels - c, mean, scale, shift);
     }
     return all_f64(fits);
 }
 
-INLINE mask_f64 FN(plane)(const struct gn_groups *in, const struct FN(group) * of, int64_t c,
-                          int64_t part, REAL *mean, REAL *scale, REAL *slope, REAL *offset)
+INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN(group) * of,
+                              int64_t c, int64_t part, REAL *mean, REAL *scale, REAL *slope,
+                              REAL *offset)
 {
-    vec_f64 a = FN(parameter)(in->gamma, in->param, c, part, 1) * of->rstd;
+    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
     FN(put_number)(mean, c, part, of->mean);
     FN(put_number)(scale, c, part, a);
     FN(put_number)(slope, c, part, of->slope);
@@ -91,10 +94,10 @@ INLINE mask_f64 FN(plane)(const struct gn_groups *in, const struct FN(group) * o
     return fits_float(a);
 }
 
-static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL *slope,
-                       REAL *offset)
+static bool FN(dx_coefficients)(const struct group_parameters *in, REAL *mean, REAL *scale,
+                                REAL *slope, REAL *offset)
 {
-    int64_t depth = in->depth, channels = in->groups * depth, together = FN(together)(depth);
+    int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
@@ -107,9 +110,9 @@ static bool FN(planes)(const struct gn_groups *in, REAL *mean, REAL *scale, REAL
                 (abs_f64(of.slope) <= of.rstd * 0x1p100) &
                 (abs_f64(of.offset) <= splat_f64(0x1p100));
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(plane)(in, &of, c, 0, mean, scale, slope, offset);
+            fits &= FN(dx_vector)(in, &of, c, 0, mean, scale, slope, offset);
         if (c < end)
-            fits &= FN(plane)(in, &of, c, channels - c, mean, scale, slope, offset);
+            fits &= FN(dx_vector)(in, &of, c, channels - c, mean, scale, slope, offset);
     }
     return all_f64(fits);
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The numbers of the last passes of whole groups. With A = sum g and B = sum g * (x - mean) over a
+ * channel of a group of m elements,
+ *
+ *     dx = rstd * gamma * g - rstd * P/m - (x - mean) * rstd^3 * R/m,
+ *     P = sum_c gamma * A,  R = sum_c gamma * B,
+ *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
+ *
+ * B was summed about the mean as it was stored: B - mean_lo * A is the sum about the mean.
+ */
+
+static void forward_coefficients(int64_t groups, const struct gn_coefficients *with)
+{
+    int64_t depth = with->parameters->depth;
+    for (int64_t g = 0, n; g < groups; g += n) {
+        n = groups_in_sequence(with, g, groups);
+        struct group_parameters in = parameters_at(with, g, n, 0, depth);
+        float *mean = with->mean + g * depth, *scale = with->scale + g * depth;
+        float *shift = with->shift + g * depth;
+        bool fit = z_coefficients_f32(&in, mean, scale, shift);
+        memset(with->use_f32 + g, fit, (size_t)n);
+        for (int64_t i = 0; !fit && i < n; i++) {
+            struct group_parameters one = parameters_at(with, g + i, 1, 0, depth);
+            with->use_f32[g + i] =
+                z_coefficients_f32(&one, mean + i * depth, scale + i * depth, shift + i * depth);
+        }
+    }
+}
+
+INLINE void four_at(const void *p, gn_type t, int64_t i, quad *four)
+{
+    if (t == GN_F32)
+        *four = four_f32((const float *)p + i);
+    else
+        *four = (quad){value_f64(p, t, i), value_f64(p, t, i + 1), value_f64(p, t, i + 2),
+                       value_f64(p, t, i + 3)};
+}
+
+/*
+ * R and P of group g, in the places of its slope and offset, and its part of dgamma and dbeta, of
+ * consecutive groups of one sample. The sums over channels have four lanes.
+ */
+INLINE void weigh_group(const struct group_parameters *in, gn_type type, int64_t g,
+                        struct gn_sums sums, const struct gn_coefficients *with, double *dgamma,
+                        double *dbeta)
+{
+    const double *dy = sums.dy + g * in->depth, *dyx = sums.dyx + g * in->depth;
+    const void *gamma = gn_at(in->gamma, type, g * in->depth);
+    double mean_lo = in->of.mean_lo[g], rstd = in->of.rstd[g], p_sum, r_sum;
+    quad p = {0, 0, 0, 0}, r = {0, 0, 0, 0};
+    int64_t c = 0;
+    for (; c + 4 <= in->depth; c += 4) {
+        quad a = *(const mem_quad *)(dy + c), b = *(const mem_quad *)(dyx + c) - mean_lo * a;
+        quad weight = 1 - (quad){0, 0, 0, 0};
+        if (gamma)
+            four_at(gamma, type, c, &weight);
+        p += weight * a;
+        r += weight * b;
+        if (dgamma) {
+            *(mem_quad *)(dgamma + c) += b * rstd;
+            *(mem_quad *)(dbeta + c) += a;
+        }
+    }
+    p_sum = (p[0] + p[2]) + (p[1] + p[3]);
+    r_sum = (r[0] + r[2]) + (r[1] + r[3]);
+    for (; c < in->depth; c++) {
+        double a = dy[c], b = dyx[c] - mean_lo * a;
+        double weight = gamma ? gn_double_at(gamma, type, c) : 1;
+        p_sum += weight * a;
+        r_sum += weight * b;
+        if (dgamma) {
+            dgamma[c] += b * rstd;
+            dbeta[c] += a;
+        }
+    }
+    with->group_slope[g] = r_sum;
+    with->group_offset[g] = p_sum;
+}
+
+/* slope and offset of each group, from R and P, which are in their places. */
+INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics of, double *slope,
+                          double *offset)
+{
+    for (int64_t g = 0; g < groups; g += WIDTH_f64) {
+        vec_f64 rstd = some_f64(of.rstd + g, groups - g), r = some_f64(slope + g, groups - g),
+                p = some_f64(offset + g, groups - g);
+        vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
+        put_f64(slope + g, b);
+        put_f64(offset + g, -rstd * (p * inverse) - b * some_f64(of.mean_lo + g, groups - g));
+    }
+}
+
+INLINE void weigh_groups(const struct group_parameters *in, gn_type type, struct gn_sums sums,
+                         const struct gn_coefficients *with, double *dgamma, double *dbeta)
+{
+    for (int64_t g = 0, c = 0; g < in->groups; g++, c += in->depth)
+        weigh_group(in, type, g, sums, with, dgamma ? dgamma + c : NULL, dgamma ? dbeta + c : NULL);
+}
+
+/*
+ * What is hard on the sums of a group is hard on its last pass: where g = dy * act'(z) underflows
+ * or overflows, all of it is computed in double.
+ */
+static void limit_to_sums(int64_t groups, int64_t depth, const double *needs_f64, bool *use_f32)
+{
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t c = g * depth; use_f32[g] && c < (g + 1) * depth; c++)
+            use_f32[g] = needs_f64[c] == 0;
+}
+
+static void gradient_coefficients(int64_t groups, double count, struct gn_sums sums,
+                                  const struct gn_coefficients *with, double *dgamma, double *dbeta)
+{
+    int64_t depth = with->parameters->depth;
+    struct group_parameters in = parameters_at(with, 0, groups, 0, depth);
+    if (in.type == GN_F32)
+        weigh_groups(&in, GN_F32, sums, with, dgamma, dbeta);
+    else
+        weigh_groups(&in, in.type, sums, with, dgamma, dbeta);
+    finish_slopes(groups, 1.0 / count, with->of, with->group_slope, with->group_offset);
+    if (!with->slope)
+        return;
+    if (sums.needs_f64)
+        limit_to_sums(groups, depth, sums.needs_f64, with->use_f32);
+    bool fit = dx_coefficients_f32(&in, with->mean, with->scale, with->slope, with->offset);
+    for (int64_t g = 0, c = 0; !fit && g < groups; g++, c += depth) {
+        struct group_parameters one = parameters_at(with, g, 1, 0, depth);
+        with->use_f32[g] &= dx_coefficients_f32(&one, with->mean + c, with->scale + c,
+                                                with->slope + c, with->offset + c);
+    }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What the numbers of consecutive groups are made of: their statistics and parameters. */
+
+/* Groups of `depth` channels each, or some channels of one group. */
+struct group_parameters {
+    int64_t groups, depth;
+    struct gn_statistics of;
+    const double *slope, *offset; /* backward only, where the mean is of.mean */
+    const void *gamma, *beta;     /* of the first channel; NULL: ones, zeros */
+    gn_type type;                 /* of both */
+};
+
+/*
+ * Groups of some coefficients from group g on; or `depth` channels from `channel` on of the first
+ * of them.
+ */
+INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, int64_t g,
+                                             int64_t groups, int64_t channel, int64_t depth)
+{
+    const struct gn_parameters *p = of->parameters;
+    int64_t at = (of->group + g) % p->groups * p->depth + channel;
+    return (struct group_parameters){
+        .groups = groups,
+        .depth = depth,
+        .of = {of->of.mean + g, of->of.mean_lo + g, of->of.rstd + g},
+        .slope = of->group_slope ? of->group_slope + g : NULL,
+        .offset = of->group_offset ? of->group_offset + g : NULL,
+        .gamma = gn_at(p->gamma, p->type, at),
+        .beta = gn_at(p->beta, p->type, at),
+        .type = p->type,
+    };
+}
+
+/* How many of the groups from g on have their parameters one after the other. */
+INLINE int64_t groups_in_sequence(const struct gn_coefficients *of, int64_t g, int64_t groups)
+{
+    const struct gn_parameters *p = of->parameters;
+    int64_t left = p->groups - (of->group + g) % p->groups;
+    return left < groups - g ? left : groups - g;
+}
