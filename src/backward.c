@@ -3,32 +3,29 @@
 
 #include <string.h>
 
-#include "fp_env.h"
 #include "slot.h"
+#include "small.h"
 
 static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_backward_slot *slot)
 {
-    int64_t groups = plan->parts.batch_groups, channels = groups * plan->D;
+    /* Small groups need nothing here. */
+    int64_t groups = plan->parts.small ? 0 : plan->parts.batch_groups, channels = groups * plan->D;
     int64_t at = gn_round_up((int64_t)sizeof *slot);
     slot->of = gn_carve_statistics(memory, &at, groups);
     slot->found = gn_carve_statistics(memory, &at, groups);
     slot->slope = gn_carve(memory, &at, groups, sizeof(double));
     slot->offset = gn_carve(memory, &at, groups, sizeof(double));
     slot->narrow = gn_carve(memory, &at, groups, sizeof(bool));
-    /* Points have coefficients per channel in small groups only. */
-    int64_t spread = plan->parts.points && plan->D >= GN_SPREAD_BELOW ? 0 : channels;
-    slot->mean = gn_carve(memory, &at, spread, sizeof(float));
-    slot->scale = gn_carve(memory, &at, spread, sizeof(float));
-    slot->shift = gn_carve(memory, &at, spread, sizeof(float));
-    slot->slopes = gn_carve(memory, &at, spread, sizeof(float));
-    slot->offsets = gn_carve(memory, &at, spread, sizeof(float));
+    slot->mean = gn_carve(memory, &at, channels, sizeof(float));
+    slot->scale = gn_carve(memory, &at, channels, sizeof(float));
+    slot->shift = gn_carve(memory, &at, channels, sizeof(float));
+    slot->slopes = gn_carve(memory, &at, channels, sizeof(float));
+    slot->offsets = gn_carve(memory, &at, channels, sizeof(float));
     int64_t one = at;
-    /* Points have no sums: their gradients are found from the elements at once. */
-    int64_t summed = plan->parts.points ? 0 : channels;
-    slot->dy = gn_carve(memory, &at, summed, sizeof(double));
-    slot->dyx = gn_carve(memory, &at, summed, sizeof(double));
-    slot->hard = gn_carve(memory, &at, summed, sizeof(double));
-    slot->of_channels = gn_carve_moments(memory, &at, summed);
+    slot->dy = gn_carve(memory, &at, channels, sizeof(double));
+    slot->dyx = gn_carve(memory, &at, channels, sizeof(double));
+    slot->hard = gn_carve(memory, &at, channels, sizeof(double));
+    slot->of_channels = gn_carve_moments(memory, &at, channels);
     slot->sums = (at - one) / (int64_t)sizeof(double);
     at = one = one + plan->parts.sums * (at - one);
     slot->moments = gn_carve_moments(memory, &at, groups);
@@ -176,7 +173,7 @@ float *gn_kept(const gn_plan *plan, void *work)
 
 static struct gn_job backward_job(const gn_plan *plan)
 {
-    bool columns = plan->parts.columns, points = plan->parts.points;
+    bool columns = plan->parts.columns;
     bool prepares = plan->wide || plan->activates;
     int64_t sums = plan->parts.blocks * 2 * plan->C * (int64_t)sizeof(double);
     return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
@@ -189,9 +186,9 @@ static struct gn_job backward_job(const gn_plan *plan)
                            .steps = block_steps,
                            .prepare = prepares ? gn_prepare_backward : NULL,
                            .prepared = prepares ? gn_prepared_backward : NULL,
-                           .reduce = points ? gn_reduce_backward_points : gn_reduce_backward,
+                           .reduce = gn_reduce_backward,
                            .finish = gn_finish_backward,
-                           .apply = points ? gn_apply_backward_points : gn_apply_backward,
+                           .apply = gn_apply_backward,
                            .collect = collect_parameters,
                            .slot_bytes = slot_bytes(plan),
                            .work_bytes = other_work(plan) + gn_kept_bytes(plan),
@@ -221,16 +218,11 @@ gn_status gn_backward_run(struct gn_backward_call *call)
     }
     struct gn_job job = backward_job(plan);
     job.call = call;
-    if (plan->parts.points) {
-        struct gn_fp_env before = gn_fp_enter();
-        call->points_fit = gn_shared_points_fit(plan, call->parameters.gamma, NULL);
-        gn_fp_leave(before);
-    }
     if (!call->dx)
         job.apply = NULL;
-    if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
+    if (plan->parts.small) {
         job.steps = NULL;
-        job.reduce = gn_backward_tiny;
+        job.reduce = gn_backward_small;
         job.finish = NULL;
         job.apply = NULL;
     }

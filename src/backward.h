@@ -18,7 +18,6 @@ struct gn_backward_call {
     bool stream;                       /* dx is written past the caches */
     bool keeps;                        /* g until it becomes dx: in dx, */
     bool keeps_apart;                  /* or where gn_kept says */
-    bool points_fit; /* gn_shared_points_fit, of gamma only; gn_backward_run sets it */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -47,8 +46,7 @@ struct gn_backward_slot {
 struct gn_run {
     int64_t first, groups;
     int64_t n, g;
-    int64_t block;       /* of samples, for dgamma and dbeta */
-    const float *x, *dy; /* of points alone: as floats */
+    int64_t block; /* of samples, for dgamma and dbeta */
 };
 
 /* The run from a group of the batch on, up to `end` at most. */
@@ -61,7 +59,6 @@ static inline void gn_backward_run_at(const gn_plan *plan, const struct gn_batch
     run->n = run->block * plan->parts.block_samples + batch->step;
     run->g = plan->parts.columns ? group % G : item % G + group;
     run->groups = G - run->g < end - group ? G - run->g : end - group;
-    run->x = run->dy = NULL;
 }
 
 /* The numbers of a tile's sums and last pass, in a slot. */
@@ -93,12 +90,7 @@ void gn_prepare_backward(const struct gn_job *job, const struct gn_batch *batch,
 void gn_prepared_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                           int64_t first_unit, int64_t last_unit);
 
-/*
- * From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. `fit` is
- * what gn_points_fit says of the sample, and only counts for points.
- */
-void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                            const struct gn_run *run, bool fit);
+/* From the sums to the numbers of the last pass; adds to the sums of dgamma and dbeta. */
 void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                         int64_t first_unit, int64_t last_unit, void *work);
 
@@ -144,15 +136,5 @@ static inline bool gn_reads_dy(const struct gn_backward_call *call,
         all = slot->narrow[group + i];
     return !all;
 }
-
-/* For points, which are columns else. */
-void gn_reduce_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                               void *memory, void *work);
-void gn_apply_backward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              const void *memory, void *work);
-
-/* For tiny groups of points: all at once, in one step, where gn_points_fit. */
-void gn_backward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                      void *memory, void *work);
 
 #endif

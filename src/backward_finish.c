@@ -87,39 +87,8 @@ static void store_dskip(const struct gn_backward_call *call, const struct gn_bac
     }
 }
 
-/* The same for points, whose sums are not taken before. */
-static void finish_points(const struct gn_backward_call *call, const struct gn_backward_slot *slot,
-                          const struct gn_run *run, double *dgamma, bool fit)
-{
-    const gn_plan *plan = call->plan;
-    int64_t D = plan->D, c = run->first * D;
-    const void *gamma =
-        gn_parameters_at(plan, call->parameters.gamma, gn_parameter(plan, run->n, run->g * D));
-    struct gn_points points = {.x = run->x,
-                               .dy = run->dy,
-                               .groups = run->groups,
-                               .depth = D,
-                               .gamma = gamma,
-                               .dgamma = dgamma,
-                               .dbeta = dgamma ? dgamma + plan->C : NULL};
-    struct gn_statistics of = gn_statistics_from(slot->of, run->first);
-    double *slope = slot->slope + run->first, *offset = slot->offset + run->first;
-    bool *narrow = slot->narrow + run->first;
-    plan->kernels->gradient_points(&points, of, slope, offset);
-    if (fit)
-        plan->kernels->limit_points(run->groups, of, slope, offset, narrow);
-    else
-        memset(narrow, false, (size_t)run->groups);
-    if (!call->dx || D >= GN_SPREAD_BELOW)
-        return;
-    plan->kernels->spread_points(run->groups, D, of.mean, slot->mean + c);
-    plan->kernels->spread_points(run->groups, D, of.rstd, slot->scale + c);
-    plan->kernels->spread_points(run->groups, D, slope, slot->slopes + c);
-    plan->kernels->spread_points(run->groups, D, offset, slot->offsets + c);
-}
-
-void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_slot *slot,
-                            const struct gn_run *run, bool fit)
+static void finish_run(const struct gn_job *job, const struct gn_backward_slot *slot,
+                       const struct gn_run *run)
 {
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
@@ -127,10 +96,6 @@ void gn_finish_backward_run(const struct gn_job *job, const struct gn_backward_s
     if (!job->prepare)
         start_groups(call, slot, run);
     double *dgamma = gn_parameter_sums(job, run->block, run->g * plan->D);
-    if (plan->parts.points) {
-        finish_points(call, slot, run, dgamma, fit);
-        return;
-    }
     struct gn_sums sums = {slot->dy + c, slot->dyx + c, plan->activates ? slot->hard + c : NULL};
     struct gn_coefficients with;
     gn_backward_coefficients_from(call, slot, run->first, run->n * plan->G + run->g, &with);
@@ -180,29 +145,19 @@ void gn_finish_backward(const struct gn_job *job, const struct gn_batch *batch, 
     const struct gn_backward_call *call = job->call;
     const gn_plan *plan = call->plan;
     const struct gn_backward_slot *slot = memory;
-    struct gn_buffers buffers;
-    gn_buffers_of(plan, work, &buffers);
+    (void)work;
     int64_t first, end;
     part_of(job, batch, first_unit, last_unit, &first, &end);
     if (!job->prepare)
         memset(slot->narrow + first, true, (size_t)(end - first));
-    if (!plan->parts.points)
-        add_sums(plan, slot, first * plan->D, end * plan->D);
+    add_sums(plan, slot, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
         struct gn_run run;
         gn_backward_run_at(plan, batch, i, end, &run);
         int64_t c = run.g * plan->D, channels = run.groups * plan->D;
         if (batch->step == 0 || plan->by_sample)
             gn_clear_parameters(job, run.block, c, channels);
-        if (plan->parts.points) {
-            run.x = gn_read_points(plan, call->x_view, call->x, run.n, 1, buffers.x, &buffers) + c;
-            run.dy = gn_read_points(plan, &plan->views[GN_TENSOR_DY], call->dy, run.n, 1,
-                                    buffers.dy, &buffers) +
-                     c;
-        }
-        bool fit = plan->parts.points &&
-                   gn_points_fit(plan, call->points_fit, call->parameters.gamma, NULL, run.n);
-        gn_finish_backward_run(job, slot, &run, fit);
+        finish_run(job, slot, &run);
         if (plan->by_sample)
             gn_store_parameters(job, run.block, run.n, c, channels);
         i += run.groups;

@@ -8,7 +8,7 @@ static int64_t buffer_bytes(const gn_plan *plan)
     const struct gn_partition *p = &plan->parts;
     int64_t elements = p->tile_channels * p->tile_length;
     if (p->tiles == 1)
-        elements = p->points    ? p->batch * plan->C
+        elements = p->small     ? p->batch * plan->C
                    : p->columns ? plan->C * plan->S
                                 : p->batch * plan->D * plan->S;
     return gn_round_up(elements * (plan->wide ? (int64_t)sizeof(double) : (int64_t)sizeof(float)));
@@ -16,7 +16,7 @@ static int64_t buffer_bytes(const gn_plan *plan)
 
 static int64_t raw_bytes(const gn_plan *plan)
 {
-    return plan->parts.points ? gn_round_up(plan->C * (int64_t)sizeof(double)) : 0;
+    return plan->parts.small ? gn_round_up(plan->C * (int64_t)sizeof(double)) : 0;
 }
 
 static bool needed(const gn_plan *plan)
@@ -24,7 +24,7 @@ static bool needed(const gn_plan *plan)
     bool as_it_is = plan->desc.x == plan->desc.y;
     for (int i = 0; i < GN_TENSORS; i++) {
         const struct gn_view *view = &plan->views[i];
-        as_it_is &= plan->parts.points ? view->dense && view->type == GN_F32 : view->direct;
+        as_it_is &= plan->parts.small ? view->dense && view->type == GN_F32 : view->direct;
     }
     return !as_it_is;
 }

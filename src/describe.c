@@ -50,7 +50,7 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     append(&text, ",\"types\":{\"x\":\"%s\",\"y\":\"%s\",\"param\":\"%s\"}", gn_type_name(desc->x),
            gn_type_name(desc->y), gn_type_name(desc->param));
     append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
-           plan->parts.points    ? "points"
+           plan->parts.small     ? "small"
            : plan->parts.columns ? "columns"
                                  : "rows");
     append(&text, ",\"tiles\":%" PRId64 ",\"sample_blocks\":%" PRId64 ",\"threads\":%d",

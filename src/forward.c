@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "fp_env.h"
 #include "slot.h"
+#include "small.h"
 
 /* The moments of the first set come last: those of the others follow. */
 static int64_t carve_slot(const gn_plan *plan, char *memory, struct gn_forward_slot *slot)
@@ -75,23 +75,6 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
         gn_put_double(call->rstd, type, index + i, slot->of.rstd[i]);
 }
 
-static void limit_groups(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
-                         int64_t first, int64_t end, bool fit)
-{
-    const struct gn_kernels *kernels = call->plan->kernels;
-    bool *narrow = slot->narrow + first;
-    if (fit)
-        kernels->limit_points(end - first, gn_statistics_from(slot->of, first), NULL, NULL, narrow);
-    else
-        memset(narrow, false, (size_t)(end - first));
-    int64_t D = call->plan->D, c = first * D;
-    if (D >= GN_SPREAD_BELOW)
-        return;
-    kernels->spread_points(end - first, D, slot->of.mean + first, slot->mean + c);
-    kernels->spread_points(end - first, D, slot->of.rstd + first, slot->scale + c);
-    kernels->spread_points(end - first, D, slot->of.mean_lo + first, slot->shift + c);
-}
-
 static void find_statistics(const struct gn_forward_call *call, const struct gn_forward_slot *slot,
                             int64_t index, int64_t first, int64_t end)
 {
@@ -118,14 +101,6 @@ static void limit_given(const struct gn_forward_slot *slot, int64_t first, int64
         slot->narrow[i] &= fabs(slot->of.mean[i]) <= 0x1p102;
 }
 
-void gn_finish_forward_points(const struct gn_forward_call *call,
-                              const struct gn_forward_slot *slot, int64_t index, int64_t first,
-                              int64_t end, bool fit)
-{
-    find_statistics(call, slot, index, first, end);
-    limit_groups(call, slot, first, end, fit);
-}
-
 static void finish_forward(const struct gn_job *job, const struct gn_batch *batch, void *memory,
                            int64_t first_unit, int64_t last_unit, void *work)
 {
@@ -140,14 +115,6 @@ static void finish_forward(const struct gn_job *job, const struct gn_batch *batc
         end = groups;
     if (first >= end)
         return;
-    if (plan->parts.points && !call->given_mean) {
-        int64_t most = plan->by_sample ? plan->G : end;
-        for (int64_t i = first; i < end; i += most)
-            gn_finish_forward_points(call, slot, index, i, i + most < end ? i + most : end,
-                                     gn_points_fit(plan, call->points_fit, call->parameters.gamma,
-                                                   call->parameters.beta, (index + i) / plan->G));
-        return;
-    }
     find_statistics(call, slot, index, first, end);
     if (plan->wide) {
         memset(slot->narrow + first, false, (size_t)(end - first));
@@ -183,7 +150,7 @@ static int64_t batch_of_any(const struct gn_job *job, int64_t item, int64_t limi
 
 static struct gn_job forward_job(const gn_plan *plan)
 {
-    bool columns = plan->parts.columns, points = plan->parts.points;
+    bool columns = plan->parts.columns;
     return (struct gn_job){
         .items = columns ? plan->N : plan->N * plan->G,
         .most = plan->parts.batch,
@@ -191,9 +158,9 @@ static struct gn_job forward_job(const gn_plan *plan)
         .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
         .open = open_slot,
         .batch = batch_of_any,
-        .reduce = points ? gn_reduce_forward_points : gn_reduce_forward,
+        .reduce = gn_reduce_forward,
         .finish = finish_forward,
-        .apply = points ? gn_apply_forward_points : gn_apply_forward,
+        .apply = gn_apply_forward,
         .slot_bytes = slot_bytes(plan),
         .work_bytes =
             gn_buffers_bytes(plan) +
@@ -223,18 +190,10 @@ gn_status gn_forward_run(struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    if (plan->parts.points) {
-        struct gn_fp_env before = gn_fp_enter();
-        call->points_fit = !call->given_mean && gn_shared_points_fit(plan, call->parameters.gamma,
-                                                                     call->parameters.beta);
-        gn_fp_leave(before);
-    }
     if (call->given_mean) {
         job.reduce = NULL;
-        if (plan->parts.points)
-            job.apply = gn_apply_forward; /* those for points count on small xhat */
-    } else if (plan->parts.tiny && (call->points_fit || plan->by_sample)) {
-        job.reduce = gn_forward_tiny;
+    } else if (plan->parts.small) {
+        job.reduce = gn_forward_small;
         job.finish = NULL;
         job.apply = NULL;
     }

@@ -19,8 +19,7 @@ struct gn_forward_call {
     void *y, *mean, *rstd; /* mean, rstd may be NULL */
     /* Where skip is not NULL, the sum of addend, a tensor like x, and skip goes to source first. */
     const void *addend, *skip;
-    bool stream;     /* y is written past the caches */
-    bool points_fit; /* gn_shared_points_fit; set by gn_forward_run */
+    bool stream; /* y is written past the caches */
 };
 
 /* The bytes of scratch that a call needs. */
@@ -55,23 +54,5 @@ void gn_apply_forward(const struct gn_job *job, const struct gn_batch *batch, in
  */
 void gn_forward_source(const struct gn_forward_call *call, const struct gn_region *part,
                        const struct gn_buffers *buffers, bool reducing, struct gn_operand *block);
-
-/* For points, which are columns else. */
-void gn_reduce_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                              void *memory, void *work);
-void gn_apply_forward_points(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                             const void *memory, void *work);
-
-/* For tiny groups of points: all at once, where gn_points_fit. */
-void gn_forward_tiny(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
-                     void *memory, void *work);
-
-/*
- * The statistics of groups first..end - 1 of the slot, and which of them floats do for; `index` is
- * the slot's first group, `fit` what gn_points_fit says of their samples.
- */
-void gn_finish_forward_points(const struct gn_forward_call *call,
-                              const struct gn_forward_slot *slot, int64_t index, int64_t first,
-                              int64_t end, bool fit);
 
 #endif

@@ -14,9 +14,9 @@ enum {
     BATCH = 32768,            /* elements: with the output, inside an L2 cache */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64,
-    BLOCK = 8192,    /* elements of a block of samples, about: each has sums to collect */
-    ROW_ITEMS = 512, /* blocks of groups: enough for any number of threads */
-    TINY_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
+    BLOCK = 8192,     /* elements of a block of samples, about: each has sums to collect */
+    ROW_ITEMS = 512,  /* blocks of groups: enough for any number of threads */
+    SMALL_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -130,9 +130,8 @@ void gn_divide(struct gn_plan *plan)
         divide_rows(plan, p);
     /* In float alone, with float parameters, and without an activation. */
     bool simple = !plan->wide && !plan->activates && plan->desc.param == GN_F32;
-    p->points = plan->S == 1 && p->tiles == 1 && simple;
-    if (p->points && (plan->D == 2 || plan->D == 4 || plan->D == 8))
-        p->tiny = min(p->batch, TINY_SAMPLES);
+    p->small = plan->S == 1 && p->tiles == 1 && simple;
+    p->small_samples = min(p->batch, SMALL_SAMPLES);
     if (p->tiles == 1)
         p->whole = p->columns ? column_tile(plan, 0) : row_tile(plan, 0);
     int64_t blocks = p->columns ? MAX_SAMPLE_BLOCKS : max(1, ROW_ITEMS / plan->G);

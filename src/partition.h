@@ -24,12 +24,13 @@ struct gn_partition {
      */
     bool columns;
 
-    /* Whether they are points: columns of one pixel, of few enough channels for a single tile. */
-    bool points;
-
-    /* Whether they are in groups of 2, 4 or 8: of how many samples dgamma and dbeta are added up in
-     * float, or 0. */
-    int64_t tiny;
+    /*
+     * Whether the groups are small: columns of one pixel, of few enough channels for a single tile,
+     * in float without an activation. Then of how many samples dgamma and dbeta are added up
+     * together.
+     */
+    bool small;
+    int64_t small_samples;
 
     /*
      * The tiles of a group (rows) or of a sample (columns). Rows: either tile_channels whole rows,

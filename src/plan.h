@@ -47,25 +47,6 @@ static inline int64_t gn_parameter(const gn_plan *plan, int64_t n, int64_t c)
     return plan->by_sample ? n * plan->C + c : c;
 }
 
-/* Whether gamma and beta that all samples share are within the limits of kernels.h for points. */
-static inline bool gn_shared_points_fit(const gn_plan *plan, const void *gamma, const void *beta)
-{
-    return plan->parts.points && !plan->by_sample &&
-           plan->kernels->points_fit(gamma, beta, plan->C);
-}
-
-/*
- * Whether those of sample n are; `shared` is the answer above. Another sample's own must not count.
- */
-static inline bool gn_points_fit(const gn_plan *plan, bool shared, const void *gamma,
-                                 const void *beta, int64_t n)
-{
-    int64_t at = n * plan->C;
-    return plan->by_sample ? plan->kernels->points_fit(gn_at(gamma, GN_F32, at),
-                                                       gn_at(beta, GN_F32, at), plan->C)
-                           : shared;
-}
-
 /* gamma or beta from element i on. */
 static inline const void *gn_parameters_at(const gn_plan *plan, const void *p, int64_t i)
 {

@@ -97,16 +97,4 @@ static inline int64_t gn_run_of(const bool *flags, int64_t first, int64_t end)
     return i;
 }
 
-/* The moments of groups of points, which lie one after the other. */
-static inline void gn_moments_of_points(const gn_plan *plan, const float *x, int64_t groups,
-                                        struct gn_moments out)
-{
-    struct gn_tile tile = {.axis = GN_ROWS,
-                           .channels = groups,
-                           .length = plan->D,
-                           .depth = 1,
-                           .x = {.data = (float *)(uintptr_t)x, .type = GN_F32, .stride = plan->D}};
-    plan->kernels->moments(&tile, plan->floor, out, NULL);
-}
-
 #endif

@@ -31,8 +31,8 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
 }
 
 /* g of n elements of a row from `first` on: of floats as they come, else a branch a vector. */
-APART void make_gradients(const struct gn_tile *rows, int64_t first, int64_t n,
-                          const struct numbers_f32 *of, float *g)
+NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t n,
+                             const struct numbers_f32 *of, float *g)
 {
     struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
@@ -96,8 +96,8 @@ INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, int64_t f
 }
 
 /* g of some pixels: of floats as they come, of all else with a branch a vector. */
-APART void make_pixel_gradients(const struct gn_tile *in, int64_t first, int64_t pixels,
-                                struct column_numbers_f32 of, float *g, int64_t stride)
+NOINLINE void make_pixel_gradients(const struct gn_tile *in, int64_t first, int64_t pixels,
+                                   struct column_numbers_f32 of, float *g, int64_t stride)
 {
     struct operands_f32 as = {in->x.type, in->dy.type, in->activation};
     if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)

@@ -111,38 +111,19 @@ struct gn_sums {
     double *needs_f64; /* with an activation: 1 where float sums did not do, else 0 */
 };
 
-/* One sample of channels of one element: consecutive groups of `depth` contiguous elements each. */
-struct gn_points {
-    const float *x;
-    const float *dy;
-    float *out; /* y or dx */
-    int64_t groups, depth;
-    const float *gamma, *beta; /* of the first channel; NULL: ones, zeros */
-    double *dgamma, *dbeta;    /* added to; both NULL: not wanted */
-    /* The last pass: what it needs of a group, for each channel; all NULL: from the groups'. */
-    const float *mean, *low, *rstd, *slope, *offset;
-};
-
-/* Consecutive samples of points in groups of 2, 4 or 8: sample after sample, group after group. */
-struct gn_tiny {
-    const float *x;
-    const float *dy;
-    float *out; /* y or dx; NULL: not wanted */
-    int64_t samples, groups, depth;
-    const float *gamma, *beta; /* of all channels; NULL: ones, zeros */
-    double *dgamma, *dbeta;    /* added to; both NULL: not wanted */
-};
-
-/* In groups of fewer channels than this, it pays to spread their numbers over the channels. */
-enum { GN_SPREAD_BELOW = 32 };
-
 /*
- * Within these limits the last passes over points neither overflow nor lose anything to underflow:
- * gamma 0 or within the first two, all else that they multiply or add no larger than the third.
+ * Consecutive samples whose channels have one element each: sample after sample, group after group,
+ * all of the same gamma and beta.
  */
-#define GN_POINT_GAMMA_LEAST 0x1p-20f
-#define GN_POINT_GAMMA_MOST 0x1p20f
-#define GN_POINT_MOST 0x1p100f
+struct gn_small {
+    const float *x, *dy;
+    float *out; /* y or dx; backward NULL: not wanted */
+    int64_t samples, groups, depth;
+    const float *gamma, *beta; /* one per channel; NULL: ones, zeros */
+    float *mean, *rstd;        /* per group; forward: stored, NULL: not wanted; backward: read */
+    double *dgamma, *dbeta;    /* one per channel, added to; both NULL: not wanted */
+    double epsilon, min_m2;    /* min_m2 as in moments */
+};
 
 /*
  * Arrays of one value a channel that kernels read or keep have room for gn_padded(channels)
@@ -240,35 +221,13 @@ struct gn_kernels {
     void (*gradient_sums)(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                           struct gn_sums sums, double *scratch);
 
-    /*
-     * Points. points_fit says whether gamma and beta are within the limits, limit_points which
-     * groups are, and whether all; slope is NULL forward. What is not takes the way of columns of a
-     * single pixel. gradient_points gives slope and offset of each group.
-     */
-    bool (*points_fit)(const float *gamma, const float *beta, int64_t channels);
-    bool (*limit_points)(int64_t groups, struct gn_statistics of, const double *slope,
-                         const double *offset, bool *narrow);
-    void (*spread_points)(int64_t groups, int64_t depth, const double *of, float *out);
-    void (*normalize_points)(const struct gn_points *points, struct gn_statistics of);
-    void (*gradient_points)(const struct gn_points *points, struct gn_statistics of, double *slope,
-                            double *offset);
-    void (*apply_points)(const struct gn_points *points, struct gn_statistics of,
-                         const double *slope, const double *offset);
-
-    /*
-     * Tiny groups, from x to y, or from dy and x to dx, where gamma and beta are within the limits.
-     * done[] says for which groups, whose values keep within others, and the result whether for
-     * all; of those not done nothing is written but mean and rstd. mean and rstd may be NULL
-     * forward.
-     */
-    bool (*normalize_tiny)(const struct gn_tiny *tiny, double epsilon, double floor, float *mean,
-                           float *rstd, bool *done);
-    bool (*gradient_tiny)(const struct gn_tiny *tiny, const float *mean, const float *rstd,
-                          bool *done);
-
     /* y = act(z), and dx; the coefficients say with what numbers. */
     void (*normalize)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
     void (*gradient_apply)(const struct gn_tile *tile, const struct gn_coefficients *coefficients);
+
+    /* The whole forward pass, and the whole backward pass, of samples of small groups. */
+    void (*forward_small)(const struct gn_small *samples);
+    void (*backward_small)(const struct gn_small *samples);
 };
 
 /* A build has those that src/CMakeLists.txt compiles for its processor. */

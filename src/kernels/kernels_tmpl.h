@@ -24,6 +24,7 @@
 #include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
+#include "small_span_tmpl.h"
 #undef REAL
 #undef R
 
@@ -36,13 +37,11 @@
 #include "map_row_tmpl.h"
 #include "normalize_tmpl.h"
 #include "sums_tmpl.h"
+#include "small_span_tmpl.h"
 #undef REAL
 #undef R
 
 #include "group_coefficients_tmpl.h"
-#include "points_tmpl.h"
-#include "transpose_tmpl.h"
-#include "tiny_tmpl.h"
 #include "row_moments_tmpl.h"
 #include "gradients_hold_tmpl.h"
 #include "short_gradients_tmpl.h"
@@ -51,6 +50,10 @@
 #include "column_moments_tmpl.h"
 #include "column_gradients_tmpl.h"
 #include "precision_tmpl.h"
+#include "small_tmpl.h"
+#include "transpose_tmpl.h"
+#include "small_lanes_tmpl.h"
+#include "small_entries_tmpl.h"
 
 const struct gn_kernels KERNELS = {
     .isa = ISA,
@@ -64,14 +67,8 @@ const struct gn_kernels KERNELS = {
     .forward_coefficients = forward_coefficients,
     .gradient_coefficients = gradient_coefficients,
     .gradient_sums = gradient_sums,
-    .points_fit = points_fit,
-    .spread_points = spread_points,
-    .gradient_points = gradient_points,
-    .limit_points = limit_points,
-    .normalize_points = normalize_points,
-    .apply_points = apply_points,
-    .normalize_tiny = normalize_tiny,
-    .gradient_tiny = gradient_tiny,
     .normalize = normalize,
     .gradient_apply = gradient_apply,
+    .forward_small = forward_small,
+    .backward_small = backward_small,
 };

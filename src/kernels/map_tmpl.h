@@ -71,7 +71,7 @@ INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, vo
 }
 
 /* act(z) of n elements, in their place. */
-APART void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
+NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 {
     enum { BLOCK = FN(TOGETHER) * WIDTH };
     int64_t i = 0;
@@ -95,7 +95,7 @@ APART void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 }
 
 /* g of n elements of dy, of which z is given, in the place of z. */
-APART void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
+NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
 {
     enum { BLOCK = FN(TOGETHER) * WIDTH };
     int64_t i = 0;

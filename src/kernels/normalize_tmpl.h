@@ -145,22 +145,22 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
         break;                                                                                     \
     }
 
-APART void FN(normalize_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
     FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, of, how));
 }
 
-APART void FN(apply_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
     FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, of, how));
 }
 
-APART void FN(normalize_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
     FOR_OTHER_PASSES(in, false, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
 }
 
-APART void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
     FOR_OTHER_PASSES(in, true, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
 }

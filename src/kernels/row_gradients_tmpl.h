@@ -70,26 +70,26 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
 typedef void sums_of_rows(const struct gn_tile *rows, const struct arrays_f32 *all,
                           struct gn_sums to);
 
-APART void sums_long_f32(const struct gn_tile *rows, const struct arrays_f32 *all,
-                         struct gn_sums to)
+NOINLINE void sums_long_f32(const struct gn_tile *rows, const struct arrays_f32 *all,
+                            struct gn_sums to)
 {
     sums_long(rows, floats, all, to);
 }
 
-APART void sums_long_bf16(const struct gn_tile *rows, const struct arrays_f32 *all,
-                          struct gn_sums to)
+NOINLINE void sums_long_bf16(const struct gn_tile *rows, const struct arrays_f32 *all,
+                             struct gn_sums to)
 {
     sums_long(rows, (struct operands_f32){GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY}, all, to);
 }
 
-APART void sums_long_f16(const struct gn_tile *rows, const struct arrays_f32 *all,
-                         struct gn_sums to)
+NOINLINE void sums_long_f16(const struct gn_tile *rows, const struct arrays_f32 *all,
+                            struct gn_sums to)
 {
     sums_long(rows, (struct operands_f32){GN_F16, GN_F16, GN_ACTIVATION_IDENTITY}, all, to);
 }
 
-APART void sums_long_mixed(const struct gn_tile *rows, const struct arrays_f32 *all,
-                           struct gn_sums to)
+NOINLINE void sums_long_mixed(const struct gn_tile *rows, const struct arrays_f32 *all,
+                              struct gn_sums to)
 {
     sums_long(rows, (struct operands_f32){rows->x.type, rows->dy.type, GN_ACTIVATION_IDENTITY}, all,
               to);

@@ -54,27 +54,27 @@ INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double
 typedef struct gn_moment span_moment(const void *x, int64_t n, double inverse, float k,
                                      double floor);
 
-APART struct gn_moment span_moment_f32(const void *x, int64_t n, double inverse, float k,
-                                       double floor)
+NOINLINE struct gn_moment span_moment_f32(const void *x, int64_t n, double inverse, float k,
+                                          double floor)
 {
     return float_moment(x, GN_F32, n, inverse, k, floor);
 }
 
-APART struct gn_moment span_moment_bf16(const void *x, int64_t n, double inverse, float k,
-                                        double floor)
+NOINLINE struct gn_moment span_moment_bf16(const void *x, int64_t n, double inverse, float k,
+                                           double floor)
 {
     return float_moment(x, GN_BF16, n, inverse, k, floor);
 }
 
-APART struct gn_moment span_moment_f16(const void *x, int64_t n, double inverse, float k,
-                                       double floor)
+NOINLINE struct gn_moment span_moment_f16(const void *x, int64_t n, double inverse, float k,
+                                          double floor)
 {
     return float_moment(x, GN_F16, n, inverse, k, floor);
 }
 
 /* Again about the mean itself, where the shift was not near it: there is no wider type. */
-APART struct gn_moment span_moment_f64(const void *x, int64_t n, double inverse, float k,
-                                       double floor)
+NOINLINE struct gn_moment span_moment_f64(const void *x, int64_t n, double inverse, float k,
+                                          double floor)
 {
     (void)k;
     (void)floor;
@@ -106,7 +106,7 @@ INLINE quads_f32 sum_quads_f32(const quads_f32 *t)
 }
 
 /* row_shift of rows of SMALL to SHORT values, four at a time. */
-APART void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
+NOINLINE void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
 {
     int64_t row = 0;
     for (; row + 4 <= rows; row += 4) {
@@ -173,6 +173,42 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     }
 }
 
+/* The moments of up to four groups of n < SMALL values about the first of each, in double. */
+INLINE void moments_few(const float *x, int64_t n, int64_t groups, double inverse,
+                        struct gn_moments out)
+{
+    quad s[4], q[4], shift, rest_s = {0, 0, 0, 0}, rest_q = {0, 0, 0, 0};
+    UNROLL
+    for (int g = 0; g < 4; g++) {
+        const float *of = x + (g < groups ? g : 0) * n;
+        double k = (double)of[0];
+        int64_t i = 0;
+        s[g] = q[g] = (quad){0, 0, 0, 0};
+        for (; i + 4 <= n; i += 4) {
+            quad d = four_f32(of + i) - k;
+            s[g] += d;
+            q[g] += d * d;
+        }
+        for (; i < n; i++) {
+            double d = (double)of[i] - k;
+            rest_s[g] += d;
+            rest_q[g] += d * d;
+        }
+        shift[g] = k;
+    }
+    quad s_sum, q_sum;
+    sum_quads(s, &s_sum);
+    sum_quads(q, &q_sum);
+    s_sum += rest_s;
+    q_sum += rest_q;
+    quad offset = s_sum * inverse, m2 = q_sum - s_sum * offset;
+    for (int64_t g = 0; g < groups; g++) {
+        out.origin[g] = shift[g];
+        out.offset[g] = offset[g];
+        out.m2[g] = m2[g] < 0 ? 0 : m2[g];
+    }
+}
+
 /* Groups below SHORT, of floats. */
 static void moments_shorts(const float *x, int64_t length, int64_t groups, double floor,
                            struct gn_moments out)
@@ -184,7 +220,7 @@ static void moments_shorts(const float *x, int64_t length, int64_t groups, doubl
         int64_t left = groups - g, count = left < 4 ? left : 4;
         struct gn_moments to = {out.origin + g, out.offset + g, out.m2 + g};
         if (length < SMALL) {
-            moments_tiny(x, length, count, inverse, to);
+            moments_few(x, length, count, inverse, to);
             continue;
         }
         if (g % AHEAD == 0)

@@ -57,8 +57,8 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n, c
  * processor's own prefetch loses its way.
  */
 #define LANES_ABREAST(name, type, far)                                                             \
-    APART void name(const void *dy, const void *x, int64_t n, const float *means, float *a_lanes,  \
-                    float *b_lanes)                                                                \
+    NOINLINE void name(const void *dy, const void *x, int64_t n, const float *means,               \
+                       float *a_lanes, float *b_lanes)                                             \
     {                                                                                              \
         lanes_abreast(dy, x, type, n, means, far, a_lanes, b_lanes);                               \
     }
@@ -126,8 +126,8 @@ INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int6
 
 /* Of any number of rows; apart, as above. */
 #define SUMS_BLOCK(name, type)                                                                     \
-    APART void name(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,     \
-                    bool far, double *dy_sums, double *dyx_sums)                                   \
+    NOINLINE void name(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,  \
+                       bool far, double *dy_sums, double *dyx_sums)                                \
     {                                                                                              \
         for (int64_t r = 0; r < rows; r += 4)                                                      \
             sums_short(gn_at(dy, type, r *n), gn_at(x, type, r *n), type, n,                       \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks of as many groups as a vector has lanes, of 2, 4 or 8 contiguous elements each: from
+ * Blocks of as many groups as a vector has lanes, of 2, 4, 8 or 16 contiguous elements each: from
  * memory to a group a lane, and back.
  */
 
 /* The vectors of a block, at most. */
-enum { TINY_ROOM = 8 };
+enum { LANES_ROOM = 16 };
 
 #if VEC_BYTES == 16
 #define EVENS(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
@@ -38,7 +38,7 @@ INLINE void columns_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = depth; part > 1; part /= 2) {
-        vec_f32 t[TINY_ROOM];
+        vec_f32 t[LANES_ROOM];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -56,7 +56,7 @@ INLINE void groups_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = 2; part <= depth; part *= 2) {
-        vec_f32 t[TINY_ROOM];
+        vec_f32 t[LANES_ROOM];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -70,16 +70,16 @@ INLINE void groups_of(vec_f32 *v, int depth)
 }
 
 /* The first n values and zeros. */
-APART const float *padded(const float *p, int64_t n, float *block)
+NOINLINE const float *padded(const float *p, int64_t n, float *block)
 {
-    memset(block, 0, TINY_ROOM * WIDTH_f32 * sizeof *block);
+    memset(block, 0, LANES_ROOM * WIDTH_f32 * sizeof *block);
     return memcpy(block, p, (size_t)n * sizeof *block);
 }
 
 /* The first `groups` groups of a block, at most a vector's lanes; zeros in the other lanes. */
 INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[TINY_ROOM * WIDTH_f32];
+    float block[LANES_ROOM * WIDTH_f32];
     if (groups < WIDTH_f32)
         p = padded(p, groups * depth, block);
     UNROLL
@@ -101,7 +101,7 @@ INLINE void load_parameters(const float *p, int64_t groups, int depth, float oth
 }
 
 /* The groups that are done, of which there are n. */
-APART void store_done(float *p, int64_t n, int depth, const float *block, const bool *done)
+NOINLINE void store_done(float *p, int64_t n, int depth, const float *block, const bool *done)
 {
     for (int64_t g = 0; g < n; g++)
         if (done[g])
@@ -112,7 +112,7 @@ APART void store_done(float *p, int64_t n, int depth, const float *block, const 
 INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const bool *done,
                           bool all)
 {
-    float block[TINY_ROOM * WIDTH_f32];
+    float block[LANES_ROOM * WIDTH_f32];
     bool whole = all && groups == WIDTH_f32;
     float *to = whole ? p : block;
     groups_of(v, depth);

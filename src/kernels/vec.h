@@ -106,7 +106,7 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
     __builtin_prefetch((void *)((uintptr_t)(p) + (uintptr_t)((elements)*gn_size(type))), 0, 2)
 
 #define INLINE static inline __attribute__((always_inline))
-#define APART static __attribute__((noinline))
+#define NOINLINE static __attribute__((noinline))
 /* For what the values seldom demand: out of the way of what they mostly do. */
 #define COLD static __attribute__((noinline, cold))
 

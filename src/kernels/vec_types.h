@@ -167,7 +167,7 @@ INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
 }
 
 /* What is in double is rare, or a tensor of doubles. */
-APART vec_f64 read_short_f64(const void *p, gn_type t, int64_t i)
+NOINLINE vec_f64 read_short_f64(const void *p, gn_type t, int64_t i)
 {
     double lanes[WIDTH_f64];
     for (int lane = 0; lane < WIDTH_f64; lane++)
@@ -182,7 +182,7 @@ INLINE vec_f64 read_f64(const void *p, gn_type t, int64_t i)
     return t == GN_F32 ? load_f64((const float *)p + i) : read_short_f64(p, t, i);
 }
 
-APART vec_f64 read_lanes_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
+NOINLINE vec_f64 read_lanes_f64(const void *p, gn_type t, int64_t i, int64_t n, double fill)
 {
     double lanes[WIDTH_f64];
     for (int lane = 0; lane < WIDTH_f64; lane++)
@@ -199,7 +199,7 @@ INLINE vec_f64 read_part_f64(const void *p, gn_type t, int64_t i, int64_t n, dou
     return select_first_f64(n, load_f64(lanes), splat_f64(fill)); /* which may be no float */
 }
 
-APART void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
+NOINLINE void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
 {
     double lanes[WIDTH_f64];
     put_f64(lanes, v);

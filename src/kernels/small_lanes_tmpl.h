@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernels for tiny groups: points in groups of 2, 4 or 8, a group a lane. A block of as
- * many groups as a vector has lanes is transposed in registers, computed, and transposed back, in
- * one pass. Sums run over the depth in the order in which `columns_of` leaves it, which is the same
- * whatever the vectors; a group's result does not depend on the others in its block.
+ * Small groups of 2, 4, 8 or 16 channels, a group a lane. A block of as many groups as a vector has
+ * lanes is transposed in registers, computed, and transposed back, in one pass. Sums run over the
+ * depth in the order in which `columns_of` leaves it, which is the same whatever the vectors; a
+ * group's result does not depend on the others in its block.
  *
  * Means are summed in double; all else is in float, for groups whose values keep far from what
- * float cannot hold. The others are left to the caller.
+ * float cannot hold. The others are computed as groups of any depth are (small_tmpl.h).
  */
 
 /* Within these limits no sum overflows, and none loses to underflow what is not far below it. */
-#define TINY_VAR_LEAST 0x1p-72f
-#define TINY_RSTD_LEAST 0x1p-36f
-#define TINY_DY_LEAST 0x1p-90f /* but for 0 */
-#define TINY_DY_MOST 0x1p50f
-#define TINY_X_MOST 0x1p10f /* of xhat */
+#define LANES_VAR_LEAST 0x1p-72f
+#define LANES_RSTD_LEAST 0x1p-36f
+#define LANES_DY_LEAST 0x1p-90f /* but for 0 */
+#define LANES_DY_MOST 0x1p50f
+#define LANES_X_MOST 0x1p10f /* of xhat */
 
-APART bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
+NOINLINE bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
     bool all = true;
     for (int64_t g = 0; g < groups; g++) {
@@ -42,6 +42,11 @@ INLINE void put_lanes(float *p, vec_f32 v, int64_t groups)
         store_f32(p, v);
     else
         store_part_f32(p, v, groups);
+}
+
+INLINE vec_f32 load_lanes(const float *p, int64_t groups)
+{
+    return groups == WIDTH_f32 ? load_f32(p) : load_part_f32(p, groups, 0);
 }
 
 /* A value a lane in double. */
@@ -79,17 +84,17 @@ INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
 }
 
 /* Forward: what a block's statistics need besides x. */
-struct tiny_epsilon {
+struct lanes_epsilon {
     double epsilon;
     float floor;
 };
 
 /* y, and the mean and rstd of a block. */
 INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
-                            struct tiny_epsilon with, const vec_f32 *gamma, const vec_f32 *beta,
-                            float *means, float *rstds, bool *done)
+                            struct lanes_epsilon with, mask_f32 fit, const vec_f32 *gamma,
+                            const vec_f32 *beta, float *means, float *rstds, bool *done)
 {
-    vec_f32 x[TINY_ROOM], square = splat_f32(0);
+    vec_f32 x[LANES_ROOM], square = splat_f32(0);
     load_columns(p, groups, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);
@@ -104,8 +109,8 @@ INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
     var.low = (var.low * (1.0 / depth) - low.low * low.low) + with.epsilon;
     var.high = (var.high * (1.0 / depth) - low.high * low.high) + with.epsilon;
     vec_f32 size = narrowed(var);
-    mask_f32 fits = (square >= splat_f32(with.floor)) & (size >= splat_f32(TINY_VAR_LEAST)) &
-                    (size <= splat_f32(1 / TINY_VAR_LEAST));
+    mask_f32 fits = (square >= splat_f32(with.floor)) & (size >= splat_f32(LANES_VAR_LEAST)) &
+                    (size <= splat_f32(1 / LANES_VAR_LEAST)) & fit;
     struct pair near = widened(1 / sqrt_f32(size));
     vec_f32 rstd =
         narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
@@ -122,43 +127,55 @@ INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
     return all;
 }
 
-INLINE bool normalize_blocks(const struct gn_tiny *in, int depth, double epsilon, double floor,
-                             float *mean, float *rstd, bool *done)
+/* Groups whose parameters fit and that are not done: as those of any depth. */
+COLD void finish_lanes(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
+                       bool backward, const bool *fit, const bool *done)
 {
-    struct tiny_epsilon with = {epsilon, (float)floor};
-    bool all = true;
+    for (int64_t i = 0; i < groups; i++) {
+        if (done[i])
+            continue;
+        if (backward)
+            gradient_groups(in, sample, g + i, 1, fit + i);
+        else
+            normalize_groups(in, sample, g + i, 1, fit + i);
+    }
+}
+
+INLINE mask_f32 lanes_that_fit(const bool *fit, int64_t groups)
+{
+    int32_t lanes[WIDTH_f32];
+    for (int64_t i = 0; i < WIDTH_f32; i++)
+        lanes[i] = i < groups && !fit[i] ? 0 : -1;
+    mask_f32 mask;
+    memcpy(&mask, lanes, sizeof mask);
+    return mask;
+}
+
+INLINE void normalize_lanes(const struct gn_small *in, int depth)
+{
+    struct lanes_epsilon with = {in->epsilon, (float)in->min_m2};
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
         int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        vec_f32 gamma[TINY_ROOM], beta[TINY_ROOM];
+        vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM];
+        bool fit[WIDTH_f32], done[WIDTH_f32];
+        parameters_fit(in, g, n, fit);
+        mask_f32 mask = lanes_that_fit(fit, n);
         load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
         load_parameters(in->beta ? in->beta + g * depth : NULL, n, depth, 0, beta);
         ROLLED
         for (int64_t i = 0; i < in->samples; i++) {
             int64_t group = i * in->groups + g;
-            all &= normalize_block(in->x + group * depth, in->out + group * depth, n, depth, with,
-                                   gamma, beta, mean ? mean + group : NULL,
-                                   rstd ? rstd + group : NULL, done + group);
+            if (!normalize_block(in->x + group * depth, in->out + group * depth, n, depth, with,
+                                 mask, gamma, beta, in->mean ? in->mean + group : NULL,
+                                 in->rstd ? in->rstd + group : NULL, done))
+                finish_lanes(in, i, g, n, false, fit, done);
         }
-    }
-    return all;
-}
-
-static bool normalize_tiny(const struct gn_tiny *in, double epsilon, double floor, float *mean,
-                           float *rstd, bool *done)
-{
-    switch (in->depth) {
-    case 2:
-        return normalize_blocks(in, 2, epsilon, floor, mean, rstd, done);
-    case 4:
-        return normalize_blocks(in, 4, epsilon, floor, mean, rstd, done);
-    default:
-        return normalize_blocks(in, 8, epsilon, floor, mean, rstd, done);
     }
 }
 
 /* The sums over samples, of a block's columns. */
-struct tiny_sums {
-    vec_f32 dgamma[TINY_ROOM], dbeta[TINY_ROOM];
+struct lanes_sums {
+    vec_f32 dgamma[LANES_ROOM], dbeta[LANES_ROOM];
 };
 
 /*
@@ -175,27 +192,28 @@ INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rst
 }
 
 /* dx of a block; adds its parts of dgamma and dbeta to the sums. */
-INLINE bool gradient_block(const struct gn_tiny *in, int64_t at, int64_t groups, int depth,
-                           const vec_f32 *gamma, vec_f32 mean, vec_f32 rstd, struct tiny_sums *sums,
-                           bool *done)
+INLINE bool gradient_block(const struct gn_small *in, int64_t at, int64_t groups, int depth,
+                           mask_f32 fit, const vec_f32 *gamma, vec_f32 mean, vec_f32 rstd,
+                           struct lanes_sums *sums, bool *done)
 {
-    vec_f32 x[TINY_ROOM], dy[TINY_ROOM], p = splat_f32(0), r = splat_f32(0);
+    vec_f32 x[LANES_ROOM], dy[LANES_ROOM], p = splat_f32(0), r = splat_f32(0);
     vec_f32 most_dy = splat_f32(0), most_x = splat_f32(0);
     load_columns(in->x + at, groups, depth, x);
     load_columns(in->dy + at, groups, depth, dy);
     vec_f32 low = lost_means(x, depth, mean, rstd);
-    mask_f32 fits = (rstd >= splat_f32(TINY_RSTD_LEAST)) & (rstd <= splat_f32(1 / TINY_RSTD_LEAST));
+    mask_f32 fits =
+        fit & (rstd >= splat_f32(LANES_RSTD_LEAST)) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
     UNROLL
     for (int i = 0; i < depth; i++) {
         vec_f32 size = abs_f32(dy[i]);
-        fits &= (size >= splat_f32(TINY_DY_LEAST)) | (size == splat_f32(0));
+        fits &= (size >= splat_f32(LANES_DY_LEAST)) | (size == splat_f32(0));
         x[i] = (x[i] - mean - low) * rstd;
         most_dy += size;
         most_x += abs_f32(x[i]);
         p += gamma[i] * dy[i];
         r += gamma[i] * dy[i] * x[i];
     }
-    fits &= (most_dy <= splat_f32(TINY_DY_MOST)) & (most_x <= splat_f32(TINY_X_MOST));
+    fits &= (most_dy <= splat_f32(LANES_DY_MOST)) & (most_x <= splat_f32(LANES_X_MOST));
     bool all = put_flags(fits, groups, done);
     UNROLL
     for (int i = 0; i < depth; i++) {
@@ -216,7 +234,7 @@ INLINE bool gradient_block(const struct gn_tiny *in, int64_t at, int64_t groups,
 /* Adds sums of a block, in double. */
 INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[TINY_ROOM * WIDTH_f32];
+    float block[LANES_ROOM * WIDTH_f32];
     groups_of(v, depth);
     UNROLL
     for (int i = 0; i < depth; i++)
@@ -225,14 +243,15 @@ INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
         to[c] += (double)block[c];
 }
 
-INLINE bool gradient_blocks(const struct gn_tiny *in, int depth, const float *mean,
-                            const float *rstd, bool *done)
+INLINE void gradient_lanes(const struct gn_small *in, int depth)
 {
-    bool all = true;
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
         int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        vec_f32 gamma[TINY_ROOM];
-        struct tiny_sums sums;
+        vec_f32 gamma[LANES_ROOM];
+        struct lanes_sums sums;
+        bool fit[WIDTH_f32], done[WIDTH_f32];
+        parameters_fit(in, g, n, fit);
+        mask_f32 mask = lanes_that_fit(fit, n);
         load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
         UNROLL
         for (int i = 0; i < depth; i++)
@@ -240,27 +259,13 @@ INLINE bool gradient_blocks(const struct gn_tiny *in, int depth, const float *me
         ROLLED
         for (int64_t i = 0; i < in->samples; i++) {
             int64_t group = i * in->groups + g;
-            vec_f32 m = n == WIDTH_f32 ? load_f32(mean + group) : load_part_f32(mean + group, n, 0);
-            vec_f32 s = n == WIDTH_f32 ? load_f32(rstd + group) : load_part_f32(rstd + group, n, 0);
-            all &= gradient_block(in, group * depth, n, depth, gamma, m, s, &sums, done + group);
+            vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
+            if (!gradient_block(in, group * depth, n, depth, mask, gamma, mean, rstd, &sums, done))
+                finish_lanes(in, i, g, n, true, fit, done);
         }
         if (in->dgamma) {
             add_columns(in->dgamma + g * depth, n, depth, sums.dgamma);
             add_columns(in->dbeta + g * depth, n, depth, sums.dbeta);
         }
-    }
-    return all;
-}
-
-static bool gradient_tiny(const struct gn_tiny *in, const float *mean, const float *rstd,
-                          bool *done)
-{
-    switch (in->depth) {
-    case 2:
-        return gradient_blocks(in, 2, mean, rstd, done);
-    case 4:
-        return gradient_blocks(in, 4, mean, rstd, done);
-    default:
-        return gradient_blocks(in, 8, mean, rstd, done);
     }
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last passes over small groups: each channel has one element, and its own gamma and beta.
+ *
+ * Parameters: REAL and R, the computing type. See reals.h.
+ */
+
+/* What belongs to groups: one value per channel, or one for all. slope, offset: backward only. */
+struct FN(small_numbers) {
+    const REAL *mean, *mean_lo, *rstd, *slope, *offset;
+    bool per_channel;
+};
+
+/* Consecutive channels of a sample, and their parameters; NULL: ones, zeros. */
+struct FN(small_span) {
+    const float *x, *dy, *gamma, *beta;
+    float *out;
+    int64_t channels;
+};
+
+INLINE VEC FN(small_vector)(const float *p, int64_t c, int64_t part, REAL otherwise)
+{
+    if (!p)
+        return SPLAT(otherwise);
+    return part ? READ_PART(p, GN_F32, c, part, 0) : READ(p, GN_F32, c);
+}
+
+INLINE VEC FN(small_number)(const REAL *p, int64_t c, bool per_channel)
+{
+    return per_channel ? GET(p + c) : SPLAT(*p);
+}
+
+INLINE void FN(put_small)(float *out, int64_t c, int64_t part, VEC v)
+{
+    if (part)
+        WRITE_PART(out, GN_F32, c, v, part);
+    else
+        WRITE(out, GN_F32, c, v, true, false);
+}
+
+/* y = (x - mean) * rstd * gamma + beta */
+INLINE void FN(normalize_span)(const struct FN(small_span) * in,
+                               const struct FN(small_numbers) * of, bool each)
+{
+    for (int64_t c = 0; c < in->channels; c += WIDTH) {
+        int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
+        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_number)(of->mean, c, each);
+        VEC xhat =
+            (d - FN(small_number)(of->mean_lo, c, each)) * FN(small_number)(of->rstd, c, each);
+        VEC y =
+            xhat * FN(small_vector)(in->gamma, c, part, 1) + FN(small_vector)(in->beta, c, part, 0);
+        FN(put_small)(in->out, c, part, y);
+    }
+}
+
+/* dx = rstd * gamma * dy + (slope * (x - mean) + offset) */
+INLINE void FN(gradient_span)(const struct FN(small_span) * in, const struct FN(small_numbers) * of,
+                              bool each)
+{
+    for (int64_t c = 0; c < in->channels; c += WIDTH) {
+        int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
+        VEC scale = FN(small_vector)(in->gamma, c, part, 1) * FN(small_number)(of->rstd, c, each);
+        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_number)(of->mean, c, each);
+        VEC rest = FN(small_number)(of->slope, c, each) * d + FN(small_number)(of->offset, c, each);
+        VEC dx = scale * FN(small_vector)(in->dy, c, part, 0) + rest;
+        FN(put_small)(in->out, c, part, dx);
+    }
+}

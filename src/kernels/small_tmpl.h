@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small groups: where channels have one element each, a group is `depth` contiguous elements, each
+ * with its own gamma and beta. Sums are in double. The last pass of a group is in float where its
+ * statistics and parameters keep within limits in which nothing overflows, and nothing that matters
+ * underflows; else in double.
+ */
+
+/* So many groups of a sample are worked on together. */
+enum { SMALL_GROUPS = 16 };
+
+/* Below so many channels, numbers are spread over the channels of all of these groups. */
+enum { SPREAD_BELOW = 32, SPREAD_ROOM = SMALL_GROUPS * SPREAD_BELOW };
+
+/* Gamma is 0 or within the first two; what is multiplied or added is no larger than the third. */
+#define SMALL_GAMMA_LEAST 0x1p-20f
+#define SMALL_GAMMA_MOST 0x1p20f
+#define SMALL_MOST 0x1p100f
+
+/* Some groups of a sample, from channel c of it on; `at` is where they are in x, dy and out. */
+struct small_groups {
+    const struct gn_small *in;
+    int64_t group, groups; /* the first one's number among those of all samples */
+    int64_t at, c;
+    double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
+    double slope[SMALL_GROUPS], offset[SMALL_GROUPS];
+};
+
+INLINE void open_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
+                        struct small_groups *of)
+{
+    of->in = in;
+    of->group = sample * in->groups + g;
+    of->groups = groups;
+    of->at = of->group * in->depth;
+    of->c = g * in->depth;
+}
+
+INLINE struct gn_statistics statistics_of(struct small_groups *of)
+{
+    return (struct gn_statistics){of->mean, of->mean_lo, of->rstd};
+}
+
+/* Whether the parameters of `groups` groups from g on are within the limits. */
+static void parameters_fit(const struct gn_small *in, int64_t g, int64_t groups, bool *fit)
+{
+    for (int64_t i = 0; i < groups; i++) {
+        fit[i] = true;
+        for (int64_t c = (g + i) * in->depth; in->gamma && c < (g + i + 1) * in->depth; c++) {
+            float size = fabsf(in->gamma[c]);
+            fit[i] &= size == 0 || (size >= SMALL_GAMMA_LEAST && size <= SMALL_GAMMA_MOST);
+        }
+        for (int64_t c = (g + i) * in->depth; in->beta && c < (g + i + 1) * in->depth; c++)
+            fit[i] &= fabsf(in->beta[c]) <= SMALL_MOST;
+    }
+}
+
+/* 0 or so large that float has all of its bits, and not too large. */
+INLINE bool is_moderate(double value)
+{
+    double size = fabs(value);
+    return size == 0 || (size >= (double)FLT_MIN && size <= (double)SMALL_MOST);
+}
+
+/* Which groups are computed in float, of those whose parameters fit; returns whether all. */
+static bool limit_groups(const struct small_groups *of, const bool *fit, bool backward,
+                         bool *use_f32)
+{
+    bool all = true;
+    for (int64_t g = 0; g < of->groups; g++) {
+        use_f32[g] = fit[g] && of->rstd[g] >= 0x1p-100 && of->rstd[g] <= (double)SMALL_MOST;
+        if (backward)
+            use_f32[g] &= is_moderate(of->slope[g]) && is_moderate(of->offset[g]) &&
+                          fabs(of->slope[g]) <= of->rstd[g] * 0x1p100;
+        all &= use_f32[g];
+    }
+    return all;
+}
+
+/* of[g], rounded to float, for each of its channels. */
+INLINE void spread(int64_t groups, int64_t depth, const double *of, float *out)
+{
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t i = 0; i < depth; i += WIDTH_f32)
+            put_f32(out + g * depth + i, splat_f32((float)of[g]));
+}
+
+/* `groups` groups of these from g on. */
+INLINE struct small_span_f32 span_f32(const struct small_groups *of, int64_t g, int64_t groups)
+{
+    const struct gn_small *in = of->in;
+    int64_t on = g * in->depth, at = of->at + on, c = of->c + on;
+    return (struct small_span_f32){.x = in->x + at,
+                                   .dy = in->dy ? in->dy + at : NULL,
+                                   .gamma = in->gamma ? in->gamma + c : NULL,
+                                   .beta = in->beta ? in->beta + c : NULL,
+                                   .out = in->out + at,
+                                   .channels = groups * in->depth};
+}
+
+INLINE struct small_span_f64 span_f64(const struct small_groups *of, int64_t g)
+{
+    struct small_span_f32 s = span_f32(of, g, 1);
+    return (struct small_span_f64){s.x, s.dy, s.gamma, s.beta, s.out, s.channels};
+}
+
+/* One group's last pass, in float or in double. */
+static void pass_over_group(const struct small_groups *of, int64_t g, bool backward, bool use_f32)
+{
+    float mean = (float)of->mean[g], mean_lo = (float)of->mean_lo[g], rstd = (float)of->rstd[g];
+    float slope = backward ? (float)of->slope[g] : 0, offset = backward ? (float)of->offset[g] : 0;
+    const struct small_numbers_f32 in_float = {&mean, &mean_lo, &rstd, &slope, &offset, false};
+    const struct small_numbers_f64 doubles = {of->mean + g,  of->mean_lo + g, of->rstd + g,
+                                              of->slope + g, of->offset + g,  false};
+    struct small_span_f32 span = span_f32(of, g, 1);
+    struct small_span_f64 in_f64 = span_f64(of, g);
+    if (use_f32 && backward)
+        gradient_span_f32(&span, &in_float, false);
+    else if (use_f32)
+        normalize_span_f32(&span, &in_float, false);
+    else if (backward)
+        gradient_span_f64(&in_f64, &doubles, false);
+    else
+        normalize_span_f64(&in_f64, &doubles, false);
+}
+
+INLINE void pass_over_groups(const struct small_groups *of, const bool *fit, bool backward)
+{
+    int64_t depth = of->in->depth, n = of->groups;
+    bool use_f32[SMALL_GROUPS];
+    bool all = limit_groups(of, fit, backward, use_f32);
+    if (!all || depth >= SPREAD_BELOW) {
+        for (int64_t g = 0; g < n; g++)
+            pass_over_group(of, g, backward, use_f32[g]);
+        return;
+    }
+    float numbers[5][SPREAD_ROOM];
+    const struct small_numbers_f32 spread_out = {numbers[0], numbers[1], numbers[2],
+                                                 numbers[3], numbers[4], true};
+    struct small_span_f32 span = span_f32(of, 0, n);
+    spread(n, depth, of->mean, numbers[0]);
+    spread(n, depth, of->rstd, numbers[2]);
+    if (backward) {
+        spread(n, depth, of->slope, numbers[3]);
+        spread(n, depth, of->offset, numbers[4]);
+        gradient_span_f32(&span, &spread_out, true);
+    } else {
+        spread(n, depth, of->mean_lo, numbers[1]);
+        normalize_span_f32(&span, &spread_out, true);
+    }
+}
+
+static void find_statistics(const struct small_groups *of, struct gn_statistics out)
+{
+    double origin[SMALL_GROUPS], offset[SMALL_GROUPS], m2[SMALL_GROUPS];
+    struct gn_moments m = {origin, offset, m2};
+    const struct gn_small *in = of->in;
+    moments_rows(in->x + of->at, GN_F32, in->depth, of->groups, in->min_m2, m);
+    statistics(of->groups, (double)in->depth, in->epsilon, GN_F32, m, out);
+}
+
+/* The forward pass of groups of a sample. */
+NOINLINE void normalize_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
+                               const bool *fit)
+{
+    struct small_groups of;
+    open_groups(in, sample, g, groups, &of);
+    find_statistics(&of, statistics_of(&of));
+    for (int64_t i = 0; in->mean && i < groups; i++)
+        in->mean[of.group + i] = (float)of.mean[i];
+    for (int64_t i = 0; in->rstd && i < groups; i++)
+        in->rstd[of.group + i] = (float)of.rstd[i];
+    pass_over_groups(&of, fit, false);
+}
+
+/* One element's part of P and R (group_coefficients_tmpl.h), and of dgamma and dbeta. */
+INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, double *p, double *r)
+{
+    const struct gn_small *in = of->in;
+    int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
+    double dy = (double)in->dy[at], d = ((double)in->x[at] - of->mean[g]) - of->mean_lo[g];
+    double weighed = in->gamma ? (double)in->gamma[c] * dy : dy;
+    *p += weighed;
+    *r += weighed * d;
+    if (in->dgamma) {
+        in->dgamma[c] += dy * d * of->rstd[g];
+        in->dbeta[c] += dy;
+    }
+}
+
+/* The same of four. */
+INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *p, quad *r)
+{
+    const struct gn_small *in = of->in;
+    int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
+    quad dy = four_f32(in->dy + at), d = (four_f32(in->x + at) - of->mean[g]) - of->mean_lo[g];
+    quad weighed = in->gamma ? four_f32(in->gamma + c) * dy : dy;
+    *p += weighed;
+    *r += weighed * d;
+    if (in->dgamma) {
+        *(mem_quad *)(in->dgamma + c) += dy * d * of->rstd[g];
+        *(mem_quad *)(in->dbeta + c) += dy;
+    }
+}
+
+/* P and R of each group in the places of offset and slope, four groups at a time. */
+INLINE void weigh_small(struct small_groups *of)
+{
+    for (int64_t first = 0; first < of->groups; first += 4) {
+        quad p[4], r[4], p_sum, r_sum;
+        double rest_p[4] = {0}, rest_r[4] = {0};
+        int64_t groups = of->groups - first < 4 ? of->groups - first : 4, depth = of->in->depth;
+        for (int64_t g = 0; g < 4; g++) {
+            p[g] = r[g] = (quad){0, 0, 0, 0};
+            int64_t i = 0;
+            for (; g < groups && i + 4 <= depth; i += 4)
+                add_four(of, first + g, i, &p[g], &r[g]);
+            for (; g < groups && i < depth; i++)
+                add_element(of, first + g, i, &rest_p[g], &rest_r[g]);
+        }
+        sum_quads(p, &p_sum);
+        sum_quads(r, &r_sum);
+        for (int64_t g = 0; g < groups; g++) {
+            of->offset[first + g] = p_sum[g] + rest_p[g];
+            of->slope[first + g] = r_sum[g] + rest_r[g];
+        }
+    }
+}
+
+/* The backward pass of groups of a sample. */
+NOINLINE void gradient_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
+                              const bool *fit)
+{
+    struct small_groups of;
+    open_groups(in, sample, g, groups, &of);
+    struct gn_stored stored = {groups, in->mean + of.group, in->rstd + of.group, GN_F32};
+    if (load_statistics(stored, NULL, statistics_of(&of))) {
+        double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
+        struct gn_statistics found = {mean, mean_lo, rstd};
+        find_statistics(&of, found);
+        load_statistics(stored, &found, statistics_of(&of));
+    }
+    weigh_small(&of);
+    finish_slopes(groups, 1.0 / (double)in->depth, statistics_of(&of), of.slope, of.offset);
+    if (in->out)
+        pass_over_groups(&of, fit, true);
+}

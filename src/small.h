@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small groups: the passes where channels have one element each, over whole samples at once. In the
+ * forward pass an item is a sample, in the backward pass a block of samples.
+ */
+#ifndef GN_SMALL_H
+#define GN_SMALL_H
+
+#include "schedule.h"
+
+void gn_forward_small(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                      void *slot, void *work);
+void gn_backward_small(const struct gn_job *job, const struct gn_batch *batch, int64_t tile,
+                       void *slot, void *work);
+
+#endif
