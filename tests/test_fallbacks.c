@@ -12,7 +12,7 @@ static int64_t fallbacks;
 #define FELL_BACK() (fallbacks++)
 
 #define VEC_BYTES 16
-#include "kernels/vec.h"
+#include "kernels/simd/vec.h"
 #define KERNELS counted_kernels
 #define ISA GN_ISA_GENERIC
 #define ISA_NAME "counted"

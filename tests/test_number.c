@@ -6,7 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "expect.h"
-#include "number.h"
+#include "base/number.h"
 
 #include <float.h>
 #include <locale.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernels for AVX2. */
-#include "vec_avx2.h"
+#include "kernels/simd/vec_avx2.h"
 
 #define KERNELS gn_kernels_avx2
 #define ISA GN_ISA_AVX2

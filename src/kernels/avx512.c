@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernels for AVX-512. */
-#include "vec_avx512.h"
+#include "kernels/simd/vec_avx512.h"
 
 #define KERNELS gn_kernels_avx512
 #define ISA GN_ISA_AVX512

@@ -17,9 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../moments.h"
-#include "../types.h"
-#include "groupnorm.h"
+#include "base/types.h"
+#include "kernels/moments.h"
 
 /* Whether the channels of a tile are rows or columns of contiguous memory. */
 enum gn_axis {

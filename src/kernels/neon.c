@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernels for NEON, as every AArch64 has it. */
-#include "vec_neon.h"
+#include "kernels/simd/vec_neon.h"
 
 #define KERNELS gn_kernels_neon
 #define ISA GN_ISA_NEON

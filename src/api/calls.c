@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls that execute a plan: arguments are checked here and nowhere below. */
+#include "api/arguments.h"
+#include "base/error.h"
+#include "norm/skip.h"
+
+#define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
+
+static gn_status null_plan(void)
+{
+    return gn_fail(GN_INVALID_ARGUMENT, "plan is NULL");
+}
+
+static struct gn_argument tensor(const gn_plan *plan, const char *name, const void *data,
+                                 gn_tensor which, unsigned flags)
+{
+    const struct gn_view *view = &plan->views[which];
+    return (struct gn_argument){name, data, plan->elements, flags, view->type, view};
+}
+
+static struct gn_argument parameter(const gn_plan *plan, const char *name, const void *data,
+                                    unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->parameters, flags | GN_OPTIONAL, plan->desc.param,
+                                NULL};
+}
+
+static struct gn_argument statistic(const gn_plan *plan, const char *name, const void *data,
+                                    unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->N * plan->G, flags, plan->stored, NULL};
+}
+
+/* Of [N, C], in the type of x. */
+static struct gn_argument channels(const gn_plan *plan, const char *name, const void *data,
+                                   unsigned flags)
+{
+    return (struct gn_argument){name, data, plan->N * plan->C, flags, plan->desc.x, NULL};
+}
+
+/*
+ * An output is written past the caches where it is large, and nothing but an output; but for
+ * shorter rows apart, whose ends share lines of the cache with what lies between them. Of pixels,
+ * the kernel looks at each.
+ */
+static bool goes_past_caches(const gn_plan *plan, bool large, const struct gn_view *view,
+                             const void *out, const void *in, const void *other)
+{
+    enum { LEAST_APART = 4096 };
+    bool fits = view->direct || (plan->parts.axis == GN_COLUMNS
+                                     ? view->uneven
+                                     : view->contiguous_len * gn_size(view->type) >= LEAST_APART);
+    return large && fits && out != in && out != other;
+}
+
+gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
+                     void *y, void *mean, void *rstd)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_TENSOR_X, 0),
+        parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),
+        tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
+        statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
+        statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    struct gn_forward_call call = {.plan = plan,
+                                   .source = x,
+                                   .source_view = &plan->views[GN_TENSOR_X],
+                                   .parameters = gn_parameters_of(plan, gamma, beta),
+                                   .y = y,
+                                   .mean = mean,
+                                   .rstd = rstd,
+                                   .nontemporal =
+                                       goes_past_caches(plan, plan->forward_nontemporal,
+                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+    return gn_forward_run(&call);
+}
+
+gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, const void *gamma,
+                         const void *beta, void *sum, void *y, void *mean, void *rstd)
+{
+    if (!plan)
+        return null_plan();
+    bool whole = plan->desc.skip == GN_SKIP_TENSOR;
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_TENSOR_X, 0),
+        whole ? tensor(plan, "skip", skip, GN_TENSOR_SKIP, 0) : channels(plan, "skip", skip, 0),
+        parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),
+        tensor(plan, "sum", sum, GN_TENSOR_SUM, GN_OUTPUT | GN_OPTIONAL),
+        tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
+        statistic(plan, "mean", mean, GN_OUTPUT | GN_OPTIONAL),
+        statistic(plan, "rstd", rstd, GN_OUTPUT | GN_OPTIONAL),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    if (!sum && gn_is_short(plan->desc.y) && !gn_is_short(plan->desc.x))
+        return gn_fail(GN_UNSUPPORTED,
+                       "sum is NULL, and y of type %s cannot hold it: supported are a sum that is "
+                       "stored, and a y of x's type or wider, here %s",
+                       gn_types[plan->desc.y].name, gn_types[plan->desc.x].name);
+    /* Where it is not wanted, the sum is made in y, and normalized there. */
+    struct gn_forward_call call = {
+        .plan = plan,
+        .source = sum ? sum : y,
+        .source_view = &plan->views[sum ? GN_TENSOR_SUM : GN_TENSOR_Y],
+        .addend = x,
+        .skip = skip,
+        .parameters = gn_parameters_of(plan, gamma, beta),
+        .y = y,
+        .mean = mean,
+        .rstd = rstd,
+        .nontemporal = sum && goes_past_caches(plan, plan->forward_nontemporal,
+                                               &plan->views[GN_TENSOR_Y], y, x, skip)};
+    return gn_forward_run(&call);
+}
+
+gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, const void *rstd,
+                       const void *gamma, const void *beta, void *y)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "x", x, GN_TENSOR_X, 0), statistic(plan, "mean", mean, 0),
+        statistic(plan, "rstd", rstd, 0),     parameter(plan, "gamma", gamma, 0),
+        parameter(plan, "beta", beta, 0),     tensor(plan, "y", y, GN_TENSOR_Y, GN_OUTPUT),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    struct gn_forward_call call = {.plan = plan,
+                                   .source = x,
+                                   .source_view = &plan->views[GN_TENSOR_X],
+                                   .parameters = gn_parameters_of(plan, gamma, beta),
+                                   .given_mean = mean,
+                                   .given_rstd = rstd,
+                                   .y = y,
+                                   .nontemporal =
+                                       goes_past_caches(plan, plan->forward_nontemporal,
+                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+    return gn_forward_run(&call);
+}
+
+/* What the two backward passes share; x is the tensor that was normalized, named so. */
+struct gradient {
+    const char *name;
+    gn_tensor which;
+    const void *dy, *x, *mean, *rstd, *gamma, *beta;
+    void *dx, *dskip, *dgamma, *dbeta;
+};
+
+static gn_status backward(const gn_plan *plan, const struct gradient *g)
+{
+    if (!plan)
+        return null_plan();
+    const struct gn_argument arguments[] = {
+        tensor(plan, "dy", g->dy, GN_TENSOR_DY, 0),
+        tensor(plan, g->name, g->x, g->which, 0),
+        statistic(plan, "mean", g->mean, 0),
+        statistic(plan, "rstd", g->rstd, 0),
+        parameter(plan, "gamma", g->gamma, 0),
+        parameter(plan, "beta", g->beta, 0),
+        tensor(plan, "dx", g->dx, GN_TENSOR_DX, GN_OUTPUT | GN_OPTIONAL),
+        channels(plan, "dskip", g->dskip, GN_OUTPUT | GN_OPTIONAL),
+        parameter(plan, "dgamma", g->dgamma, GN_OUTPUT),
+        parameter(plan, "dbeta", g->dbeta, GN_OUTPUT),
+    };
+    gn_status status = gn_check_arguments(arguments, COUNT(arguments));
+    if (status != GN_OK)
+        return status;
+    struct gn_backward_call call = {
+        .plan = plan,
+        .dy = g->dy,
+        .x = g->x,
+        .x_view = &plan->views[g->which],
+        .mean = g->mean,
+        .rstd = g->rstd,
+        .parameters = gn_parameters_of(plan, g->gamma, g->beta),
+        .dx = g->dx,
+        .dx_view = &plan->views[GN_TENSOR_DX],
+        .dskip = g->dskip,
+        .dgamma = g->dgamma,
+        .dbeta = g->dbeta,
+        .nontemporal = goes_past_caches(plan, plan->backward_nontemporal,
+                                        &plan->views[GN_TENSOR_DX], g->dx, g->x, g->dy)};
+    /* In dx where it can be: not in the place of what is to be read yet, nor beyond the caches. */
+    if (plan->activates && !plan->forward_nontemporal && g->dx && g->dx != g->x && g->dx != g->dy &&
+        call.dx_view->type == GN_F32 && call.dx_view->direct)
+        call.save_g = GN_SAVE_IN_DX;
+    else if (g->dx && gn_saved_g_bytes(plan) > 0)
+        call.save_g = GN_SAVE_IN_BUFFER;
+    call.nontemporal &= call.save_g != GN_SAVE_IN_DX;
+    return g->dskip && plan->S == 1 ? gn_run_with_dskip_as_dx(&call) : gn_backward_run(&call);
+}
+
+gn_status gn_backward(const gn_plan *plan, const void *dy, const void *x, const void *mean,
+                      const void *rstd, const void *gamma, const void *beta, void *dx, void *dgamma,
+                      void *dbeta)
+{
+    const struct gradient g = {"x",   GN_TENSOR_X, dy, x,    mean,   rstd,
+                               gamma, beta,        dx, NULL, dgamma, dbeta};
+    return backward(plan, &g);
+}
+
+gn_status gn_backward_add(const gn_plan *plan, const void *dy, const void *sum, const void *mean,
+                          const void *rstd, const void *gamma, const void *beta, void *dx,
+                          void *dskip, void *dgamma, void *dbeta)
+{
+    const struct gradient g = {"sum", GN_TENSOR_SUM, dy, sum,   mean,   rstd,
+                               gamma, beta,          dx, dskip, dgamma, dbeta};
+    return backward(plan, &g);
+}

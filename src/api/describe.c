@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* gn_plan_describe: a plan as one line of JSON. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "norm/backward.h"
+#include "base/error.h"
+#include "norm/forward.h"
+#include "base/number.h"
+#include "plan/plan.h"
+#include "run/threads.h"
+
+/* A text that is longer than its buffer keeps counting. */
+struct text {
+    char *buf;
+    size_t size;
+    int length;
+};
+
+__attribute__((format(printf, 2, 3))) static void append(struct text *text, const char *format, ...)
+{
+    size_t used = (size_t)text->length < text->size ? (size_t)text->length : text->size;
+    va_list args;
+    va_start(args, format);
+    text->length += vsnprintf(text->buf ? text->buf + used : NULL, text->size - used, format, args);
+    va_end(args);
+}
+
+int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
+{
+    if (!plan || (!buf && size)) {
+        gn_fail(GN_INVALID_ARGUMENT, "%s is NULL", plan ? "buf" : "plan");
+        return -1;
+    }
+    const struct gn_desc *desc = &plan->desc;
+    int threads = gn_threads_for(desc->threads, plan->elements);
+    static const char *const activations[] = {"identity", "relu", "silu"};
+    char epsilon[GN_NUMBER_TEXT];
+    gn_number_text(desc->epsilon, epsilon);
+    struct text text = {buf, size, 0};
+    append(&text, "{\"version\":\"%s\",\"dims\":[", gn_version_string());
+    for (int i = 0; i < desc->rank; i++)
+        append(&text, "%s%" PRId64, i ? "," : "", desc->dims[i]);
+    append(&text, "],\"groups\":%" PRId64 ",\"layout\":\"%s\"", plan->G,
+           desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
+    append(&text, ",\"epsilon\":%s", epsilon);
+    append(&text, ",\"affine\":\"%s\"", plan->by_sample ? "sample" : "channel");
+    append(&text, ",\"activation\":\"%s\"", activations[desc->activation]);
+    append(&text, ",\"types\":{\"x\":\"%s\",\"y\":\"%s\",\"param\":\"%s\"}", gn_types[desc->x].name,
+           gn_types[desc->y].name, gn_types[desc->param].name);
+    append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
+           plan->parts.small                ? "small"
+           : plan->parts.axis == GN_COLUMNS ? "columns"
+                                            : "rows");
+    append(&text, ",\"tiles\":%" PRId64 ",\"sample_blocks\":%" PRId64 ",\"threads\":%d",
+           plan->parts.tiles, plan->parts.blocks, threads);
+    append(&text, ",\"forward_scratch\":%" PRId64 ",\"backward_scratch\":%" PRId64 "}",
+           gn_forward_scratch(plan), gn_backward_scratch(plan));
+    return text.length;
+}

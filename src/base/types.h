@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The types that tensors and parameters have in memory. */
+#ifndef GN_TYPES_H
+#define GN_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "groupnorm.h"
+
+/* What a type is. */
+struct gn_type_traits {
+    const char *name; /* as gn_plan_describe has it */
+    int64_t size;     /* of an element, in bytes */
+    bool is_short;    /* 16 bits: computed as floats */
+};
+
+static const struct gn_type_traits gn_types[] = {
+    [GN_F32] = {"f32", 4, false},
+    [GN_F64] = {"f64", 8, false},
+    [GN_BF16] = {"bf16", 2, true},
+    [GN_F16] = {"f16", 2, true},
+};
+
+static inline int64_t gn_size(gn_type type)
+{
+    return gn_types[type].size;
+}
+
+static inline bool gn_is_short(gn_type type)
+{
+    return gn_types[type].is_short;
+}
+
+/* Element i of an array; NULL stays NULL. */
+static inline const void *gn_at(const void *p, gn_type type, int64_t i)
+{
+    return p ? (const char *)p + i * gn_size(type) : NULL;
+}
+
+static inline void *gn_out_at(void *p, gn_type type, int64_t i)
+{
+    return p ? (char *)p + i * gn_size(type) : NULL;
+}
+
+static inline float gn_float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t gn_bits_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* Exactly. */
+static inline float gn_from_bf16(uint16_t bits)
+{
+    return gn_float_of_bits((uint32_t)bits << 16);
+}
+
+/* To nearest even. */
+static inline uint16_t gn_to_bf16(float value)
+{
+    uint32_t bits = gn_bits_of_float(value);
+    if (value != value)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/*
+ * The numbers of binary16 in a float's place: its exponents begin 112 below those of float, and its
+ * subnormals are multiples of 2^-24.
+ */
+#define GN_F16_REBIAS (UINT32_C(112) << 23)
+#define GN_F16_TOP (UINT32_C(143) << 23)   /* 2^16: infinity, as bits of a float */
+#define GN_F16_LEAST (UINT32_C(113) << 23) /* 2^-14: the smallest normal number */
+
+/* Exactly. */
+static inline float gn_from_f16(uint16_t bits)
+{
+    uint32_t size = (uint32_t)(bits & 0x7fff) << 13, sign = (uint32_t)(bits & 0x8000) << 16;
+    float value = gn_float_of_bits(size + GN_F16_REBIAS);
+    if (size >= UINT32_C(0x7c00) << 13)
+        value = gn_float_of_bits(size + 2 * GN_F16_REBIAS);
+    else if (size < UINT32_C(0x400) << 13)
+        value = (float)(bits & 0x7fff) * 0x1p-24f;
+    return gn_float_of_bits(gn_bits_of_float(value) | sign);
+}
+
+/* To nearest even. */
+static inline uint16_t gn_to_f16(float value)
+{
+    uint32_t bits = gn_bits_of_float(value), size = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
+    if (value != value)
+        return (uint16_t)(sign | 0x7e00);
+    if (size >= GN_F16_TOP)
+        return (uint16_t)(sign | 0x7c00);
+    if (size < GN_F16_LEAST) /* adding 1/2 leaves multiples of 2^-24, rounded */
+        return (uint16_t)(sign | (gn_bits_of_float(gn_float_of_bits(size) + 0.5f) & 0x7ff));
+    return (uint16_t)(sign | ((size - GN_F16_REBIAS + 0xfff + (size >> 13 & 1)) >> 13));
+}
+
+/* Element i as a float; GN_F64 is none of the types for this. */
+static inline float gn_float_at(const void *p, gn_type type, int64_t i)
+{
+    switch (type) {
+    case GN_F32:
+        return ((const float *)p)[i];
+    case GN_BF16:
+        return gn_from_bf16(((const uint16_t *)p)[i]);
+    case GN_F16:
+        return gn_from_f16(((const uint16_t *)p)[i]);
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
+}
+
+static inline double gn_double_at(const void *p, gn_type type, int64_t i)
+{
+    return type == GN_F64 ? ((const double *)p)[i] : (double)gn_float_at(p, type, i);
+}
+
+/* Likewise. */
+static inline void gn_put_float(void *p, gn_type type, int64_t i, float value)
+{
+    switch (type) {
+    case GN_F32:
+        ((float *)p)[i] = value;
+        return;
+    case GN_BF16:
+        ((uint16_t *)p)[i] = gn_to_bf16(value);
+        return;
+    case GN_F16:
+        ((uint16_t *)p)[i] = gn_to_f16(value);
+        return;
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
+}
+
+static inline void gn_put_double(void *p, gn_type type, int64_t i, double value)
+{
+    if (type == GN_F64)
+        ((double *)p)[i] = value;
+    else
+        gn_put_float(p, type, i, (float)value);
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The phases of the forward pass: {moments, normalize}. An item is a group in channels first, a
+ * sample in channels last.
+ */
+#include "norm/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "norm/skip.h"
+#include "norm/small.h"
+#include "norm/tiles.h"
+
+static void find_moments(const struct gn_place *place, int64_t tile)
+{
+    const struct gn_forward_call *call = place->job->call;
+    const gn_plan *plan = call->plan;
+    const struct gn_workspace *ws = place->workspace;
+    for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
+        struct gn_work_tile t;
+        gn_open_tile(plan, place, i, tile, &t);
+        struct gn_tile k = gn_kernel_tile(plan, &t, plan->forward_beyond_llc);
+        if (call->skip)
+            gn_add_skip(call, &t.region, &t.buffers, &k.x);
+        else
+            gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
+        if (k.axis == GN_ROWS)
+            gn_flatten_rows(&t.region, t.buffers.out, &k.x);
+        int64_t at = t.shape.moments * ws->moments_set + t.range.first;
+        plan->kernels->moments(&k, plan->min_m2, gn_moments_from(ws->moments, at),
+                               t.buffers.scratch);
+    }
+}
+
+static void store_statistics(const struct gn_forward_call *call, const struct gn_workspace *ws,
+                             int64_t index, int64_t first, int64_t end)
+{
+    gn_type type = call->plan->stored;
+    for (int64_t i = first; call->mean && i < end; i++)
+        gn_put_double(call->mean, type, index + i, ws->of.mean[i]);
+    for (int64_t i = first; call->rstd && i < end; i++)
+        gn_put_double(call->rstd, type, index + i, ws->of.rstd[i]);
+}
+
+/* The statistics of groups first to end - 1; `index` is the number of the workspace's first group.
+ */
+static void find_statistics(const struct gn_forward_call *call, const struct gn_workspace *ws,
+                            int64_t index, int64_t first, int64_t end)
+{
+    const gn_plan *plan = call->plan;
+    struct gn_statistics of = gn_statistics_from(ws->of, first);
+    if (call->given_mean) {
+        struct gn_stored given = {end - first, gn_at(call->given_mean, plan->stored, index + first),
+                                  gn_at(call->given_rstd, plan->stored, index + first),
+                                  plan->stored};
+        plan->kernels->load_statistics(given, NULL, of);
+        return;
+    }
+    gn_find_statistics(plan, ws, first, end - first, of);
+    store_statistics(call, ws, index, first, end);
+}
+
+/*
+ * Floats do not do for given means that are so large that x - mean can overflow: those found are
+ * never that far from x. 2^102 is less than half of the distance of the largest float to the next
+ * power of two: it is rounded away.
+ */
+static void limit_given(const struct gn_workspace *ws, int64_t first, int64_t end)
+{
+    for (int64_t i = first; i < end; i++)
+        ws->coefficients.use_f32[i] &= fabs(ws->of.mean[i]) <= 0x1p102;
+}
+
+static void find_coefficients(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
+{
+    const struct gn_forward_call *call = place->job->call;
+    const gn_plan *plan = call->plan;
+    const struct gn_workspace *ws = place->workspace;
+    struct gn_coefficients with;
+    int64_t first, end;
+    gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
+    if (first == end)
+        return;
+    int64_t index = place->batch->item * (plan->parts.axis == GN_COLUMNS ? plan->G : 1);
+    find_statistics(call, ws, index, first, end);
+    if (plan->is_f64) {
+        memset(ws->coefficients.use_f32 + first, false, (size_t)(end - first));
+        return;
+    }
+    gn_coefficients_at(plan, ws, &call->parameters, first, index + first, &with);
+    plan->kernels->forward_coefficients(end - first, &with);
+    if (call->given_mean)
+        limit_given(ws, first, end);
+}
+
+static void normalize(const struct gn_place *place, int64_t tile)
+{
+    const struct gn_forward_call *call = place->job->call;
+    const gn_plan *plan = call->plan;
+    const struct gn_view *y_view = &plan->views[GN_TENSOR_Y];
+    const struct gn_view *views[] = {call->source_view, y_view};
+    for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
+        struct gn_work_tile t;
+        struct gn_coefficients with;
+        gn_open_tile(plan, place, i, tile, &t);
+        if (plan->parts.axis == GN_ROWS)
+            t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 2);
+        struct gn_tile k = gn_kernel_tile(plan, &t, plan->forward_beyond_llc);
+        k.nontemporal = call->nontemporal;
+        gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
+        gn_operand_at(y_view, call->y, &t.region, t.buffers.out, &k.out);
+        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &with);
+        plan->kernels->normalize(&k, &with);
+        gn_unpack(y_view, call->y, &t.region, &k.out);
+    }
+}
+
+static void open_workspace(const struct gn_job *job, void *workspace)
+{
+    const struct gn_forward_call *call = job->call;
+    gn_open_workspace(call->plan, false, workspace);
+}
+
+/* Whether samples follow on each other in all tensors of the call: batches may cross them. */
+static bool is_dense(const struct gn_forward_call *call)
+{
+    const struct gn_view *views = call->plan->views;
+    bool dense = call->source_view->dense && views[GN_TENSOR_Y].dense;
+    if (call->skip)
+        dense &= views[GN_TENSOR_X].dense &&
+                 (call->plan->desc.skip != GN_SKIP_TENSOR || views[GN_TENSOR_SKIP].dense);
+    return dense;
+}
+
+static struct gn_job forward_job(const gn_plan *plan)
+{
+    bool columns = plan->parts.axis == GN_COLUMNS;
+    return (struct gn_job){
+        .phases = {{find_moments, find_coefficients, false}, {normalize, NULL, true}},
+        .phase_count = 2,
+        .items = columns ? plan->N : plan->N * plan->G,
+        .tiles = plan->parts.tiles,
+        .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+        .most_items = plan->parts.most_items,
+        .items_per_block = columns ? 1 : plan->G,
+        .block_samples = 1,
+        .samples = plan->N,
+        .open = open_workspace,
+        .workspace_bytes = gn_workspace_bytes(plan, false),
+        .buffer_bytes = gn_buffers_bytes(plan, false)};
+}
+
+int64_t gn_forward_scratch(const gn_plan *plan)
+{
+    if (plan->elements == 0)
+        return 0;
+    struct gn_job job = forward_job(plan);
+    return gn_run_bytes(&plan->runner, &job);
+}
+
+static void store_nan(const struct gn_forward_call *call)
+{
+    const gn_plan *plan = call->plan;
+    for (int64_t group = 0; group < plan->N * plan->G; group++) {
+        if (call->mean)
+            gn_put_double(call->mean, plan->stored, group, (double)NAN);
+        if (call->rstd)
+            gn_put_double(call->rstd, plan->stored, group, (double)NAN);
+    }
+}
+
+gn_status gn_forward_run(const struct gn_forward_call *call)
+{
+    const gn_plan *plan = call->plan;
+    if (plan->elements == 0) {
+        store_nan(call);
+        return GN_OK;
+    }
+    struct gn_job job = forward_job(plan);
+    job.call = call;
+    if (plan->parts.axis == GN_ROWS && !is_dense(call))
+        job.within = plan->G;
+    if (call->given_mean) {
+        job.phases[0].tile = NULL;
+    } else if (plan->parts.small) {
+        job.phases[0] = (struct gn_phase){gn_forward_small, NULL, false};
+        job.phase_count = 1;
+    }
+    return gn_run(&plan->runner, &job);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* The tiles of a batch: which groups each has, and where it lies in the tensors and the workspace.
+ */
+#ifndef GN_TILES_H
+#define GN_TILES_H
+
+#include "norm/buffers.h"
+#include "norm/workspace.h"
+#include "run/schedule.h"
+
+/*
+ * Consecutive groups of a batch. In channels last they are of one sample; in channels first they
+ * are those of the batch, and in the forward pass may go on into the next samples.
+ */
+struct gn_group_range {
+    int64_t first, groups; /* in the workspace */
+    int64_t n, g;          /* sample and group of the first */
+    int64_t block;         /* of samples, to which n belongs */
+};
+
+/* A batch's tile is worked on once for each of so many samples. */
+static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
+{
+    return plan->parts.axis == GN_COLUMNS ? batch->items : 1;
+}
+
+static inline int64_t gn_batch_groups(const gn_plan *plan, const struct gn_batch *batch)
+{
+    return batch->items * (plan->parts.axis == GN_COLUMNS ? plan->G : 1);
+}
+
+/* The number of a group of all samples' groups. */
+static inline int64_t gn_group_index(const gn_plan *plan, const struct gn_group_range *range)
+{
+    return range->n * plan->G + range->g;
+}
+
+/* The range from a group of the batch on, up to `end` at most. */
+static inline struct gn_group_range gn_range_at(const gn_plan *plan, const struct gn_place *place,
+                                                int64_t group, int64_t end)
+{
+    int64_t G = plan->G;
+    bool columns = plan->parts.axis == GN_COLUMNS;
+    int64_t item = place->batch->item + (columns ? group / G : group);
+    struct gn_group_range range = {.first = group,
+                                   .groups = end - group,
+                                   .g = columns ? group % G : item % G,
+                                   .block = columns ? item : item / G};
+    range.n = range.block * place->job->block_samples + place->batch->step;
+    if (columns && range.groups > G - range.g)
+        range.groups = G - range.g;
+    return range;
+}
+
+/* The groups of a batch that are a thread's part of some units; none where first is end. */
+static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place *place,
+                                      int64_t first_unit, int64_t last_unit, int64_t *first,
+                                      int64_t *end)
+{
+    int64_t groups = gn_batch_groups(plan, place->batch);
+    *first = first_unit * GN_UNIT;
+    *end = last_unit * GN_UNIT;
+    if (*end > groups || last_unit == place->job->units)
+        *end = groups;
+    if (*first > *end)
+        *first = *end;
+}
+
+/* A tile of one of a batch's samples. */
+struct gn_work_tile {
+    struct gn_tile_shape shape;
+    struct gn_group_range sample; /* all groups of the sample, or of the batch */
+    struct gn_group_range range;  /* those that the tile has, or has a part of */
+    int64_t channel;              /* its first, in the workspace */
+    struct gn_region region;
+    struct gn_buffers buffers;
+};
+
+static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *place, int64_t sample,
+                                int64_t tile, struct gn_work_tile *t)
+{
+    bool columns = plan->parts.axis == GN_COLUMNS;
+    struct gn_tile_shape room;
+    t->shape = *gn_tile_shape_at(plan, tile, &room);
+    int64_t first = columns ? sample * plan->G : 0,
+            skipped = columns ? t->shape.channel / plan->D : 0;
+    t->sample = gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch));
+    t->range = t->sample;
+    t->range.first += skipped;
+    t->range.g += skipped;
+    t->range.groups = columns ? t->shape.channels / t->shape.depth : t->sample.groups;
+    t->channel = first * plan->D + t->shape.channel;
+    t->region = (struct gn_region){.n = t->sample.n,
+                                   .c = t->sample.g * plan->D + t->shape.channel,
+                                   .channels = t->range.groups * t->shape.depth,
+                                   .s = t->shape.position,
+                                   .length = t->shape.length};
+    gn_buffers_of(plan, place->buffer, &t->buffers);
+}
+
+/* What kernels need of a tile whatever they do with it, but for the operands. */
+static inline struct gn_tile gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile *t,
+                                            bool beyond_llc)
+{
+    return (struct gn_tile){.axis = plan->parts.axis,
+                            .channels = t->region.channels,
+                            .length = t->region.length,
+                            .depth = t->shape.depth,
+                            .first_len = gn_first_len(&t->region),
+                            .contiguous_len = t->region.contiguous_len,
+                            .activation = plan->desc.activation,
+                            .beyond_llc = beyond_llc};
+}
+
+/* The coefficients of a tile: they begin at its first channel, which may be within a group. */
+static inline void gn_tile_coefficients(const gn_plan *plan, const struct gn_workspace *ws,
+                                        const struct gn_parameters *parameters,
+                                        const struct gn_work_tile *t, struct gn_coefficients *with)
+{
+    int64_t inside = t->shape.channel % plan->D;
+    gn_coefficients_at(plan, ws, parameters, t->range.first, gn_group_index(plan, &t->range), with);
+    with->channel = inside;
+    with->mean += inside;
+    with->scale += inside;
+    with->shift += inside;
+    if (with->slope) {
+        with->slope += inside;
+        with->offset += inside;
+    }
+}
+
+#endif

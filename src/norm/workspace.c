@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "norm/workspace.h"
+
+/* A piece of memory that arrays are taken from; without memory, only their bytes are counted. */
+struct arena {
+    char *memory;
+    int64_t at;
+};
+
+/* An array of n values and padding. */
+static void *take(struct arena *arena, int64_t n, size_t size)
+{
+    char *array = arena->memory ? arena->memory + arena->at : NULL;
+    arena->at += gn_round_up(gn_padded(n) * (int64_t)size);
+    return array;
+}
+
+static struct gn_moments take_moments(struct arena *arena, int64_t n)
+{
+    struct gn_moments m;
+    m.origin = take(arena, n, sizeof(double));
+    m.offset = take(arena, n, sizeof(double));
+    m.m2 = take(arena, n, sizeof(double));
+    return m;
+}
+
+static struct gn_statistics take_statistics(struct arena *arena, int64_t n)
+{
+    struct gn_statistics s;
+    s.mean = take(arena, n, sizeof(double));
+    s.mean_lo = take(arena, n, sizeof(double));
+    s.rstd = take(arena, n, sizeof(double));
+    return s;
+}
+
+static void take_coefficients(struct arena *arena, int64_t groups, int64_t channels, bool backward,
+                              struct gn_coefficients *c)
+{
+    *c = (struct gn_coefficients){.use_f32 = take(arena, groups, sizeof(bool))};
+    c->mean = take(arena, channels, sizeof(float));
+    c->scale = take(arena, channels, sizeof(float));
+    c->shift = take(arena, channels, sizeof(float));
+    if (!backward)
+        return;
+    c->slope = take(arena, channels, sizeof(float));
+    c->offset = take(arena, channels, sizeof(float));
+    c->group_slope = take(arena, groups, sizeof(double));
+    c->group_offset = take(arena, groups, sizeof(double));
+}
+
+/* The memory of `sets` sets, of which the first was taken from `start` on; doubles per set. */
+static int64_t repeat(struct arena *arena, int64_t start, int64_t sets)
+{
+    int64_t bytes = arena->at - start;
+    arena->at = start + sets * bytes;
+    return bytes / (int64_t)sizeof(double);
+}
+
+static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct gn_workspace *ws)
+{
+    const struct gn_partition *parts = &plan->parts;
+    struct arena arena = {memory, gn_round_up((int64_t)sizeof *ws)};
+    /* The backward pass of small groups needs nothing here. */
+    int64_t groups = backward && parts->small ? 0 : parts->batch_groups;
+    int64_t channels = groups * plan->D;
+    ws->of = take_statistics(&arena, groups);
+    take_coefficients(&arena, groups, channels, backward, &ws->coefficients);
+    if (backward) {
+        ws->found = take_statistics(&arena, groups);
+        int64_t start = arena.at;
+        ws->sums.dy = take(&arena, channels, sizeof(double));
+        ws->sums.dyx = take(&arena, channels, sizeof(double));
+        ws->sums.needs_f64 = take(&arena, channels, sizeof(double));
+        ws->x_moments = take_moments(&arena, channels);
+        ws->sums_set = repeat(&arena, start, parts->sums);
+    }
+    int64_t start = arena.at;
+    ws->moments = take_moments(&arena, groups);
+    ws->moments_set = repeat(&arena, start, parts->moments);
+    return arena.at;
+}
+
+int64_t gn_workspace_bytes(const gn_plan *plan, bool backward)
+{
+    struct gn_workspace ws;
+    return divide(plan, backward, NULL, &ws);
+}
+
+void gn_open_workspace(const gn_plan *plan, bool backward, void *memory)
+{
+    divide(plan, backward, memory, memory);
+}
+
+void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
+                        const struct gn_parameters *parameters, int64_t group, int64_t index,
+                        struct gn_coefficients *with)
+{
+    const struct gn_coefficients *all = &ws->coefficients;
+    int64_t c = group * plan->D;
+    bool backward = all->slope;
+    *with = (struct gn_coefficients){
+        .mean = all->mean + c,
+        .scale = all->scale + c,
+        .shift = all->shift + c,
+        .slope = backward ? all->slope + c : NULL,
+        .offset = backward ? all->offset + c : NULL,
+        .use_f32 = all->use_f32 + group,
+        .of = gn_statistics_from(ws->of, group),
+        .group_slope = backward ? all->group_slope + group : NULL,
+        .group_offset = backward ? all->group_offset + group : NULL,
+        .parameters = parameters,
+        .group = plan->by_sample ? index : index % plan->G,
+    };
+}
+
+/* The elements behind sets first to end - 1 of a group. */
+static double counts(const gn_plan *plan, int64_t first, int64_t end)
+{
+    double count = 0;
+    for (int64_t i = first; i < end; i++)
+        count += gn_moments_count(plan, i);
+    return count;
+}
+
+/* In pairs, and these in pairs: rounding errors grow with the logarithm of their number. */
+static void merge_in_pairs(const gn_plan *plan, struct gn_moments moments, int64_t set,
+                           int64_t groups)
+{
+    int64_t sets = plan->parts.moments;
+    for (int64_t step = 1; step < sets; step *= 2)
+        for (int64_t i = 0; i + step < sets; i += 2 * step) {
+            int64_t end = i + 2 * step < sets ? i + 2 * step : sets;
+            gn_merge_groups(groups, counts(plan, i, i + step), gn_moments_from(moments, i * set),
+                            counts(plan, i + step, end),
+                            gn_moments_from(moments, (i + step) * set));
+        }
+}
+
+void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int64_t group,
+                        int64_t groups, struct gn_statistics of)
+{
+    struct gn_moments moments = gn_moments_from(ws->moments, group);
+    double count = gn_moments_count(plan, 0);
+    if (plan->is_f64)
+        merge_in_pairs(plan, moments, ws->moments_set, groups);
+    for (int64_t i = 1; i < plan->parts.moments && !plan->is_f64; i++) {
+        double more = gn_moments_count(plan, i);
+        gn_merge_groups(groups, count, moments, more,
+                        gn_moments_from(moments, i * ws->moments_set));
+        count += more;
+    }
+    count = plan->is_f64 ? (double)(plan->D * plan->S) : count;
+    plan->kernels->statistics(groups, count, plan->desc.epsilon, plan->stored, moments, of);
+}

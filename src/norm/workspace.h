@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of a batch's groups and their channels between the phases of a pass. All arrays lie
+ * one after the other in one piece of memory, which begins with this struct.
+ */
+#ifndef GN_WORKSPACE_H
+#define GN_WORKSPACE_H
+
+#include "plan/plan.h"
+
+/* Arrays of one value per group are worked on in whole vectors: threads share them in such units.
+ */
+enum { GN_UNIT = GN_PADDING };
+
+struct gn_workspace {
+    struct gn_statistics of;             /* per group */
+    struct gn_coefficients coefficients; /* of all groups and channels; slope, offset: backward */
+    /* From here on: of the first set; those of other tiles' lie `..._set` doubles apart. */
+    struct gn_moments moments; /* per group */
+    int64_t moments_set;
+    /* Backward only. */
+    struct gn_statistics
+        found;           /* per group: of x, where rounding took something from those stored */
+    struct gn_sums sums; /* per channel */
+    struct gn_moments x_moments; /* per channel, for dskip; offset as sums are */
+    int64_t sums_set;
+};
+
+/* The bytes of a workspace, and its division. */
+int64_t gn_workspace_bytes(const gn_plan *plan, bool backward);
+void gn_open_workspace(const gn_plan *plan, bool backward, void *memory);
+
+/*
+ * The coefficients of groups from one of the workspace on, which is number `index` of all samples',
+ * with these parameters.
+ */
+void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
+                        const struct gn_parameters *parameters, int64_t group, int64_t index,
+                        struct gn_coefficients *with);
+
+/* From element i on. */
+static inline struct gn_moments gn_moments_from(struct gn_moments m, int64_t i)
+{
+    return (struct gn_moments){m.origin + i, m.offset + i, m.m2 + i};
+}
+
+static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, int64_t i)
+{
+    return (struct gn_statistics){s.mean + i, s.mean_lo + i, s.rstd + i};
+}
+
+static inline struct gn_sums gn_sums_from(struct gn_sums s, int64_t i)
+{
+    return (struct gn_sums){s.dy + i, s.dyx + i, s.needs_f64 ? s.needs_f64 + i : NULL};
+}
+
+/* The statistics of groups from one of the workspace on, from their sets of moments. */
+void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int64_t group,
+                        int64_t groups, struct gn_statistics of);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/cpu.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+
+/*
+ * XCR0's bits: the registers that the operating system saves when it switches threads. Where it
+ * does not, their instructions fault, whatever CPUID says.
+ */
+enum {
+    SAVES_XMM = 1 << 1,
+    SAVES_YMM = 1 << 2,
+    SAVES_MASKS = 1 << 5,
+    SAVES_ZMM_UPPER = 1 << 6, /* the upper halves of the first 16 */
+    SAVES_ZMM_HIGH = 1 << 7,  /* the other 16 */
+    SAVES_AVX = SAVES_XMM | SAVES_YMM,
+    SAVES_AVX512 = SAVES_AVX | SAVES_MASKS | SAVES_ZMM_UPPER | SAVES_ZMM_HIGH
+};
+
+__attribute__((target("xsave"))) static unsigned xcr0(void)
+{
+    return (unsigned)_xgetbv(0);
+}
+
+static bool has(unsigned set, unsigned bits)
+{
+    return (set & bits) == bits;
+}
+
+/* A bit 1 << isa for each that runs. */
+static unsigned detect(void)
+{
+    unsigned eax, ebx, ecx, edx, isas = 1u << GN_ISA_GENERIC;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX))
+        return isas;
+    unsigned saved = xcr0();
+    bool beside = has(ecx, bit_FMA | bit_F16C);
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+        return isas;
+    if (!beside)
+        return isas;
+    if (has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
+        isas |= 1u << GN_ISA_AVX2;
+    if (has(saved, SAVES_AVX512) &&
+        has(ebx, bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL))
+        isas |= 1u << GN_ISA_AVX512;
+    return isas;
+}
+
+/*
+ * The largest cache that this core shares in, by Intel's leaf 4 or AMD's like it. What sysconf says
+ * of an AMD EPYC is the sum of all its last-level caches, of which a core uses one.
+ */
+static int64_t find_cache(void)
+{
+    int64_t largest = 0;
+    for (unsigned leaf = 4; leaf; leaf = leaf == 4 ? 0x8000001d : 0) {
+        unsigned eax, ebx, ecx, edx;
+        for (unsigned i = 0; i < 8 && __get_cpuid_count(leaf, i, &eax, &ebx, &ecx, &edx); i++) {
+            int64_t line = (ebx & 0xfff) + 1, partitions = (ebx >> 12 & 0x3ff) + 1;
+            int64_t bytes = line * partitions * ((ebx >> 22) + 1) * ((int64_t)ecx + 1);
+            if (!(eax & 0x1f))
+                break;
+            largest = bytes > largest ? bytes : largest;
+        }
+    }
+    return largest;
+}
+#else
+static int64_t find_cache(void)
+{
+    return 0;
+}
+
+static unsigned detect(void)
+{
+#ifdef __aarch64__
+    return 1u << GN_ISA_GENERIC | 1u << GN_ISA_NEON; /* in AArch64's ABI */
+#else
+    return 1u << GN_ISA_GENERIC;
+#endif
+}
+#endif
+
+bool gn_cpu_runs(gn_isa isa)
+{
+    /* CPUID takes a virtual machine microseconds. Threads may race here: all find the same. */
+    static atomic_uint kept;
+    unsigned isas = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (!isas) {
+        isas = detect();
+        atomic_store_explicit(&kept, isas, memory_order_relaxed);
+    }
+    return isas >> isa & 1;
+}
+
+int64_t gn_cpu_cache(void)
+{
+    enum { GUESS = 32 << 20 };
+    static atomic_llong kept;
+    int64_t bytes = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (!bytes) {
+        bytes = find_cache();
+#ifdef _SC_LEVEL3_CACHE_SIZE
+        bytes = bytes > 0 ? bytes : sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+        bytes = bytes > 0 ? bytes : GUESS;
+        atomic_store_explicit(&kept, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What a descriptor has; api/desc.c is the only place where shapes and types are validated. */
+#ifndef GN_DESC_H
+#define GN_DESC_H
+
+#include <stdbool.h>
+
+#include "groupnorm.h"
+#include "tensor/overlap.h"
+
+enum { GN_TENSORS = GN_TENSOR_SUM + 1 };
+
+struct gn_desc {
+    int rank;
+    int64_t dims[GN_MAX_RANK];
+    int64_t groups;
+    gn_layout layout;
+    double epsilon;
+    gn_type x, y, param;
+    bool strided[GN_TENSORS]; /* else dense */
+    int64_t strides[GN_TENSORS][GN_MAX_RANK];
+    gn_affine affine;
+    gn_activation activation;
+    gn_skip skip;
+    int threads;
+    gn_isa isa;
+};
+
+#endif

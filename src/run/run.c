@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/run.h"
+
+#include <inttypes.h>
+
+#include "base/error.h"
+#include "run/threads.h"
+
+/* For so many threads or fewer, which share the work out otherwise. */
+static int64_t bytes_for(const struct gn_job *job, int threads)
+{
+    int64_t most = 0;
+    for (int t = threads; t > 0; t--) {
+        int64_t bytes = gn_schedule_scratch(job, t);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+int64_t gn_run_bytes(const struct gn_runner *runner, const struct gn_job *job)
+{
+    return bytes_for(job, gn_threads_for(runner->threads, runner->elements));
+}
+
+/* Handing scratch around changes nothing that a caller can see: hence the runner is const. */
+static gn_scratch_keeper *keeper_of(const struct gn_runner *runner)
+{
+    return (gn_scratch_keeper *)(uintptr_t)&runner->scratch;
+}
+
+static gn_status take(const struct gn_runner *runner, int64_t bytes, struct gn_scratch **scratch)
+{
+    bytes = bytes > runner->scratch_bytes ? bytes : runner->scratch_bytes;
+    *scratch = gn_scratch_take(keeper_of(runner), bytes);
+    if (!*scratch)
+        return gn_fail(GN_OUT_OF_MEMORY, "no memory for %" PRId64 " bytes of scratch", bytes);
+    return GN_OK;
+}
+
+gn_status gn_run_prepare(struct gn_runner *runner, int64_t bytes)
+{
+    runner->scratch_bytes = bytes;
+    struct gn_scratch *scratch;
+    gn_status status = take(runner, bytes, &scratch);
+    if (status == GN_OK)
+        gn_scratch_give(keeper_of(runner), scratch);
+    return status;
+}
+
+gn_status gn_run(const struct gn_runner *runner, struct gn_job *job)
+{
+    /* Scratch first: it may take the memory that stacks of more threads need. */
+    int threads = gn_threads_for(runner->threads, runner->elements);
+    struct gn_scratch *scratch;
+    gn_status status = take(runner, bytes_for(job, threads), &scratch);
+    if (status != GN_OK)
+        return status;
+    gn_schedule_run(job, gn_threads_available(threads), scratch->memory);
+    gn_scratch_give(keeper_of(runner), scratch);
+    return GN_OK;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/schedule.h"
+
+#include <omp.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "run/fp_env.h"
+#include "run/threads.h"
+
+/* With so many items per thread, one more or less is no loss. */
+enum { ENOUGH_ITEMS = 16 };
+
+/* A thread takes its share in so many portions at least: others can take what it has not got to. */
+enum { PORTIONS = 4 };
+
+/*
+ * The items that threads do each on their own; what is left over is done cooperatively. Items of a
+ * single tile cannot be shared. The number follows from the threads that scratch was taken for,
+ * also where OpenMP then gives fewer.
+ */
+static int64_t items_per_thread(const struct gn_job *job, int64_t threads)
+{
+    if (job->tiles == 1 || job->items / threads >= ENOUGH_ITEMS)
+        return job->items;
+    return job->items - job->items % threads;
+}
+
+/* The items that a thread takes at a time. */
+static int64_t portion(const struct gn_job *job, int64_t items, int64_t threads)
+{
+    int64_t share = threads == 1 ? items : items / (threads * PORTIONS);
+    return share < 1 ? 1 : share < job->most_items ? share : job->most_items;
+}
+
+/* How many of the items in a thread's share have been taken, by itself or by others. */
+union queue {
+    _Atomic int64_t taken;
+    char line[64]; /* no two in one line of the cache */
+};
+
+/* One workspace is shared; threads that do items on their own have one each. */
+int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
+{
+    int64_t workspaces = 1 + (items_per_thread(job, threads) ? threads : 0);
+    return workspaces * job->workspace_bytes +
+           threads * (job->buffer_bytes + (int64_t)sizeof(union queue)) + job->partial_bytes;
+}
+
+/* A thread of the team, and its memory. */
+struct member {
+    const struct gn_job *job;
+    int64_t thread, threads;
+    union queue *queues;
+    char *workspace, *buffer, *shared_workspace;
+};
+
+/* The start of a thread's share of n things; that of the next thread is its end. */
+static int64_t share(int64_t thread, int64_t threads, int64_t n)
+{
+    return n / threads * thread + n % threads * thread / threads;
+}
+
+/* The samples of an item's block: the last block may have fewer than the others. */
+static int64_t steps(const struct gn_job *job, int64_t item)
+{
+    int64_t left = job->samples - item / job->items_per_block * job->block_samples;
+    return left < job->block_samples ? left : job->block_samples;
+}
+
+/* How many items from one on, at most `limit`, are a batch: they have the same number of steps. */
+static int64_t batch_items(const struct gn_job *job, int64_t item, int64_t limit)
+{
+    int64_t items = limit < job->most_items ? limit : job->most_items;
+    if (job->within && items > job->within - item % job->within)
+        items = job->within - item % job->within;
+    while (items > 1 && steps(job, item + items - 1) != steps(job, item))
+        items--;
+    return items;
+}
+
+static void do_tiles(const struct gn_phase *phase, const struct gn_place *place, int64_t first,
+                     int64_t last)
+{
+    for (int64_t i = first; phase->tile && i < last; i++)
+        phase->tile(place, phase->backwards ? first + last - 1 - i : i);
+}
+
+static void work_per_thread(const struct member *m, struct gn_batch batch)
+{
+    const struct gn_job *job = m->job;
+    const struct gn_place place = {job, &batch, m->workspace, m->buffer};
+    for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
+        for (int p = 0; p < job->phase_count; p++) {
+            do_tiles(&job->phases[p], &place, 0, job->tiles);
+            if (job->phases[p].groups)
+                job->phases[p].groups(&place, 0, job->units);
+        }
+    }
+}
+
+/*
+ * One shared workspace is enough: nobody passes the first barrier of a step, to write what its last
+ * phase reads, before all have done the step before; and nobody writes sums or moments of the next
+ * phase before all have done with those of the one before.
+ */
+static void work_cooperatively(const struct member *m, struct gn_batch batch)
+{
+    const struct gn_job *job = m->job;
+    const struct gn_place place = {job, &batch, m->shared_workspace, m->buffer};
+    int64_t first = share(m->thread, m->threads, job->tiles);
+    int64_t last = share(m->thread + 1, m->threads, job->tiles);
+    int64_t unit = share(m->thread, m->threads, job->units);
+    int64_t end = share(m->thread + 1, m->threads, job->units);
+    for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
+        for (int p = 0; p < job->phase_count; p++) {
+            do_tiles(&job->phases[p], &place, first, last);
+            if (!job->phases[p].groups)
+                continue;
+#pragma omp barrier
+            job->phases[p].groups(&place, unit, end);
+#pragma omp barrier
+        }
+    }
+}
+
+static void work_on_items(const struct member *m, int64_t first, int64_t end)
+{
+    for (int64_t i = first, n; i < end; i += n) {
+        n = batch_items(m->job, i, end - i);
+        work_per_thread(m, (struct gn_batch){i, n, 0});
+    }
+}
+
+/*
+ * The thread's own share of the items first, which its caches know from the call before; then what
+ * slower threads have not got to.
+ */
+static void work_on_shares(const struct member *m, int64_t items)
+{
+    int64_t most = portion(m->job, items, m->threads);
+    for (int64_t i = 0; i < m->threads; i++) {
+        int64_t owner = (m->thread + i) % m->threads;
+        int64_t first = share(owner, m->threads, items);
+        int64_t end = share(owner + 1, m->threads, items);
+        int64_t at;
+        while ((at = first + atomic_fetch_add(&m->queues[owner].taken, most)) < end)
+            work_on_items(m, at, at + most < end ? at + most : end);
+    }
+}
+
+/* scratch holds the shared workspace, `threads` buffers, and the workspaces. */
+static void work(const struct gn_job *job, int64_t per_thread, union queue *queues, char *scratch,
+                 int thread, int threads)
+{
+    struct member m = {.job = job,
+                       .thread = thread,
+                       .threads = threads,
+                       .queues = queues,
+                       .shared_workspace = scratch};
+    m.buffer = scratch + job->workspace_bytes + thread * job->buffer_bytes;
+    m.workspace = scratch + job->workspace_bytes + threads * job->buffer_bytes +
+                  thread * job->workspace_bytes;
+
+    if (per_thread)
+        job->open(job, m.workspace);
+    work_on_shares(&m, per_thread);
+    for (int64_t i = per_thread; i < job->items; i++)
+        work_cooperatively(&m, (struct gn_batch){i, 1, 0});
+    if (job->partials) {
+        if (threads > 1) {
+#pragma omp barrier
+        }
+        job->reduce(job, share(thread, threads, job->partials),
+                    share(thread + 1, threads, job->partials));
+    }
+}
+
+void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
+{
+    job->partial = job->partial_bytes ? scratch : NULL;
+    union queue *queues = (void *)(scratch + job->partial_bytes);
+    char *shared = (char *)(queues + threads);
+    for (int i = 0; i < threads; i++)
+        atomic_init(&queues[i].taken, 0);
+    /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
+    if (threads == 1) {
+        struct gn_fp_env before = gn_fp_enter();
+        work(job, job->items, queues, shared, 0, 1);
+        gn_fp_leave(before);
+        return;
+    }
+    int64_t per_thread = items_per_thread(job, threads);
+    if (per_thread < job->items)
+        job->open(job, shared);
+    /* Threads that OpenMP makes here inherit the caller's floating-point environment. */
+    struct gn_leader *leader = gn_threads_leader();
+#pragma omp parallel num_threads(threads)
+    {
+        struct gn_fp_env before = gn_fp_enter();
+        int thread = omp_get_thread_num();
+        if (thread > 0)
+            gn_threads_join(leader);
+        else
+            gn_threads_made(leader, omp_get_num_threads());
+        work(job, per_thread, queues, shared, thread, omp_get_num_threads());
+        gn_fp_leave(before);
+    }
+}
