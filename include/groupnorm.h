@@ -3,71 +3,50 @@
  * libgroupnorm: Group Normalization (Wu & He, "Group Normalization", ECCV 2018) on CPUs, forward
  * and backward.
  *
- * The input x has the logical shape [N, C, spatial...]. Its C channels form G groups of D = C/G
- * consecutive channels, and each group (n, g) of m = D * prod(spatial) elements is normalized on
- * its own:
+ * Synopsis. A descriptor says what to compute, a plan knows how, and a plan executes any number of
+ * times. This is examples/synopsis.c:
+ *
+ *     static float x[2 * 64 * 8 * 8], y[2 * 64 * 8 * 8], mean[2 * 32], rstd[2 * 32];
+ *     const int64_t dims[] = {2, 64, 8, 8};
+ *     gn_desc *desc = NULL;
+ *     gn_plan *plan = NULL;
+ *     gn_status status = gn_desc_create(&desc, 4, dims);
+ *     if (status == GN_OK)
+ *         status = gn_desc_set_groups(desc, 32);
+ *     if (status == GN_OK)
+ *         status = gn_desc_set_activation(desc, GN_ACTIVATION_SILU);
+ *     if (status == GN_OK)
+ *         status = gn_plan_create(&plan, desc);
+ *     gn_desc_destroy(desc);
+ *     if (status == GN_OK)
+ *         status = gn_forward(plan, x, NULL, NULL, y, mean, rstd);
+ *     if (status != GN_OK)
+ *         fprintf(stderr, "%s: %s\n", gn_status_string(status), gn_last_error());
+ *     gn_plan_destroy(plan);
+ *
+ * The method. The input x has the logical shape [N, C, spatial...]. Its C channels form G groups of
+ * D = C/G consecutive channels. Each group (n, g) of m = D * prod(spatial) elements is normalized
+ * on its own:
  *
  *     mean = (1/m) sum x        var  = (1/m) sum (x - mean)^2
  *     rstd = 1/sqrt(var + eps)  xhat = (x - mean) * rstd
  *     z    = gamma[c] * xhat + beta[c]           (gamma[n,c], beta[n,c]: GN_AFFINE_SAMPLE)
- *     y    = act(z)                              (z itself where there is no activation)
+ *     y    = act(z)                              (y = z without an activation)
  *
  *     g    = dy * act'(z)
  *     dbeta[c]  = sum_{n,s} g                    (dbeta[n,c]  = sum_s g)
  *     dgamma[c] = sum_{n,s} g * xhat             (dgamma[n,c] = sum_s g * xhat)
  *     dx = rstd * (gamma*g - mean_group(gamma*g) - xhat * mean_group(gamma*g*xhat))
  *
- * G = 1 is layer normalization over (C, spatial), G = C is instance normalization.
+ * G = 1 is layer normalization over (C, spatial). G = C is instance normalization.
  *
- * How to call it: a gn_desc says what is wanted, gn_plan_create turns it into a gn_plan, and
- * gn_forward, gn_backward and gn_normalize execute the plan any number of times.
+ * Lifecycle. The caller owns descriptors and plans and destroys them; NULL may be destroyed. A plan
+ * does not need its descriptor. Any function may be called from any thread at any time, with two
+ * restrictions: only one thread at a time may use a descriptor, and nothing may use a handle while
+ * it is destroyed. One plan may execute on many threads at once.
  *
- * Errors. Every function that can fail returns a gn_status. A failed call changes none of its
- * outputs, leaves no handle behind, prints nothing and never aborts; gn_last_error() has a sentence
- * that names the argument and the values. Each function lists the statuses it returns beside GN_OK.
- *
- * Threads. Any function may be called from any thread at any time, with two restrictions: a gn_desc
- * may be used by one thread at a time, and no handle may be in use when it is destroyed. One
- * gn_plan may execute on many threads at once.
- *
- * The same bits. A result depends on the values of its sample, the plan's shape, layout, types and
- * activation: not on strides, the number of threads, the other samples, N, the run, the machine or
- * the instruction set. It does not depend on the caller's floating-point environment either: every
- * thread of a call computes in the default one (round to nearest, subnormals kept, no traps) and
- * then gets its own back, with its flags. dgamma and dbeta are sums over N, unless each sample has
- * its own, in an order that follows from the shape and the values alone. The sign and payload of a
- * NaN are not specified.
- *
- * Accuracy. With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
- * p = |mean(gamma*dy)|, P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
- *
- *              for every finite input                   where rounding errors are independent
- *     mean     u (|mean| + 22 s)                        u (|mean| + s)
- *     rstd     u 42 rstd                                u 3 rstd
- *     y        u (48|gamma xhat| + 26|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
- *     dx       u 192 rstd B                             u 6 rstd B
- *              with B = |gamma dy| + P + (1 + |xhat|) (R + p)
- *     dgamma   u 64 sum |dy|(1+|xhat|)                  u 4 sum |dy|(1+|xhat|)
- *     dbeta    u 24 sum |dy|                            u 2 sum |dy|
- *
- * as long as the exact value is a normal number of its type; below that, one unit of the smallest
- * subnormal is added. The first column is the worst that the order of the operations admits, the
- * second what real data meets; docs/accuracy.md derives both. The y of a group of equal values is
- * exactly beta, unless eps is 0: then its rstd is infinite and its y NaN.
- *
- * With other types: u is 2^-53 where x is GN_F64. The sums over parts of a tensor are then no finer
- * than those of a part, and each constant of the first column is larger by 160 + D/4 + S/4096,
- * those of dgamma and dbeta by N/64 more, S being the spatial extent. That holds for deviations
- * from the mean of 0 or of 2^-300 to 2^300, and for gamma and dy of 0 or of 2^-100 to 2^100:
- * beyond, what comes between may leave the range of double, and there is no wider type to take it.
- * What is stored in a type of fewer bits than those of u is rounded to it besides: v|exact| more,
- * with v = 2^-24 for GN_F32, 2^-8 for GN_BF16 and 2^-11 for GN_F16; what exceeds the type, the
- * bound added, is infinite.
- *
- * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
- * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
- * |gamma| + |beta|), except in p, which becomes |mean(gamma*g)|; with ReLU, where |z| <= e, the
- * derivative may be either side's.
+ * At the end of this header stand the bounds on errors, the promise of the same bits, and what
+ * becomes of NaN, infinity and empty tensors.
  */
 #ifndef GROUPNORM_H
 #define GROUPNORM_H
@@ -93,14 +72,39 @@
 extern "C" {
 #endif
 
-/* ---- Enumerations: the numbers are part of the ABI, never changed, only added to ---- */
+/* ---- The library and its errors ---- */
 
+/*
+ * The loaded library's version as major * 10000 + minor * 100 + patch, and as text ("0.1.0"). The
+ * text is static.
+ */
+GN_API int gn_version(void);
+GN_API const char *gn_version_string(void);
+
+/*
+ * Every function that can fail returns a status. A failed call changes none of its outputs, leaves
+ * no handle behind, prints nothing and does not abort. Each function lists the statuses that it
+ * returns beside GN_OK. The numbers of all enumerators are part of the ABI: they do not change, and
+ * new ones may be added.
+ */
 typedef enum gn_status {
     GN_OK = 0,
     GN_INVALID_ARGUMENT = 1, /* the call is wrong, whatever the library */
     GN_UNSUPPORTED = 2,      /* a right call that this library, or this machine, cannot serve */
     GN_OUT_OF_MEMORY = 3
 } gn_status;
+
+/* Static text for a status; "unknown status" for any other number. Never NULL. */
+GN_API const char *gn_status_string(gn_status status);
+
+/*
+ * A sentence about the calling thread's last failed call, such as "groups = 32 does not divide
+ * channels = 48"; "" where none has failed. Never NULL. The text belongs to the library and holds
+ * until the thread's next failed call.
+ */
+GN_API const char *gn_last_error(void);
+
+/* ---- Types and other choices ---- */
 
 typedef enum gn_layout {
     GN_CHANNELS_FIRST = 0, /* memory in the order N, C, spatial: NCHW, NCDHW */
@@ -147,25 +151,6 @@ typedef enum gn_isa {
     GN_ISA_AVX512 = 3, /* its parts F, VL, DQ and BW, and F16C */
     GN_ISA_NEON = 4    /* on AArch64 */
 } gn_isa;
-
-/* ---- The library ---- */
-
-/*
- * The loaded library's version as major * 10000 + minor * 100 + patch, and as text ("0.1.0"). The
- * text is static.
- */
-GN_API int gn_version(void);
-GN_API const char *gn_version_string(void);
-
-/* Static text for a status; "unknown status" for any other number. Never NULL. */
-GN_API const char *gn_status_string(gn_status status);
-
-/*
- * A sentence about the calling thread's last failed call, such as "groups = 32 does not divide
- * channels = 48"; "" where none has failed. Never NULL. The text belongs to the library and holds
- * until the thread's next failed call.
- */
-GN_API const char *gn_last_error(void);
 
 /* ---- What to compute: gn_desc ---- */
 
@@ -344,14 +329,6 @@ GN_API int gn_plan_describe(const gn_plan *plan, char *buf, size_t size);
  * of one buffer, share none; that is found out by search, and strides so entangled that 10,000
  * steps of it do not tell count as sharing.
  *
- * Empty tensors. N = 0: nothing to write but zeros in dgamma and dbeta. A spatial extent of 0:
- * the same, zeros in dskip, and gn_forward makes mean and rstd NaN.
- *
- * NaN and infinity. A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx
- * NaN, but in gn_normalize its own element of y alone, NaN or what the formulas of z and y give for
- * infinity; one in dy makes that group's dx NaN or infinite, unless ReLU is 0 there; no other
- * group's y, mean, rstd or dx changes. dgamma and dbeta are changed for the channels of that group.
- *
  * All return GN_INVALID_ARGUMENT for a NULL that is not allowed, a pointer that is not aligned to
  * its element type, and an output that overlaps what it may not; GN_OUT_OF_MEMORY where scratch
  * memory is needed and cannot be had, which does not happen in a call that overlaps no other on the
@@ -449,6 +426,65 @@ GN_API gn_status gn_backward_add(const gn_plan *plan, const void *dy, const void
                                  const void *mean, const void *rstd, const void *gamma,
                                  const void *beta, void *dx, void *dskip, void *dgamma,
                                  void *dbeta);
+
+/* ---- Appendix: accuracy ---- */
+
+/*
+ * With u = 2^-24, exact values on the right, s = sqrt(var), and for each group
+ * p = |mean(gamma*dy)|, P = mean|gamma*dy|, R = mean|gamma*dy*xhat|, no error exceeds
+ *
+ *              for every finite input                   where rounding errors are independent
+ *     mean     u (|mean| + 22 s)                        u (|mean| + s)
+ *     rstd     u 42 rstd                                u 3 rstd
+ *     y        u (48|gamma xhat| + 26|gamma| + 2|beta|) u (5|gamma xhat| + 2|gamma| + 2|beta|)
+ *     dx       u 192 rstd B                             u 6 rstd B
+ *              with B = |gamma dy| + P + (1 + |xhat|) (R + p)
+ *     dgamma   u 64 sum |dy|(1+|xhat|)                  u 4 sum |dy|(1+|xhat|)
+ *     dbeta    u 24 sum |dy|                            u 2 sum |dy|
+ *
+ * as long as the exact value is a normal number of its type; below that, one unit of the smallest
+ * subnormal is added. The first column is the worst that the order of the operations admits, the
+ * second what real data meets; docs/accuracy.md derives both. The y of a group of equal values is
+ * exactly beta, unless eps is 0: then its rstd is infinite and its y NaN.
+ *
+ * With other types: u is 2^-53 where x is GN_F64. The sums over parts of a tensor are then no finer
+ * than those of a part, and each constant of the first column is larger by 160 + D/4 + S/4096,
+ * those of dgamma and dbeta by N/64 more, S being the spatial extent. That holds for deviations
+ * from the mean of 0 or of 2^-300 to 2^300, and for gamma and dy of 0 or of 2^-100 to 2^100:
+ * beyond, what comes between may leave the range of double, and there is no wider type to take it.
+ * What is stored in a type of fewer bits than those of u is rounded to it besides: v|exact| more,
+ * with v = 2^-24 for GN_F32, 2^-8 for GN_BF16 and 2^-11 for GN_F16; what exceeds the type, the
+ * bound added, is infinite.
+ *
+ * With an activation: let e be the error of z, as that of y above. For y, e becomes 1.1 e + 8 u |y|
+ * with SiLU, and stays with ReLU. For the gradients, each |dy| becomes |dy| (2 + |gamma xhat| +
+ * |gamma| + |beta|), except in p, which becomes |mean(gamma*g)|; with ReLU, where |z| <= e, the
+ * derivative may be either side's.
+ */
+
+/* ---- Appendix: the same bits ---- */
+
+/*
+ * A result depends on the values of its sample and on the plan's shape, layout, types and
+ * activation. It does not depend on strides, the number of threads, the other samples, N, the run,
+ * the machine or the instruction set. It does not depend on the caller's floating-point environment
+ * either: every thread of a call computes in the default one (round to nearest, subnormals kept, no
+ * traps), and then restores its own, flags included. dgamma and dbeta are sums over N, unless each
+ * sample has its own; their order of summation follows from the shape and the values only. The sign
+ * and payload of a NaN are not specified.
+ */
+
+/* ---- Appendix: NaN, infinity and empty tensors ---- */
+
+/*
+ * A NaN or an infinity in a group of x makes that group's mean, rstd, y and dx NaN. In gn_normalize
+ * it changes only its own element of y, which becomes NaN or what the formulas of z and y give for
+ * infinity. One in dy makes that group's dx NaN or infinite, unless ReLU is 0 there. No other
+ * group's y, mean, rstd or dx changes. dgamma and dbeta change for the channels of that group.
+ *
+ * With N = 0, a call only writes zeros to dgamma and dbeta. With a spatial extent of 0 it does the
+ * same, writes zeros to dskip, and gn_forward stores NaN as mean and rstd.
+ */
 
 #ifdef __cplusplus
 }

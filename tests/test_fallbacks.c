@@ -16,7 +16,7 @@ static int64_t fallbacks;
 #define KERNELS counted_kernels
 #define ISA GN_ISA_GENERIC
 #define ISA_NAME "counted"
-#include "kernels/kernels_tmpl.h"
+#include "kernels/table.h"
 
 enum { DEPTH = 4, GROUPS = 512 };
 

@@ -5,4 +5,4 @@
 #define KERNELS gn_kernels_avx2
 #define ISA GN_ISA_AVX2
 #define ISA_NAME "avx2"
-#include "kernels_tmpl.h"
+#include "kernels/table.h"

@@ -5,4 +5,4 @@
 #define KERNELS gn_kernels_avx512
 #define ISA GN_ISA_AVX512
 #define ISA_NAME "avx512"
-#include "kernels_tmpl.h"
+#include "kernels/table.h"

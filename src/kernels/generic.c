@@ -6,4 +6,4 @@
 #define KERNELS gn_kernels_generic
 #define ISA GN_ISA_GENERIC
 #define ISA_NAME "generic"
-#include "kernels_tmpl.h"
+#include "kernels/table.h"

@@ -5,4 +5,4 @@
 #define KERNELS gn_kernels_neon
 #define ISA GN_ISA_NEON
 #define ISA_NAME "neon"
-#include "kernels_tmpl.h"
+#include "kernels/table.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#ifndef GN_VEC_H
+#define GN_VEC_H
+
 /*
  * The vector vocabulary, for one width. Before including it, define
  *
@@ -34,7 +37,7 @@
  *   fused_R(a, b, c)   a * b + c where the product is exact, so that it may be fused
  *
  * Reductions run over a fixed number of virtual lanes whatever the width: the 32 of float or 16 of
- * double that VECS vectors have, or half as many for short rows; see folds_tmpl.h. Sums across
+ * double that VECS vectors have, or half as many for short rows; see reduce.h. Sums across
  * channels have 4 lanes.
  */
 #include <float.h>
@@ -246,3 +249,5 @@ INLINE vec_f64 repeat_f64(const double *p, int64_t times)
 #endif
     return splat_f64(p[0]);
 }
+
+#endif

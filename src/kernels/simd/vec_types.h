@@ -111,9 +111,17 @@ INLINE double value_f64(const void *p, gn_type t, int64_t i)
 
 INLINE vec_f32 read_f32(const void *p, gn_type t, int64_t i)
 {
-    if (t == GN_F32)
+    switch (t) {
+    case GN_F32:
         return load_f32((const float *)p + i);
-    return t == GN_BF16 ? from_bf16((const uint16_t *)p + i) : from_f16((const uint16_t *)p + i);
+    case GN_BF16:
+        return from_bf16((const uint16_t *)p + i);
+    case GN_F16:
+        return from_f16((const uint16_t *)p + i);
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
 }
 
 INLINE vec_f32 read_part_f32(const void *p, gn_type t, int64_t i, int64_t n, float fill)
@@ -134,7 +142,16 @@ INLINE vec_f32 read_part_f32(const void *p, gn_type t, int64_t i, int64_t n, flo
 
 INLINE short_f32 to_short(vec_f32 v, gn_type t, bool raw)
 {
-    return t == GN_BF16 ? to_bf16(v, raw) : to_f16(v);
+    switch (t) {
+    case GN_BF16:
+        return to_bf16(v, raw);
+    case GN_F16:
+        return to_f16(v);
+    case GN_F32:
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
 }
 
 INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool raw, bool stream)

@@ -8,6 +8,10 @@
  *
  * The sums of four short rows are finished together: from 8 lanes each, or 16, in memory.
  */
+#ifndef GN_REDUCE_H
+#define GN_REDUCE_H
+
+#include "kernels/simd/real.h"
 
 /* The two halves of a vector of float, also widened. */
 #if VEC_BYTES == 16
@@ -152,3 +156,5 @@ INLINE double rough_f64(const vec_f64 *v, int count)
 {
     return sum_f64(v, count);
 }
+
+#endif

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The moments of rows: chunk by chunk, in float where the chunk's values allow it. */
+#ifndef GN_ROW_MOMENTS_H
+#define GN_ROW_MOMENTS_H
+
+#include "kernels/algo/convert.h"
+#include "kernels/algo/shifted_sums.h"
 
 /*
  * Whether float sums can be trusted: they did not overflow, squares did not underflow, and the
@@ -87,6 +92,21 @@ NOINLINE struct gn_moment span_moment_f64(const void *x, int64_t n, double inver
     for (int64_t i = 0; i < n; i += CHUNK)
         add_row_sums_f64(x, GN_F64, i, n - i < CHUNK ? n - i : CHUNK, m.origin, VECS, &s, &q);
     return moment_of((double)n, inverse, m.origin, s, q);
+}
+
+INLINE span_moment *span_moment_of(gn_type t)
+{
+    switch (t) {
+    case GN_F32:
+        return span_moment_f32;
+    case GN_F64:
+        return span_moment_f64;
+    case GN_BF16:
+        return span_moment_bf16;
+    case GN_F16:
+        return span_moment_f16;
+    }
+    __builtin_unreachable();
 }
 
 INLINE int64_t span_length(int64_t length, int64_t start)
@@ -251,10 +271,7 @@ static void moments_rows(const void *x, gn_type t, int64_t length, int64_t group
     float k[AHEAD] = {0};
     int64_t span = 0;
     double inverse = 1.0 / (double)span_length(length, 0);
-    span_moment *moment = t == GN_F64    ? span_moment_f64
-                          : t == GN_BF16 ? span_moment_bf16
-                          : t == GN_F16  ? span_moment_f16
-                                         : span_moment_f32;
+    span_moment *moment = span_moment_of(t);
     if (length < SHORT && t == GN_F32) {
         moments_shorts(x, length, groups, floor, out);
         return;
@@ -281,3 +298,5 @@ static void moments_rows(const void *x, gn_type t, int64_t length, int64_t group
         out.m2[g] = all.m2;
     }
 }
+
+#endif

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays of one type to another, and the sum of two tensors: what comes before the passes. */
+#ifndef GN_CONVERT_H
+#define GN_CONVERT_H
+
+#include "kernels/simd/real.h"
 
 INLINE void convert_from(const void *p, gn_type t, int64_t n, float *out)
 {
@@ -20,10 +24,7 @@ INLINE void convert_from(const void *p, gn_type t, int64_t n, float *out)
 /* To floats, of a short type. */
 static void convert(const void *p, gn_type t, int64_t n, float *out)
 {
-    if (t == GN_BF16)
-        convert_from(p, GN_BF16, n, out);
-    else
-        convert_from(p, GN_F16, n, out);
+    WITH_SHORT_TYPE(t, convert_from(p, T, n, out))
 }
 
 /* And back. */
@@ -59,3 +60,5 @@ static void add(const void *x, const void *skip, bool one, gn_type t, int64_t n,
                            (one ? value : read_part_f32(skip, t, i, n - i, 0)),
                        n - i);
 }
+
+#endif

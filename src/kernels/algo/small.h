@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The entries for small groups: depths of 2, 4, 8 and 16 a group a lane, all others as they lie. */
+#ifndef GN_SMALL_H
+#define GN_SMALL_H
+
+#include "kernels/algo/small_lanes.h"
 
 INLINE void any_depth(const struct gn_small *in, bool backward)
 {
@@ -55,3 +59,5 @@ static void backward_small(const struct gn_small *in)
         any_depth(in, true);
     }
 }
+
+#endif

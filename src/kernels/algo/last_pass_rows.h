@@ -6,8 +6,20 @@
  * row is stored, so that an output that is not streamed may be an input. What is in double is rare,
  * or a tensor of doubles, and neither joined nor streamed.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_LAST_PASS_ROWS_H
+#define GN_LAST_PASS_ROWS_H
+
+#include "kernels/algo/last_pass.h"
+#include "kernels/kernels.h"
+
+#define EACH_REAL "kernels/algo/last_pass_rows.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 /* How many elements of the type lie before the next line of the cache. */
 INLINE int64_t FN(before_line)(const void *p, gn_type t)
@@ -175,3 +187,5 @@ INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(a
     if (how.stream)
         STREAM_END();
 }
+
+#endif

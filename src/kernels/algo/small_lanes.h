@@ -6,8 +6,13 @@
  * group's result does not depend on the others in its block.
  *
  * Means are summed in double; all else is in float, for groups whose values keep far from what
- * float cannot hold. The others are computed as groups of any depth are (small_tmpl.h).
+ * float cannot hold. The others are computed as groups of any depth are (small_groups.h).
  */
+#ifndef GN_SMALL_LANES_H
+#define GN_SMALL_LANES_H
+
+#include "kernels/algo/small_groups.h"
+#include "kernels/simd/transpose.h"
 
 /* Within these limits no sum overflows, and none loses to underflow what is not far below it. */
 #define LANES_VAR_LEAST 0x1p-72f
@@ -269,3 +274,5 @@ INLINE void gradient_lanes(const struct gn_small *in, int depth)
         }
     }
 }
+
+#endif

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the numbers of consecutive groups are made of: their statistics and parameters. */
+#ifndef GN_GROUP_PARAMETERS_H
+#define GN_GROUP_PARAMETERS_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/vec.h"
 
 /* Groups of `depth` channels each, or some channels of one group. */
 struct group_parameters {
@@ -38,3 +43,5 @@ INLINE int64_t groups_in_sequence(const struct gn_coefficients *of, int64_t g, i
     int64_t left = p->groups - (of->group + g) % p->groups;
     return left < groups - g ? left : groups - g;
 }
+
+#endif

@@ -9,8 +9,79 @@
  * what is computed, so that all that is no infinity can be. Products with it, and with the first
  * part of ln 2, are exact: they may be fused with what is added.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_ACTIVATION_H
+#define GN_ACTIVATION_H
+
+#include "kernels/simd/real.h"
+
+#define EACH_REAL "kernels/algo/activation.h"
+#include "kernels/simd/each_real.h"
+
+/*
+ * CALL, in which ACT is the activation as a constant: a loop of its own for each, where there is
+ * one.
+ */
+#define WITH_ACTIVATION(activation, CALL)                                                          \
+    switch (activation) {                                                                          \
+    case GN_ACTIVATION_IDENTITY:                                                                   \
+        break;                                                                                     \
+    case GN_ACTIVATION_RELU: {                                                                     \
+        const gn_activation ACT = GN_ACTIVATION_RELU;                                              \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_ACTIVATION_SILU: {                                                                     \
+        const gn_activation ACT = GN_ACTIVATION_SILU;                                              \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    }
+
+/* Whether act'(z) is 0 for many z, exactly: where it is, sums of |dy| say nothing about those of g.
+ */
+INLINE bool vanishes(gn_activation activation)
+{
+    switch (activation) {
+    case GN_ACTIVATION_RELU:
+        return true;
+    case GN_ACTIVATION_IDENTITY:
+    case GN_ACTIVATION_SILU:
+        return false;
+    }
+    __builtin_unreachable();
+}
+
+/* Whether g can underflow where dy does not. */
+INLINE bool can_underflow(gn_activation activation)
+{
+    switch (activation) {
+    case GN_ACTIVATION_SILU:
+        return true;
+    case GN_ACTIVATION_IDENTITY:
+    case GN_ACTIVATION_RELU:
+        return false;
+    }
+    __builtin_unreachable();
+}
+
+/* Whether it takes many operations: then it pays to compute z of several short rows first. */
+INLINE bool is_costly(gn_activation activation)
+{
+    switch (activation) {
+    case GN_ACTIVATION_SILU:
+        return true;
+    case GN_ACTIVATION_IDENTITY:
+    case GN_ACTIVATION_RELU:
+        return false;
+    }
+    __builtin_unreachable();
+}
+
+#endif
+#else
 
 /*
  * What one channel, or one vector of channels, is multiplied with and added to: z = (x - mean) *
@@ -75,16 +146,19 @@ INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 {
     VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
-    if (activation == GN_ACTIVATION_IDENTITY)
+    switch (activation) {
+    case GN_ACTIVATION_IDENTITY:
         return;
-    if (activation == GN_ACTIVATION_RELU) {
+    case GN_ACTIVATION_RELU:
         EACH (v, count)
             z[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), z[v]);
         return;
+    case GN_ACTIVATION_SILU:
+        FN(half_sums)(z, count, limited, half);
+        EACH (v, count)
+            z[v] = z[v] * (REAL)0.5 / half[v];
+        return;
     }
-    FN(half_sums)(z, count, limited, half);
-    EACH (v, count)
-        z[v] = z[v] * (REAL)0.5 / half[v];
 }
 
 /* The derivative of SiLU in the place of z: s * (1 + z * (1 - s)), s being the logistic function.
@@ -102,12 +176,19 @@ INLINE void FN(silu_slopes)(VEC *z, int count)
 /* g = dy * act'(z) in the place of dy; 0 where ReLU is, whatever dy. z is lost. */
 INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
 {
-    if (activation == GN_ACTIVATION_RELU) {
+    switch (activation) {
+    case GN_ACTIVATION_IDENTITY:
+        return;
+    case GN_ACTIVATION_RELU:
         EACH (v, count)
             dy[v] = SELECT(z[v] <= SPLAT(0), SPLAT(0), dy[v]);
-    } else if (activation == GN_ACTIVATION_SILU) {
+        return;
+    case GN_ACTIVATION_SILU:
         FN(silu_slopes)(z, count);
         EACH (v, count)
             dy[v] *= z[v];
+        return;
     }
 }
+
+#endif

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last passes over rows and columns: map_row_tmpl.h is one row, map_tmpl.h the arithmetic.
+ * The last passes over rows and columns: last_pass_rows.h is one row, last_pass.h the arithmetic.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_LAST_PASS_TILE_H
+#define GN_LAST_PASS_TILE_H
+
+#include "kernels/algo/last_pass_rows.h"
+
+#define EACH_REAL "kernels/algo/last_pass_tile.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                          struct FN(pass) how)
@@ -38,7 +49,7 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
                     (!how.backward || in->dy.stride == n);
     bool joins =
         IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
-    if (joins && n < JOIN_BELOW && (how.activation == GN_ACTIVATION_SILU || how.blocks))
+    if (joins && n < JOIN_BELOW && (is_costly(how.activation) || how.blocks))
         FN(map_joined_in_blocks)(in, arrays, how);
     else if (joins && !how.blocks)
         FN(map_joined)(in, arrays, how);
@@ -127,16 +138,21 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
         gn_activation act_ = (in)->activation;                                                     \
         bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
         bool plain_ = IN_FLOAT && act_ == GN_ACTIVATION_IDENTITY;                                  \
-        PASS_IF(plain_ &&alike_ &&x_ == GN_BF16, CALL, GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY,   \
-                back, stream_, false)                                                              \
-        PASS_IF(plain_ &&alike_, CALL, GN_F16, GN_F16, GN_ACTIVATION_IDENTITY, back, stream_,      \
-                false)                                                                             \
+        if (plain_ && alike_) {                                                                    \
+            WITH_SHORT_TYPE(x_, PASS(CALL, T, T, GN_ACTIVATION_IDENTITY, back, stream_, false))    \
+            break;                                                                                 \
+        }                                                                                          \
         PASS_IF(plain_, CALL, x_, y_, GN_ACTIVATION_IDENTITY, back, stream_, false)                \
-        PASS_IF(alike_ &&x_ == GN_F32 && act_ == GN_ACTIVATION_SILU, CALL, GN_F32, GN_F32,         \
-                GN_ACTIVATION_SILU, back, stream_, false)                                          \
-        PASS_IF(alike_ &&x_ == GN_F32, CALL, GN_F32, GN_F32, GN_ACTIVATION_RELU, back, stream_,    \
-                false)                                                                             \
+        if (alike_ && x_ == GN_F32) {                                                              \
+            WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, stream_, false))           \
+            break;                                                                                 \
+        }                                                                                          \
         PASS_IF(true, CALL, x_, y_, act_, back, stream_, IN_FLOAT && (in_blocks))                  \
+    } while (0)
+#define PASS(CALL, ...)                                                                            \
+    do {                                                                                           \
+        const struct FN(pass) how = {__VA_ARGS__};                                                 \
+        CALL;                                                                                      \
     } while (0)
 #define PASS_IF(condition, CALL, ...)                                                              \
     if (condition) {                                                                               \
@@ -166,6 +182,7 @@ NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
+#undef PASS
 
 INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                                   bool backward, bool listed)
@@ -215,3 +232,5 @@ static void FN(gradient_apply)(const struct gn_tile *in, const struct FN(arrays)
     else
         FN(map_plain_columns)(in, of, true, false);
 }
+
+#endif

@@ -4,9 +4,20 @@
  * S/n and M2 = Q - S^2/n. The shift is a mean of a few of the values themselves: near enough to the
  * mean that nothing cancels, and exact where all values are equal.
  *
- * Parameters, undefined by the includer: REAL and R, the computing type: float and f32, or double
- * and f64. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_SHIFTED_SUMS_H
+#define GN_SHIFTED_SUMS_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/reduce.h"
+
+#define EACH_REAL "kernels/algo/shifted_sums.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
 
@@ -195,18 +206,16 @@ static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pix
 {
     gn_type t = in->x.type;
     bool far = FN(fetches)(in);
-    if (IN_FLOAT && t == GN_BF16)
-        FN(column_panels)(in, GN_BF16, in->x.offsets, first, pixels, shift, far, s, q);
-    else if (IN_FLOAT && t == GN_F16)
-        FN(column_panels)(in, GN_F16, in->x.offsets, first, pixels, shift, far, s, q);
-    else if (IN_FLOAT && in->x.offsets)
-        FN(column_panels)(in, GN_F32, in->x.offsets, first, pixels, shift, far, s, q);
-    else if (far)
-        FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, true, s, q);
-    else if (IN_FLOAT)
-        FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, false, s, q);
-    else
+    if (!IN_FLOAT) {
         FN(column_panels)(in, t, in->x.offsets, first, pixels, shift, false, s, q);
+    } else if (t == GN_F32 && !in->x.offsets) {
+        if (far)
+            FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, true, s, q);
+        else
+            FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, false, s, q);
+    } else {
+        WITH_FLOAT_TYPE(t, FN(column_panels)(in, T, in->x.offsets, first, pixels, shift, far, s, q))
+    }
 }
 
 /* The means of `count` pixels, `step` of them apart, and of their distances from the first. */
@@ -267,3 +276,5 @@ static void FN(column_shifts)(const struct gn_tile *in, int64_t depth, REAL *shi
     for (; c < gn_padded(in->channels); c++)
         shift[c] = 0;
 }
+
+#endif

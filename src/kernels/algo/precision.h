@@ -3,6 +3,13 @@
  * The precision of each part of a tile: floats for the groups for which they are accurate enough,
  * else doubles, of a few channels at a time.
  */
+#ifndef GN_PRECISION_H
+#define GN_PRECISION_H
+
+#include "kernels/algo/coefficients.h"
+#include "kernels/algo/column_gradients.h"
+#include "kernels/algo/last_pass_tile.h"
+#include "kernels/algo/row_gradients.h"
 
 /* Channels that are computed in f64 at a time, and room for their numbers. */
 enum { F64_CHANNELS = 64, F64_ROOM = F64_CHANNELS + GN_PADDING };
@@ -170,3 +177,5 @@ static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficie
         gradient_apply_f32(&cut, &of);
     }
 }
+
+#endif

@@ -2,8 +2,19 @@
 /*
  * The last passes over small groups: each channel has one element, and its own gamma and beta.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_SMALL_SPAN_H
+#define GN_SMALL_SPAN_H
+
+#include "kernels/simd/real.h"
+
+#define EACH_REAL "kernels/algo/small_span.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 /* What belongs to groups: one value per channel, or one for all. slope, offset: backward only. */
 struct FN(small_numbers) {
@@ -66,3 +77,5 @@ INLINE void FN(gradient_span)(const struct FN(small_span) * in, const struct FN(
         FN(put_small)(in->out, c, part, dx);
     }
 }
+
+#endif

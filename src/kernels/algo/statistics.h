@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics of groups, a vector of groups at a time: from moments, and as they were stored. */
+#ifndef GN_STATISTICS_H
+#define GN_STATISTICS_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/vec.h"
 
 static void statistics(int64_t groups, double count, double epsilon, gn_type stored,
                        struct gn_moments moments, struct gn_statistics out)
@@ -72,3 +77,5 @@ static bool load_statistics(struct gn_stored stored, const struct gn_statistics 
     }
     return !all_f64(~any);
 }
+
+#endif

@@ -13,8 +13,20 @@
  * The mean is a float, and mean_lo goes into the shift. x holds floats, none of which is
  * nearer to the mean than the mean's rounding, so that this is at most one standard deviation.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_COEFFICIENTS_H
+#define GN_COEFFICIENTS_H
+
+#include "kernels/algo/group_parameters.h"
+#include "kernels/simd/real.h"
+
+#define EACH_REAL "kernels/algo/coefficients.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 /*
  * A vector of channels, of which `part` are left, or 0 for all. Beyond the last there are zeros,
@@ -116,3 +128,5 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, REAL *mean, R
     }
     return all_f64(fits);
 }
+
+#endif

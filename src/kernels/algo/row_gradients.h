@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The sums of gradients over rows: chunk by chunk, in float where the chunk's values allow it. */
+#ifndef GN_ROW_GRADIENTS_H
+#define GN_ROW_GRADIENTS_H
+
+#include "kernels/algo/active_gradients.h"
+#include "kernels/algo/convert.h"
+#include "kernels/algo/gradient_range.h"
+#include "kernels/algo/short_gradients.h"
 
 static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
 
@@ -191,13 +198,29 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
             make_short_gradients(&z, dy, rows->activation, mean, all->scale + c, all->shift + c);
             dy = g;
         }
-        if (t == GN_F32)
-            sums_block_f32(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
-        else if (t == GN_BF16)
-            sums_block_bf16(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
-        else
-            sums_block_f16(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
+        sums_block *sums = sums_block_of(t);
+        sums(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
     }
+}
+
+/* The function for rows of SHORT elements or more. */
+INLINE sums_of_rows *long_sums_of(const struct gn_tile *rows)
+{
+    if (rows->activation != GN_ACTIVATION_IDENTITY)
+        return sums_long_active;
+    if (rows->x.type != rows->dy.type)
+        return sums_long_mixed;
+    switch (rows->x.type) {
+    case GN_F32:
+        return sums_long_f32;
+    case GN_BF16:
+        return sums_long_bf16;
+    case GN_F16:
+        return sums_long_f16;
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
 }
 
 static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
@@ -210,11 +233,7 @@ static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, 
             mend_rows(rows, all, to);
         return;
     }
-    sums_of_rows *sums = rows->activation != GN_ACTIVATION_IDENTITY ? sums_long_active
-                         : rows->x.type != rows->dy.type            ? sums_long_mixed
-                         : rows->x.type == GN_BF16                  ? sums_long_bf16
-                         : rows->x.type == GN_F16                   ? sums_long_f16
-                                                                    : sums_long_f32;
+    sums_of_rows *sums = long_sums_of(rows);
     sums(rows, all, to);
 }
 
@@ -238,3 +257,5 @@ static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *a
         }
     }
 }
+
+#endif

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether sums of gradients in float can be trusted, and those of a row in double. */
+#ifndef GN_GRADIENT_RANGE_H
+#define GN_GRADIENT_RANGE_H
+
+#include "kernels/algo/gradient_sums.h"
 
 /* Below this, products may have underflowed. */
 #define GRADIENT_LEAST 0x1p-100
@@ -7,7 +11,7 @@
 /* The least |A| that can be trusted: with SiLU, g itself may have underflowed. */
 INLINE double least_gradient(gn_activation activation)
 {
-    return activation == GN_ACTIVATION_SILU ? GRADIENT_LEAST : 0;
+    return can_underflow(activation) ? GRADIENT_LEAST : 0;
 }
 
 /*
@@ -48,8 +52,8 @@ static float row_size(const void *dy, const void *x, struct operands_f32 as, int
         vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
         vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
         vec_f32 z = d * of->scale + of->shift;
-        if (as.activation == GN_ACTIVATION_RELU)
-            through_f32(&g, &z, 1, GN_ACTIVATION_RELU);
+        if (vanishes(as.activation))
+            through_f32(&g, &z, 1, as.activation);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);
     }
     return (float)rough_f32(size, VECS);
@@ -75,3 +79,5 @@ COLD bool wide_gradient(const void *dy, const void *x, struct operands_f32 as, i
     row_gradient_f64(dy, x, wide, first, n, &numbers, VECS, a, b);
     return true;
 }
+
+#endif

@@ -7,6 +7,10 @@
  * Scratch: see gn_columns_scratch_bytes. What is computed for the padding of the last vector is
  * never used.
  */
+#ifndef GN_COLUMN_MOMENTS_H
+#define GN_COLUMN_MOMENTS_H
+
+#include "kernels/algo/row_moments.h"
 
 struct column_work {
     float *f32[3];
@@ -219,3 +223,5 @@ static void moments(const struct gn_tile *tile, double floor, struct gn_moments 
     else
         moments_columns(tile, tile->depth, floor, out, scratch);
 }
+
+#endif

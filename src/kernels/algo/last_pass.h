@@ -3,8 +3,19 @@
  * The arithmetic of the last passes, y = act(z), z = (x - mean) * scale + shift, and dx = scale * g
  * + (slope * (x - mean) + offset), g = dy * act'(z), with one value a channel.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_LAST_PASS_H
+#define GN_LAST_PASS_H
+
+#include "kernels/algo/activation.h"
+
+#define EACH_REAL "kernels/algo/last_pass.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 /* What a pass does, and with what types: x and dx, and y and dy. */
 struct FN(pass) {
@@ -136,3 +147,5 @@ INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int
     FN(map)(&v, &g, 1, of, true, how);
     return v;
 }
+
+#endif

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The sums of gradients over columns: chunk by chunk in float where it holds, then in double. */
+#ifndef GN_COLUMN_GRADIENTS_H
+#define GN_COLUMN_GRADIENTS_H
+
+#include "kernels/algo/active_gradients.h"
+#include "kernels/algo/column_moments.h"
+#include "kernels/algo/gradient_range.h"
 
 /* sizes[c] is the size of a channel: see gradient_holds. */
 static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 of, float *sizes)
@@ -15,8 +21,8 @@ static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 of,
             vec_f32 g = read_part_f32(in->dy.data, in->dy.type, dy_at, part, 0);
             vec_f32 x = read_part_f32(in->x.data, in->x.type, x_at, part, 0);
             vec_f32 z = (x - get_f32(of.mean + c)) * get_f32(of.scale + c) + get_f32(of.shift + c);
-            if (in->activation == GN_ACTIVATION_RELU)
-                through_f32(&g, &z, 1, GN_ACTIVATION_RELU);
+            if (vanishes(in->activation))
+                through_f32(&g, &z, 1, in->activation);
             sum += abs_f32(g);
         }
         put_f32(sizes + c, sum);
@@ -143,3 +149,5 @@ static void sums_columns_f64(const struct gn_tile *in, const struct arrays_f64 *
         }
     }
 }
+
+#endif

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* With an activation: g = dy * act'(z), of rows and of pixels, four vectors a step. */
+#ifndef GN_ACTIVE_GRADIENTS_H
+#define GN_ACTIVE_GRADIENTS_H
+
+#include "kernels/algo/gradient_sums.h"
+#include "kernels/algo/last_pass_tile.h"
 
 INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as, int64_t first,
                           int64_t n, const struct numbers_f32 *all, float *g)
@@ -35,12 +40,10 @@ NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t 
                              const struct numbers_f32 *of, float *g)
 {
     struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
-    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
-        row_gradients(rows->dy.data, rows->x.data,
-                      (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU}, first, n, of, g);
-    else if (as.x == GN_F32 && as.dy == GN_F32)
-        row_gradients(rows->dy.data, rows->x.data,
-                      (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU}, first, n, of, g);
+    if (as.x == GN_F32 && as.dy == GN_F32)
+        WITH_ACTIVATION(as.activation,
+                        row_gradients(rows->dy.data, rows->x.data,
+                                      (struct operands_f32){GN_F32, GN_F32, ACT}, first, n, of, g))
     else
         row_gradients(rows->dy.data, rows->x.data, as, first, n, of, g);
 }
@@ -100,12 +103,12 @@ NOINLINE void make_pixel_gradients(const struct gn_tile *in, int64_t first, int6
                                    struct column_numbers_f32 of, float *g, int64_t stride)
 {
     struct operands_f32 as = {in->x.type, in->dy.type, in->activation};
-    if (as.x == GN_F32 && as.dy == GN_F32 && as.activation == GN_ACTIVATION_SILU)
-        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_SILU}, first,
-                        pixels, of, g, stride);
-    else if (as.x == GN_F32 && as.dy == GN_F32)
-        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, GN_ACTIVATION_RELU}, first,
-                        pixels, of, g, stride);
+    if (as.x == GN_F32 && as.dy == GN_F32)
+        WITH_ACTIVATION(as.activation,
+                        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, ACT}, first,
+                                        pixels, of, g, stride))
     else
         pixel_gradients(*in, as, first, pixels, of, g, stride);
 }
+
+#endif

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The sums of gradients over rows below SHORT, four at a time. */
+#ifndef GN_SHORT_GRADIENTS_H
+#define GN_SHORT_GRADIENTS_H
+
+#include "kernels/algo/gradient_sums.h"
 
 /*
  * Short rows of so few rounds that they are one segment take turns, so many at a time: each row's
@@ -70,21 +74,22 @@ LANES_ABREAST(far_lanes_abreast_bf16, GN_BF16, true)
 LANES_ABREAST(far_lanes_abreast_f16, GN_F16, true)
 #undef LANES_ABREAST
 
-INLINE void any_lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n,
-                              const float *means, bool far, float *a_lanes, float *b_lanes)
+typedef void lanes_of_rows(const void *dy, const void *x, int64_t n, const float *means,
+                           float *a_lanes, float *b_lanes);
+
+INLINE lanes_of_rows *lanes_of_type(gn_type t, bool far)
 {
-    if (t == GN_F32 && far)
-        far_lanes_abreast_f32(dy, x, n, means, a_lanes, b_lanes);
-    else if (t == GN_F32)
-        lanes_abreast_f32(dy, x, n, means, a_lanes, b_lanes);
-    else if (t == GN_BF16 && far)
-        far_lanes_abreast_bf16(dy, x, n, means, a_lanes, b_lanes);
-    else if (t == GN_BF16)
-        lanes_abreast_bf16(dy, x, n, means, a_lanes, b_lanes);
-    else if (far)
-        far_lanes_abreast_f16(dy, x, n, means, a_lanes, b_lanes);
-    else
-        lanes_abreast_f16(dy, x, n, means, a_lanes, b_lanes);
+    switch (t) {
+    case GN_F32:
+        return far ? far_lanes_abreast_f32 : lanes_abreast_f32;
+    case GN_BF16:
+        return far ? far_lanes_abreast_bf16 : lanes_abreast_bf16;
+    case GN_F16:
+        return far ? far_lanes_abreast_f16 : lanes_abreast_f16;
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
 }
 
 /* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
@@ -93,9 +98,10 @@ INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int6
 {
     float a_lanes[4 * 8], b_lanes[4 * 8];
     if (rows == 4 && n <= TURNS) {
+        lanes_of_rows *lanes = lanes_of_type(t, far);
         for (int r = 0; r < 4; r += ABREAST)
-            any_lanes_abreast(gn_at(dy, t, r * n), gn_at(x, t, r * n), t, n, mean + r, far,
-                              a_lanes + 8 * r, b_lanes + 8 * r);
+            lanes(gn_at(dy, t, r * n), gn_at(x, t, r * n), n, mean + r, a_lanes + 8 * r,
+                  b_lanes + 8 * r);
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
@@ -137,3 +143,23 @@ SUMS_BLOCK(sums_block_f32, GN_F32)
 SUMS_BLOCK(sums_block_bf16, GN_BF16)
 SUMS_BLOCK(sums_block_f16, GN_F16)
 #undef SUMS_BLOCK
+
+typedef void sums_block(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,
+                        bool far, double *dy_sums, double *dyx_sums);
+
+INLINE sums_block *sums_block_of(gn_type t)
+{
+    switch (t) {
+    case GN_F32:
+        return sums_block_f32;
+    case GN_BF16:
+        return sums_block_bf16;
+    case GN_F16:
+        return sums_block_f16;
+    case GN_F64:
+        break;
+    }
+    __builtin_unreachable();
+}
+
+#endif

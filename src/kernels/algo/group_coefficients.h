@@ -9,6 +9,10 @@
  *
  * B was summed about the mean as it was stored: B - mean_lo * A is the sum about the mean.
  */
+#ifndef GN_GROUP_COEFFICIENTS_H
+#define GN_GROUP_COEFFICIENTS_H
+
+#include "kernels/algo/coefficients.h"
 
 static void forward_coefficients(int64_t groups, const struct gn_coefficients *with)
 {
@@ -130,3 +134,5 @@ static void gradient_coefficients(int64_t groups, double count, struct gn_sums s
                                                 with->slope + c, with->offset + c);
     }
 }
+
+#endif

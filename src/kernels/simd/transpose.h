@@ -3,6 +3,10 @@
  * Blocks of as many groups as a vector has lanes, of 2, 4, 8 or 16 contiguous elements each: from
  * memory to a group a lane, and back.
  */
+#ifndef GN_TRANSPOSE_H
+#define GN_TRANSPOSE_H
+
+#include "kernels/simd/vec.h"
 
 /* The vectors of a block, at most. */
 enum { LANES_ROOM = 16 };
@@ -122,3 +126,5 @@ INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const
     if (!whole)
         store_done(p, groups, depth, block, done);
 }
+
+#endif

@@ -3,8 +3,20 @@
  * The sums behind the gradients: A = sum g and B = sum g * (x - mean), where mean is the group's
  * mean as it was stored, and g = dy * act'(z), dy itself where there is no activation.
  *
- * Parameters: REAL and R, the computing type. See reals.h.
+ * Written for a computing type: see real.h.
  */
+#ifndef REAL
+#ifndef GN_GRADIENT_SUMS_H
+#define GN_GRADIENT_SUMS_H
+
+#include "kernels/algo/activation.h"
+#include "kernels/algo/shifted_sums.h"
+
+#define EACH_REAL "kernels/algo/gradient_sums.h"
+#include "kernels/simd/each_real.h"
+
+#endif
+#else
 
 /* The type of x and that of dy, and what makes g of dy. */
 struct FN(operands) {
@@ -70,7 +82,7 @@ INLINE void FN(gradient_segment)(const void *dy, const void *x, struct FN(operan
     }
 }
 
-/* Both of a chunk of a row, added up in segments as in moments_tmpl.h, lane by lane. */
+/* Both of a chunk of a row, added up in segments as in shifted_sums.h, lane by lane. */
 INLINE void FN(row_lanes)(const void *dy, const void *x, struct FN(operands) as, int64_t first,
                           int64_t n, const struct FN(numbers) * of, int vecs, VEC *a_all,
                           VEC *b_all)
@@ -178,20 +190,19 @@ static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t
         as = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
     bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
     const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
-    const struct FN(operands) bf16 = {GN_BF16, GN_BF16, GN_ACTIVATION_IDENTITY};
-    const struct FN(operands) f16 = {GN_F16, GN_F16, GN_ACTIVATION_IDENTITY};
     bool tables = in->x.offsets || in->dy.offsets;
-    if (plain && as.x == GN_F32 && tables) {
-        FN(gradient_panels)(in, floats, true, first, pixels, of, far, a, b);
-    } else if (plain && as.x == GN_F32 && far) {
-        FN(gradient_panels)(in, floats, false, first, pixels, of, true, a, b);
-    } else if (plain && as.x == GN_F32) {
-        FN(gradient_panels)(in, floats, false, first, pixels, of, false, a, b);
-    } else if (plain && as.x == GN_BF16) {
-        FN(gradient_panels)(in, bf16, true, first, pixels, of, far, a, b);
+    if (plain && as.x == GN_F32 && !tables) {
+        if (far)
+            FN(gradient_panels)(in, floats, false, first, pixels, of, true, a, b);
+        else
+            FN(gradient_panels)(in, floats, false, first, pixels, of, false, a, b);
     } else if (plain) {
-        FN(gradient_panels)(in, f16, true, first, pixels, of, far, a, b);
+        WITH_FLOAT_TYPE(as.x,
+                        FN(gradient_panels)(in, (struct FN(operands)){T, T, GN_ACTIVATION_IDENTITY},
+                                            true, first, pixels, of, far, a, b))
     } else {
         FN(gradient_panels)(in, as, true, first, pixels, of, far, a, b);
     }
 }
+
+#endif

@@ -5,6 +5,13 @@
  * statistics and parameters keep within limits in which nothing overflows, and nothing that matters
  * underflows; else in double.
  */
+#ifndef GN_SMALL_GROUPS_H
+#define GN_SMALL_GROUPS_H
+
+#include "kernels/algo/group_coefficients.h"
+#include "kernels/algo/row_moments.h"
+#include "kernels/algo/small_span.h"
+#include "kernels/algo/statistics.h"
 
 /* So many groups of a sample are worked on together. */
 enum { SMALL_GROUPS = 16 };
@@ -173,7 +180,7 @@ NOINLINE void normalize_groups(const struct gn_small *in, int64_t sample, int64_
     pass_over_groups(&of, fit, false);
 }
 
-/* One element's part of P and R (group_coefficients_tmpl.h), and of dgamma and dbeta. */
+/* One element's part of P and R (group_coefficients.h), and of dgamma and dbeta. */
 INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, double *p, double *r)
 {
     const struct gn_small *in = of->in;
@@ -245,3 +252,5 @@ NOINLINE void gradient_groups(const struct gn_small *in, int64_t sample, int64_t
     if (in->out)
         pass_over_groups(&of, fit, true);
 }
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Includes the file EACH_REAL for each computing type: see real.h. It has no guard on purpose. */
+#define REAL float
+#define R f32
+#include EACH_REAL
+#undef REAL
+#undef R
+#define REAL double
+#define R f64
+#include EACH_REAL
+#undef REAL
+#undef R
+#undef EACH_REAL

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One algorithm in two precisions. Such a file has its functions once, in terms of the computing
+ * type REAL (float or double) and its suffix R (f32 or f64): FN(name) is name_f32 or name_f64, and
+ * the other names below are the vocabulary's for R. Its first inclusion, without REAL, includes
+ * what it needs and then itself for each of the two, by each_real.h.
+ */
+#ifndef GN_REAL_H
+#define GN_REAL_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/vec.h"
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+
+#define FN(name) PASTE(name, R)
+#define IN_FLOAT (sizeof(REAL) == sizeof(float))
+#define VEC PASTE(vec, R)
+#define WIDTH PASTE(WIDTH, R)
+#define SPLAT PASTE(splat, R)
+#define MINUS PASTE(minus, R)
+#define FUSED PASTE(fused, R)
+#define READ PASTE(read, R)
+#define READ_PART PASTE(read_part, R)
+#define WRITE PASTE(write, R)
+#define WRITE_PART PASTE(write_part, R)
+#define VALUE PASTE(value, R)
+#define FOUR PASTE(four, R)
+#define GET PASTE(get, R)
+#define PUT PASTE(put, R)
+#define SUM PASTE(sum, R)
+#define ROUGH PASTE(rough, R)
+#define ABS PASTE(abs, R)
+#define ABS_OF PASTE(ABS_OF, R)
+#define ROUND PASTE(round, R)
+#define ROUND_PART PASTE(round_part, R)
+#define SELECT PASTE(select, R)
+#define MAX PASTE(max, R)
+#define MIN PASTE(min, R)
+#define SELECT_FIRST PASTE(select_first, R)
+#define MASK PASTE(mask, R)
+
+/*
+ * CALL, in which T is a type that is computed in float as a constant: a loop of its own for each.
+ */
+#define WITH_FLOAT_TYPE(type, CALL)                                                                \
+    switch (type) {                                                                                \
+    case GN_F32: {                                                                                 \
+        const gn_type T = GN_F32;                                                                  \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_BF16: {                                                                                \
+        const gn_type T = GN_BF16;                                                                 \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_F16: {                                                                                 \
+        const gn_type T = GN_F16;                                                                  \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_F64:                                                                                   \
+        __builtin_unreachable();                                                                   \
+    }
+
+/* The same for the types of 16 bits, which are all that it can be. */
+#define WITH_SHORT_TYPE(type, CALL)                                                                \
+    switch (type) {                                                                                \
+    case GN_BF16: {                                                                                \
+        const gn_type T = GN_BF16;                                                                 \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_F16: {                                                                                 \
+        const gn_type T = GN_F16;                                                                  \
+        CALL;                                                                                      \
+        break;                                                                                     \
+    }                                                                                              \
+    case GN_F32:                                                                                   \
+    case GN_F64:                                                                                   \
+        __builtin_unreachable();                                                                   \
+    }
+
+/* Vectors of an array take a step together. */
+#define EACH(v, count)                                                                             \
+    UNROLL                                                                                         \
+    for (int v = 0; v < (count); v++)
+
+enum {
+    TOGETHER_f32 = 4,
+    TOGETHER_f64 = 4,
+    SEGMENT = 8,                    /* additions in a row, before the sums are added to others */
+    CHUNK = 2048,                   /* elements of a row that are added up in float */
+    SPAN = 8192,                    /* elements of a row about one shift */
+    SHORT = 512,                    /* below this, half as many lanes add up a row */
+    CHUNK_PIXELS = GN_CHUNK_PIXELS, /* pixels that are added up in float, in columns */
+    PIXELS_AHEAD = 16,              /* fetched from memory while others are added up */
+    ROWS_AHEAD = 4096,              /* elements of short rows, likewise */
+    JOIN_BELOW = 256,          /* rows below this are mapped as one, for lines that rows share */
+    JOIN_STREAMS_BELOW = 8192, /* so where they are streamed, for lines that would be broken */
+    LINE = 64,                 /* bytes of a line of the cache */
+    SMALL = 16,                /* fewer values than this are computed in double at once */
+};
+
+#endif
