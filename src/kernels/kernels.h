@@ -179,10 +179,10 @@ struct gn_kernels {
 
     /*
      * The moments of each group in a tile; groups of rows lie in memory without a gap. Where a sum
-     * of squares below `floor`, GN_LEAST_SQUARES or 0, matters for the result, it is computed so
+     * of squares below `min_m2`, GN_LEAST_SQUARES or 0, matters for the result, it is computed so
      * that it does not underflow.
      */
-    void (*moments)(const struct gn_tile *tile, double floor, struct gn_moments out,
+    void (*moments)(const struct gn_tile *tile, double min_m2, struct gn_moments out,
                     double *scratch);
 
     /*

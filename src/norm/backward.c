@@ -52,7 +52,7 @@ static void find_moments(const gn_plan *plan, const struct gn_work_tile *t, stru
 
 static struct gn_moments moments_at(const struct gn_workspace *ws, const struct gn_work_tile *t)
 {
-    return gn_moments_from(ws->moments, t->shape.moments * ws->moments_set + t->range.first);
+    return gn_moments_from(ws->moments, t->shape->moments * ws->moments_set + t->range.first);
 }
 
 static void moments_tile(const struct gn_place *place, int64_t tile)
@@ -64,7 +64,8 @@ static void moments_tile(const struct gn_place *place, int64_t tile)
         gn_open_tile(plan, place, i, tile, &t);
         if (!rounding_matters(call, &t))
             continue;
-        struct gn_tile k = gn_kernel_tile(plan, &t, plan->backward_beyond_llc);
+        struct gn_tile k;
+        gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
         gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
         find_moments(plan, &t, k, plan->min_m2, moments_at(place->workspace, &t));
     }
@@ -84,13 +85,6 @@ static void load_statistics(const struct gn_backward_call *call, const struct gn
     kernels->load_statistics(stored, &found, of);
 }
 
-static void range_coefficients(const struct gn_backward_call *call, const struct gn_workspace *ws,
-                               const struct gn_group_range *range, struct gn_coefficients *with)
-{
-    gn_coefficients_at(call->plan, ws, &call->parameters, range->first,
-                       gn_group_index(call->plan, range), with);
-}
-
 static void moments_groups(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
 {
     const struct gn_backward_call *call = place->job->call;
@@ -103,7 +97,7 @@ static void moments_groups(const struct gn_place *place, int64_t first_unit, int
         struct gn_group_range range = gn_range_at(plan, place, i, end);
         struct gn_coefficients with;
         load_statistics(call, ws, &range);
-        range_coefficients(call, ws, &range, &with);
+        gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
         if (!plan->is_f64)
             plan->kernels->forward_coefficients(range.groups, &with);
         i += range.groups;
@@ -139,8 +133,9 @@ static void sums_of_tile(const struct gn_place *place, const struct gn_work_tile
     const gn_plan *plan = call->plan;
     const struct gn_workspace *ws = place->workspace;
     const bool in_phase = !has_moments_phase(plan);
-    int64_t at = t->shape.sums * ws->sums_set + t->channel;
-    struct gn_tile k = gn_kernel_tile(plan, t, plan->backward_beyond_llc);
+    int64_t at = t->shape->sums * ws->sums_set + t->channel;
+    struct gn_tile k;
+    gn_kernel_tile(plan, t, plan->backward_beyond_llc, &k);
     struct gn_sums sums = gn_sums_from(ws->sums, at);
     struct gn_coefficients with;
     gn_read_region(call->x_view, call->x, &t->region, t->buffers.x, &k.x);
@@ -200,7 +195,7 @@ static void finish_range(const struct gn_place *place, const struct gn_group_ran
         gn_clear_parameter_sums(place->job, range->block, c, channels);
     if (!has_moments_phase(plan))
         load_statistics(call, ws, range);
-    range_coefficients(call, ws, range, &with);
+    gn_coefficients_at(plan, ws, &call->parameters, range, &with);
     if (!call->dx || plan->is_f64)
         with.slope = NULL;
     if (!plan->activates)
@@ -252,7 +247,8 @@ static void apply_tile(const struct gn_place *place, int64_t tile)
         gn_open_tile(plan, place, i, tile, &t);
         if (plan->parts.axis == GN_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 3);
-        struct gn_tile k = gn_kernel_tile(plan, &t, plan->backward_beyond_llc);
+        struct gn_tile k;
+        gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
         k.nontemporal = call->nontemporal;
         gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
         if (reads_dy(call, place->workspace, &t.sample))

@@ -20,45 +20,46 @@ static void find_moments(const struct gn_place *place, int64_t tile)
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
         gn_open_tile(plan, place, i, tile, &t);
-        struct gn_tile k = gn_kernel_tile(plan, &t, plan->forward_beyond_llc);
+        struct gn_tile k;
+        gn_kernel_tile(plan, &t, plan->forward_beyond_llc, &k);
         if (call->skip)
             gn_add_skip(call, &t.region, &t.buffers, &k.x);
         else
             gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
         if (k.axis == GN_ROWS)
             gn_flatten_rows(&t.region, t.buffers.out, &k.x);
-        int64_t at = t.shape.moments * ws->moments_set + t.range.first;
+        int64_t at = t.shape->moments * ws->moments_set + t.range.first;
         plan->kernels->moments(&k, plan->min_m2, gn_moments_from(ws->moments, at),
                                t.buffers.scratch);
     }
 }
 
 static void store_statistics(const struct gn_forward_call *call, const struct gn_workspace *ws,
-                             int64_t index, int64_t first, int64_t end)
+                             const struct gn_group_range *range)
 {
     gn_type type = call->plan->stored;
-    for (int64_t i = first; call->mean && i < end; i++)
-        gn_put_double(call->mean, type, index + i, ws->of.mean[i]);
-    for (int64_t i = first; call->rstd && i < end; i++)
-        gn_put_double(call->rstd, type, index + i, ws->of.rstd[i]);
+    int64_t index = gn_group_index(call->plan, range);
+    for (int64_t i = 0; call->mean && i < range->groups; i++)
+        gn_put_double(call->mean, type, index + i, ws->of.mean[range->first + i]);
+    for (int64_t i = 0; call->rstd && i < range->groups; i++)
+        gn_put_double(call->rstd, type, index + i, ws->of.rstd[range->first + i]);
 }
 
-/* The statistics of groups first to end - 1; `index` is the number of the workspace's first group.
- */
+/* The statistics of groups, which may be of several samples. */
 static void find_statistics(const struct gn_forward_call *call, const struct gn_workspace *ws,
-                            int64_t index, int64_t first, int64_t end)
+                            const struct gn_group_range *range)
 {
     const gn_plan *plan = call->plan;
-    struct gn_statistics of = gn_statistics_from(ws->of, first);
+    struct gn_statistics of = gn_statistics_from(ws->of, range->first);
+    int64_t index = gn_group_index(plan, range);
     if (call->given_mean) {
-        struct gn_stored given = {end - first, gn_at(call->given_mean, plan->stored, index + first),
-                                  gn_at(call->given_rstd, plan->stored, index + first),
-                                  plan->stored};
+        struct gn_stored given = {range->groups, gn_at(call->given_mean, plan->stored, index),
+                                  gn_at(call->given_rstd, plan->stored, index), plan->stored};
         plan->kernels->load_statistics(given, NULL, of);
         return;
     }
-    gn_find_statistics(plan, ws, first, end - first, of);
-    store_statistics(call, ws, index, first, end);
+    gn_find_statistics(plan, ws, range->first, range->groups, of);
+    store_statistics(call, ws, range);
 }
 
 /*
@@ -82,13 +83,14 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
     if (first == end)
         return;
-    int64_t index = place->batch->item * (plan->parts.axis == GN_COLUMNS ? plan->G : 1);
-    find_statistics(call, ws, index, first, end);
+    struct gn_group_range range = gn_range_at(plan, place, first, end);
+    range.groups = end - first;
+    find_statistics(call, ws, &range);
     if (plan->is_f64) {
         memset(ws->coefficients.use_f32 + first, false, (size_t)(end - first));
         return;
     }
-    gn_coefficients_at(plan, ws, &call->parameters, first, index + first, &with);
+    gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
     plan->kernels->forward_coefficients(end - first, &with);
     if (call->given_mean)
         limit_given(ws, first, end);
@@ -106,7 +108,8 @@ static void normalize(const struct gn_place *place, int64_t tile)
         gn_open_tile(plan, place, i, tile, &t);
         if (plan->parts.axis == GN_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 2);
-        struct gn_tile k = gn_kernel_tile(plan, &t, plan->forward_beyond_llc);
+        struct gn_tile k;
+        gn_kernel_tile(plan, &t, plan->forward_beyond_llc, &k);
         k.nontemporal = call->nontemporal;
         gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
         gn_operand_at(y_view, call->y, &t.region, t.buffers.out, &k.out);
@@ -186,6 +189,7 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     } else if (plan->parts.small) {
         job.phases[0] = (struct gn_phase){gn_forward_small, NULL, false};
         job.phase_count = 1;
+        job.most_items = plan->parts.small_batch;
     }
     return gn_run(&plan->runner, &job);
 }

@@ -135,7 +135,7 @@ static void backward_block(const struct gn_place *place, int64_t block)
     const struct gn_backward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
     int64_t first = block * plan->parts.block_samples, end = first + plan->parts.block_samples;
-    int64_t most = plan->by_sample ? 1 : plan->parts.small_samples;
+    int64_t most = plan->by_sample ? 1 : plan->parts.small_sums;
     struct gn_buffers buffers;
     gn_buffers_of(plan, place->buffer, &buffers);
     end = end < plan->N ? end : plan->N;

@@ -8,16 +8,6 @@
 #include "norm/workspace.h"
 #include "run/schedule.h"
 
-/*
- * Consecutive groups of a batch. In channels last they are of one sample; in channels first they
- * are those of the batch, and in the forward pass may go on into the next samples.
- */
-struct gn_group_range {
-    int64_t first, groups; /* in the workspace */
-    int64_t n, g;          /* sample and group of the first */
-    int64_t block;         /* of samples, to which n belongs */
-};
-
 /* A batch's tile is worked on once for each of so many samples. */
 static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
 {
@@ -68,7 +58,8 @@ static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place
 
 /* A tile of one of a batch's samples. */
 struct gn_work_tile {
-    struct gn_tile_shape shape;
+    const struct gn_tile_shape *shape;
+    struct gn_tile_shape room;    /* for the shape, where the plan has more than one */
     struct gn_group_range sample; /* all groups of the sample, or of the batch */
     struct gn_group_range range;  /* those that the tile has, or has a part of */
     int64_t channel;              /* its first, in the workspace */
@@ -80,36 +71,40 @@ static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *plac
                                 int64_t tile, struct gn_work_tile *t)
 {
     bool columns = plan->parts.axis == GN_COLUMNS;
-    struct gn_tile_shape room;
-    t->shape = *gn_tile_shape_at(plan, tile, &room);
-    int64_t first = columns ? sample * plan->G : 0,
-            skipped = columns ? t->shape.channel / plan->D : 0;
+    const struct gn_tile_shape *shape = t->shape = gn_tile_shape_at(plan, tile, &t->room);
+    int64_t first = columns ? sample * plan->G : 0;
     t->sample = gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch));
     t->range = t->sample;
-    t->range.first += skipped;
-    t->range.g += skipped;
-    t->range.groups = columns ? t->shape.channels / t->shape.depth : t->sample.groups;
-    t->channel = first * plan->D + t->shape.channel;
+    if (columns && plan->parts.tiles > 1) {
+        int64_t skipped = shape->channel / plan->D;
+        t->range.first += skipped;
+        t->range.g += skipped;
+        t->range.groups = shape->channels / shape->depth;
+    }
+    t->channel = first * plan->D + shape->channel;
     t->region = (struct gn_region){.n = t->sample.n,
-                                   .c = t->sample.g * plan->D + t->shape.channel,
-                                   .channels = t->range.groups * t->shape.depth,
-                                   .s = t->shape.position,
-                                   .length = t->shape.length};
+                                   .c = t->sample.g * plan->D + shape->channel,
+                                   .channels = t->range.groups * shape->depth,
+                                   .s = shape->position,
+                                   .length = shape->length};
     gn_buffers_of(plan, place->buffer, &t->buffers);
 }
 
-/* What kernels need of a tile whatever they do with it, but for the operands. */
-static inline struct gn_tile gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile *t,
-                                            bool beyond_llc)
+/* What kernels need of a tile whatever they do with it; dy, out and saved_g are left out. */
+static inline void gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile *t,
+                                  bool beyond_llc, struct gn_tile *k)
 {
-    return (struct gn_tile){.axis = plan->parts.axis,
-                            .channels = t->region.channels,
-                            .length = t->region.length,
-                            .depth = t->shape.depth,
-                            .first_len = gn_first_len(&t->region),
-                            .contiguous_len = t->region.contiguous_len,
-                            .activation = plan->desc.activation,
-                            .beyond_llc = beyond_llc};
+    k->axis = plan->parts.axis;
+    k->channels = t->region.channels;
+    k->length = t->region.length;
+    k->depth = t->shape->depth;
+    k->first_len = gn_first_len(&t->region);
+    k->contiguous_len = t->region.contiguous_len;
+    k->dy.data = k->out.data = k->saved_g.data = NULL;
+    k->dy.offsets = k->out.offsets = k->saved_g.offsets = NULL;
+    k->activation = plan->desc.activation;
+    k->nontemporal = false;
+    k->beyond_llc = beyond_llc;
 }
 
 /* The coefficients of a tile: they begin at its first channel, which may be within a group. */
@@ -117,8 +112,10 @@ static inline void gn_tile_coefficients(const gn_plan *plan, const struct gn_wor
                                         const struct gn_parameters *parameters,
                                         const struct gn_work_tile *t, struct gn_coefficients *with)
 {
-    int64_t inside = t->shape.channel % plan->D;
-    gn_coefficients_at(plan, ws, parameters, t->range.first, gn_group_index(plan, &t->range), with);
+    gn_coefficients_at(plan, ws, parameters, &t->range, with);
+    if (plan->parts.tiles == 1)
+        return;
+    int64_t inside = t->shape->channel % plan->D;
     with->channel = inside;
     with->mean += inside;
     with->scale += inside;

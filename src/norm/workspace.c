@@ -92,25 +92,28 @@ void gn_open_workspace(const gn_plan *plan, bool backward, void *memory)
 }
 
 void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
-                        const struct gn_parameters *parameters, int64_t group, int64_t index,
+                        const struct gn_parameters *parameters, const struct gn_group_range *range,
                         struct gn_coefficients *with)
 {
     const struct gn_coefficients *all = &ws->coefficients;
-    int64_t c = group * plan->D;
-    bool backward = all->slope;
-    *with = (struct gn_coefficients){
-        .mean = all->mean + c,
-        .scale = all->scale + c,
-        .shift = all->shift + c,
-        .slope = backward ? all->slope + c : NULL,
-        .offset = backward ? all->offset + c : NULL,
-        .use_f32 = all->use_f32 + group,
-        .of = gn_statistics_from(ws->of, group),
-        .group_slope = backward ? all->group_slope + group : NULL,
-        .group_offset = backward ? all->group_offset + group : NULL,
-        .parameters = parameters,
-        .group = plan->by_sample ? index : index % plan->G,
-    };
+    int64_t g = range->first, c = g * plan->D;
+    with->mean = all->mean + c;
+    with->scale = all->scale + c;
+    with->shift = all->shift + c;
+    with->use_f32 = all->use_f32 + g;
+    with->of = gn_statistics_from(ws->of, g);
+    with->parameters = parameters;
+    with->group = plan->by_sample ? range->n * plan->G + range->g : range->g;
+    with->channel = 0;
+    with->group_mean = NULL;
+    with->slope = with->offset = NULL;
+    with->group_slope = with->group_offset = NULL;
+    if (!all->slope)
+        return;
+    with->slope = all->slope + c;
+    with->offset = all->offset + c;
+    with->group_slope = all->group_slope + g;
+    with->group_offset = all->group_offset + g;
 }
 
 /* The elements behind sets first to end - 1 of a group. */

@@ -12,6 +12,16 @@
  */
 enum { GN_UNIT = GN_PADDING };
 
+/*
+ * Consecutive groups of a batch. In channels last they are of one sample; in channels first they
+ * are those of the batch, and in the forward pass may go on into the next samples.
+ */
+struct gn_group_range {
+    int64_t first, groups; /* in the workspace */
+    int64_t n, g;          /* sample and group of the first */
+    int64_t block;         /* of samples, to which n belongs */
+};
+
 struct gn_workspace {
     struct gn_statistics of;             /* per group */
     struct gn_coefficients coefficients; /* of all groups and channels; slope, offset: backward */
@@ -31,11 +41,11 @@ int64_t gn_workspace_bytes(const gn_plan *plan, bool backward);
 void gn_open_workspace(const gn_plan *plan, bool backward, void *memory);
 
 /*
- * The coefficients of groups from one of the workspace on, which is number `index` of all samples',
- * with these parameters.
+ * The coefficients of groups from one of the workspace on, which is group g of sample n, with these
+ * parameters.
  */
 void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
-                        const struct gn_parameters *parameters, int64_t group, int64_t index,
+                        const struct gn_parameters *parameters, const struct gn_group_range *range,
                         struct gn_coefficients *with);
 
 /* From element i on. */

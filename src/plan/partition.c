@@ -132,7 +132,8 @@ void gn_divide(struct gn_plan *plan)
     /* In float alone, with float parameters, and without an activation. */
     bool simple = !plan->is_f64 && !plan->activates && plan->desc.param == GN_F32;
     p->small = plan->S == 1 && p->tiles == 1 && simple;
-    p->small_samples = min(p->most_items, SMALL_SAMPLES);
+    p->small_batch = max(1, BATCH / plan->C);
+    p->small_sums = min(p->small_batch, SMALL_SAMPLES);
     if (p->tiles == 1)
         p->whole = columns ? column_tile(plan, 0) : row_tile(plan, 0);
     int64_t blocks = columns ? MAX_SAMPLE_BLOCKS : max(1, ROW_ITEMS / plan->G);

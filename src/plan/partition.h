@@ -27,11 +27,11 @@ struct gn_partition {
 
     /*
      * Whether the groups are small: columns of one pixel, of few enough channels for a single tile,
-     * in float without an activation. Then of how many samples dgamma and dbeta are added up
-     * together.
+     * in float without an activation. Then how many samples are worked on as one, at most, and for
+     * how many of them dgamma and dbeta are added up in float.
      */
     bool small;
-    int64_t small_samples;
+    int64_t small_batch, small_sums;
 
     /*
      * The tiles of a group (rows) or of a sample (columns). Rows: either tile_channels whole rows,

@@ -112,7 +112,7 @@ static void set_buffers(gn_plan *plan)
     int64_t size = plan->is_f64 ? (int64_t)sizeof(double) : (int64_t)sizeof(float);
     int64_t elements = p->tile_channels * p->tile_length;
     if (p->tiles == 1)
-        elements = p->small                ? p->most_items * plan->C
+        elements = p->small                ? p->small_batch * plan->C
                    : p->axis == GN_COLUMNS ? plan->C * plan->S
                                            : p->most_items * plan->D * plan->S;
     if (p->axis == GN_COLUMNS)

@@ -64,6 +64,8 @@ static int64_t share(int64_t thread, int64_t threads, int64_t n)
 /* The samples of an item's block: the last block may have fewer than the others. */
 static int64_t steps(const struct gn_job *job, int64_t item)
 {
+    if (job->block_samples == 1)
+        return 1;
     int64_t left = job->samples - item / job->items_per_block * job->block_samples;
     return left < job->block_samples ? left : job->block_samples;
 }

@@ -60,21 +60,30 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
     pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
-/* g of `count` vectors of channels from c on, of a pixel. */
-INLINE void gradient_vectors(const struct gn_tile *in, struct operands_f32 as, int64_t pixel,
-                             int64_t c, int count, int64_t part, struct column_numbers_f32 of,
-                             float *g)
+/* Pixels of a tile, with their types and numbers. */
+struct pixels {
+    const struct gn_tile *in;
+    struct operands_f32 as;
+    struct column_numbers_f32 of;
+};
+
+/* g of `count` vectors of channels from c on, or of the last `part`, of a pixel. */
+INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c, int count,
+                             int64_t part, float *g)
 {
+    const struct gn_operand *in_x = &all->in->x, *in_dy = &all->in->dy;
+    const struct operands_f32 as = all->as;
     vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
     EACH (v, count) {
         int64_t on = c + v * WIDTH_f32;
-        int64_t x_at = gn_offset_at(in->x.offsets, in->x.stride, pixel) + on;
-        int64_t dy_at = gn_offset_at(in->dy.offsets, in->dy.stride, pixel) + on;
-        vec_f32 x = part ? read_part_f32(in->x.data, as.x, x_at, part, 0)
-                         : read_f32(in->x.data, as.x, x_at);
-        dy[v] = part ? read_part_f32(in->dy.data, as.dy, dy_at, part, 0)
-                     : read_f32(in->dy.data, as.dy, dy_at);
-        z[v] = (x - get_f32(of.mean + on)) * get_f32(of.scale + on) + get_f32(of.shift + on);
+        int64_t x_at = gn_offset_at(in_x->offsets, in_x->stride, pixel) + on;
+        int64_t dy_at = gn_offset_at(in_dy->offsets, in_dy->stride, pixel) + on;
+        vec_f32 x = part ? read_part_f32(in_x->data, as.x, x_at, part, 0)
+                         : read_f32(in_x->data, as.x, x_at);
+        dy[v] = part ? read_part_f32(in_dy->data, as.dy, dy_at, part, 0)
+                     : read_f32(in_dy->data, as.dy, dy_at);
+        z[v] = (x - get_f32(all->of.mean + on)) * get_f32(all->of.scale + on) +
+               get_f32(all->of.shift + on);
     }
     through_f32(dy, z, count, as.activation);
     if (part)
@@ -84,17 +93,19 @@ INLINE void gradient_vectors(const struct gn_tile *in, struct operands_f32 as, i
             store_f32(g + c + v * WIDTH_f32, dy[v]);
 }
 
-INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, int64_t first,
-                            int64_t pixels, struct column_numbers_f32 of, float *g, int64_t stride)
+/* g of pixels first to first + pixels - 1, `stride` floats apart. */
+INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, struct column_numbers_f32 of,
+                            int64_t first, int64_t pixels, float *g, int64_t stride)
 {
+    const struct pixels all = {&in, as, of};
     for (int64_t p = first; p < first + pixels; p++, g += stride) {
         int64_t c = 0;
         for (; c + 4 * WIDTH_f32 <= in.channels; c += 4 * WIDTH_f32)
-            gradient_vectors(&in, as, p, c, 4, 0, of, g);
+            gradient_vectors(&all, p, c, 4, 0, g);
         for (; c + WIDTH_f32 <= in.channels; c += WIDTH_f32)
-            gradient_vectors(&in, as, p, c, 1, 0, of, g);
+            gradient_vectors(&all, p, c, 1, 0, g);
         if (c < in.channels)
-            gradient_vectors(&in, as, p, c, 1, in.channels - c, of, g);
+            gradient_vectors(&all, p, c, 1, in.channels - c, g);
     }
 }
 
@@ -105,10 +116,10 @@ NOINLINE void make_pixel_gradients(const struct gn_tile *in, int64_t first, int6
     struct operands_f32 as = {in->x.type, in->dy.type, in->activation};
     if (as.x == GN_F32 && as.dy == GN_F32)
         WITH_ACTIVATION(as.activation,
-                        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, ACT}, first,
-                                        pixels, of, g, stride))
+                        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, ACT}, of, first,
+                                        pixels, g, stride))
     else
-        pixel_gradients(*in, as, first, pixels, of, g, stride);
+        pixel_gradients(*in, as, of, first, pixels, g, stride);
 }
 
 #endif

@@ -63,19 +63,23 @@ struct FN(group) {
     vec_f64 mean, mean_lo, rstd, slope, offset;
 };
 
+/* Where the numbers go: arrays of one value per channel. */
+struct FN(numbers_out) {
+    REAL *mean, *scale, *shift, *slope, *offset;
+};
+
 INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(group) * of,
-                             int64_t c, int64_t part, REAL *mean, REAL *scale, REAL *shift)
+                             int64_t c, int64_t part, struct FN(numbers_out) to)
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
     vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - of->mean_lo * a;
-    FN(put_number)(mean, c, part, of->mean);
-    FN(put_number)(scale, c, part, a);
-    FN(put_number)(shift, c, part, b);
+    FN(put_number)(to.mean, c, part, of->mean);
+    FN(put_number)(to.scale, c, part, a);
+    FN(put_number)(to.shift, c, part, b);
     return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
 }
 
-static bool FN(z_coefficients)(const struct group_parameters *in, REAL *mean, REAL *scale,
-                               REAL *shift)
+static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(numbers_out) to)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
@@ -87,27 +91,25 @@ static bool FN(z_coefficients)(const struct group_parameters *in, REAL *mean, RE
                                .rstd = repeat_f64(in->of.rstd + g, each)};
         fits &= of.rstd >= splat_f64(0x1p-100);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(z_vector)(in, &of, c, 0, mean, scale, shift);
+            fits &= FN(z_vector)(in, &of, c, 0, to);
         if (c < end)
-            fits &= FN(z_vector)(in, &of, c, channels - c, mean, scale, shift);
+            fits &= FN(z_vector)(in, &of, c, channels - c, to);
     }
     return all_f64(fits);
 }
 
 INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN(group) * of,
-                              int64_t c, int64_t part, REAL *mean, REAL *scale, REAL *slope,
-                              REAL *offset)
+                              int64_t c, int64_t part, struct FN(numbers_out) to)
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
-    FN(put_number)(mean, c, part, of->mean);
-    FN(put_number)(scale, c, part, a);
-    FN(put_number)(slope, c, part, of->slope);
-    FN(put_number)(offset, c, part, of->offset);
+    FN(put_number)(to.mean, c, part, of->mean);
+    FN(put_number)(to.scale, c, part, a);
+    FN(put_number)(to.slope, c, part, of->slope);
+    FN(put_number)(to.offset, c, part, of->offset);
     return fits_float(a);
 }
 
-static bool FN(dx_coefficients)(const struct group_parameters *in, REAL *mean, REAL *scale,
-                                REAL *slope, REAL *offset)
+static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(numbers_out) to)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
@@ -122,9 +124,9 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, REAL *mean, R
                 (abs_f64(of.slope) <= of.rstd * 0x1p100) &
                 (abs_f64(of.offset) <= splat_f64(0x1p100));
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(dx_vector)(in, &of, c, 0, mean, scale, slope, offset);
+            fits &= FN(dx_vector)(in, &of, c, 0, to);
         if (c < end)
-            fits &= FN(dx_vector)(in, &of, c, channels - c, mean, scale, slope, offset);
+            fits &= FN(dx_vector)(in, &of, c, channels - c, to);
     }
     return all_f64(fits);
 }

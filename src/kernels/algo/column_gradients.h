@@ -44,8 +44,8 @@ widened_columns(const struct gn_tile *in, struct column_numbers_f32 of, const st
 }
 
 /* In double, the channels whose float sums do not hold. */
-COLD void mend_gradients(const struct gn_tile *in, struct column_numbers_f32 of,
-                         const struct column_work *w, double *needs_f64)
+COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_numbers_f32 of,
+                                  const struct column_work *w, double *needs_f64)
 {
     float *sizes = w->f32[2];
     double *a = w->sums[0], *b = w->sums[1];
@@ -127,7 +127,7 @@ static void sums_columns(const struct gn_tile *in, const struct arrays_f32 *all,
         add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }
     if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1], least_gradient(in->activation)))
-        mend_gradients(in, of, &w, to.needs_f64);
+        recompute_gradients_f64(in, of, &w, to.needs_f64);
     memcpy(to.dy, w.sums[0], (size_t)in->channels * sizeof(double));
     memcpy(to.dyx, w.sums[1], (size_t)in->channels * sizeof(double));
 }

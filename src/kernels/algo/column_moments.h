@@ -101,14 +101,14 @@ INLINE void sum_four(const double *v, int64_t depth, quad *sums)
 
 /* The moments of four groups from their channels' sums, if float holds them all. */
 INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, double inverse,
-                         double floor, struct gn_moments out)
+                         double min_m2, struct gn_moments out)
 {
     const float *k = w->f32[0] + c;
     quad s, q;
     sum_four(w->sums[0] + c, depth, &s);
     sum_four(w->sums[1] + c, depth, &q);
     quad correction = s * s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, floor);
+    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, min_m2);
     if (!(holds[0] & holds[1] & holds[2] & holds[3]))
         return false;
     *(mem_quad *)out.origin =
@@ -145,8 +145,8 @@ INLINE void put_moment(struct gn_moments out, int64_t g, struct gn_moment m)
 }
 
 /* All groups again, in double, for those whose float sums do not hold. */
-COLD void mend_moments(const struct gn_tile *in, int64_t depth, double n, double inverse,
-                       const struct column_work *w, struct gn_moments out)
+COLD void recompute_moments_f64(const struct gn_tile *in, int64_t depth, double n, double inverse,
+                                const struct column_work *w, struct gn_moments out)
 {
     FELL_BACK();
     column_shifts_f64(in, depth, w->f64[0], w->f64[1]);
@@ -182,7 +182,7 @@ static void double_moments_columns(const struct gn_tile *in, int64_t depth, doub
     }
 }
 
-static void moments_columns(const struct gn_tile *in, int64_t depth, double floor,
+static void moments_columns(const struct gn_tile *in, int64_t depth, double min_m2,
                             struct gn_moments out, double *work)
 {
     struct column_work w = split_work(work, in->channels);
@@ -199,29 +199,29 @@ static void moments_columns(const struct gn_tile *in, int64_t depth, double floo
         int64_t c = g * depth;
         struct gn_moments to = {out.origin + g, out.offset + g, out.m2 + g};
         found = 4;
-        if (g + 4 <= groups && moments_four(&w, c, depth, inverse, floor, to))
+        if (g + 4 <= groups && moments_four(&w, c, depth, inverse, min_m2, to))
             continue;
         found = 1;
         double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
-        bool holds = SUMS_HOLD(s, q, s * s * inverse, floor);
+        bool holds = SUMS_HOLD(s, q, s * s * inverse, min_m2);
         all &= holds;
         put_moment(out, g, m);
         if (!holds)
             out.m2[g] = (double)NAN;
     }
     if (!all)
-        mend_moments(in, depth, n, inverse, &w, out);
+        recompute_moments_f64(in, depth, n, inverse, &w, out);
 }
 
-static void moments(const struct gn_tile *tile, double floor, struct gn_moments out,
+static void moments(const struct gn_tile *tile, double min_m2, struct gn_moments out,
                     double *scratch)
 {
     if (tile->axis == GN_ROWS)
         moments_rows(tile->x.data, tile->x.type, tile->depth * tile->length,
-                     tile->channels / tile->depth, floor, out);
+                     tile->channels / tile->depth, min_m2, out);
     else
-        moments_columns(tile, tile->depth, floor, out, scratch);
+        moments_columns(tile, tile->depth, min_m2, out, scratch);
 }
 
 #endif

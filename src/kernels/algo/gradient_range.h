@@ -43,17 +43,17 @@ INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *
     return all_f64(all) && rest;
 }
 
-/* The size of n elements of a row, from the first on. */
-static float row_size(const void *dy, const void *x, struct operands_f32 as, int64_t first,
-                      int64_t n, const struct numbers_f32 *of)
+/* The size of some elements of a row. */
+static float row_size(const struct gradient_span_f32 *in)
 {
+    gn_activation activation = in->as.activation;
     vec_f32 size[VECS] = {{0}};
-    for (int64_t i = 0; i < n; i += WIDTH_f32) {
-        vec_f32 g = read_part_f32(dy, as.dy, first + i, n - i, 0);
-        vec_f32 d = read_part_f32(x, as.x, first + i, n - i, 0) - of->mean;
-        vec_f32 z = d * of->scale + of->shift;
-        if (vanishes(as.activation))
-            through_f32(&g, &z, 1, as.activation);
+    for (int64_t i = 0; i < in->n; i += WIDTH_f32) {
+        vec_f32 g = read_part_f32(in->dy, in->as.dy, in->first + i, in->n - i, 0);
+        vec_f32 d = read_part_f32(in->x, in->as.x, in->first + i, in->n - i, 0) - in->of->mean;
+        vec_f32 z = d * in->of->scale + in->of->shift;
+        if (vanishes(activation))
+            through_f32(&g, &z, 1, activation);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);
     }
     return (float)rough_f32(size, VECS);
@@ -67,16 +67,16 @@ INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
 }
 
 /* In double, unless all g are 0; returns whether. */
-COLD bool wide_gradient(const void *dy, const void *x, struct operands_f32 as, int64_t first,
-                        int64_t n, const struct numbers_f32 *of, double *a, double *b)
+COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double *b)
 {
-    float size = row_size(dy, x, as, first, n, of);
-    if (gradient_holds(*a, *b, least_gradient(as.activation), size))
+    float size = row_size(&in);
+    if (gradient_holds(*a, *b, least_gradient(in.as.activation), size))
         return false;
     FELL_BACK();
-    struct numbers_f64 numbers = widened_numbers(of);
-    struct operands_f64 wide = {as.x, as.dy, as.activation};
-    row_gradient_f64(dy, x, wide, first, n, &numbers, VECS, a, b);
+    struct numbers_f64 numbers = widened_numbers(in.of);
+    struct operands_f64 as = {in.as.x, in.as.dy, in.as.activation};
+    row_gradient_f64((struct gradient_span_f64){in.dy, in.x, as, in.first, in.n, &numbers}, VECS, a,
+                     b);
     return true;
 }
 

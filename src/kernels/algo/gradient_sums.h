@@ -24,23 +24,27 @@ struct FN(operands) {
     gn_activation activation;
 };
 
-/*
- * Adds g and g * d of several vectors; dy becomes g. The numbers are those of each vector, or all
- * of the first.
- */
-INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, const struct FN(numbers) * of,
-                              bool one, gn_activation activation, VEC *a, VEC *b)
+/* What makes g of dy: the numbers of each vector, or of all, where there is an activation. */
+struct FN(gradient) {
+    const struct FN(numbers) * of;
+    bool one;
+    gn_activation activation;
+};
+
+/* Adds g and g * d of several vectors; dy becomes g. */
+INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradient) how, VEC *a,
+                              VEC *b)
 {
-    if (activation != GN_ACTIVATION_IDENTITY) {
+    if (how.activation != GN_ACTIVATION_IDENTITY) {
         UNROLL
         for (int first = 0; first < count; first += FN(TOGETHER)) {
             int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
             VEC z[FN(TOGETHER)];
             EACH (v, n) {
-                const struct FN(numbers) *own = &of[one ? 0 : first + v];
+                const struct FN(numbers) *own = &how.of[how.one ? 0 : first + v];
                 z[v] = d[first + v] * own->scale + own->shift;
             }
-            FN(through)(dy + first, z, n, activation);
+            FN(through)(dy + first, z, n, how.activation);
         }
     }
     EACH (v, count) {
@@ -49,50 +53,62 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, const struct FN(
     }
 }
 
-/*
- * One segment of a row, at most SEGMENT rounds of `vecs` vectors from element `first` on: adds lane
- * by lane to a and b.
- */
-INLINE void FN(gradient_segment)(const void *dy, const void *x, struct FN(operands) as,
-                                 int64_t first, int64_t n, const struct FN(numbers) * of, int vecs,
-                                 VEC *a, VEC *b)
+/* n elements of a row, from the first on, and the numbers of the row. */
+struct FN(gradient_span) {
+    const void *dy, *x;
+    struct FN(operands) as;
+    int64_t first, n;
+    const struct FN(numbers) * of;
+};
+
+/* Its `n` elements at most, from element i of it on. */
+INLINE struct FN(gradient_span) FN(gradient_from)(struct FN(gradient_span) in, int64_t i, int64_t n)
 {
-    int64_t i = 0;
+    in.first += i;
+    in.n = n < in.n - i ? n : in.n - i;
+    return in;
+}
+
+/* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to a and b. */
+INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, VEC *b)
+{
+    const void *dy = in.dy, *x = in.x;
+    const struct FN(operands) as = in.as;
+    const struct FN(gradient) how = {in.of, true, as.activation};
+    VEC mean = in.of->mean;
+    int64_t i = 0, n = in.n;
     ROLLED
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         VEC g[VECS], d[VECS];
         EACH (v, vecs) {
-            int64_t at = first + i + v * WIDTH;
+            int64_t at = in.first + i + v * WIDTH;
             g[v] = READ(dy, as.dy, at);
-            d[v] = MINUS(READ(x, as.x, at), of->mean);
+            d[v] = MINUS(READ(x, as.x, at), mean);
         }
-        FN(add_gradients)(g, d, vecs, of, true, as.activation, a, b);
+        FN(add_gradients)(g, d, vecs, how, a, b);
     }
     if (i < n) {
         UNROLL
         for (int v = 0; v < vecs; v++, i += WIDTH) {
-            int64_t at = first + i;
+            int64_t at = in.first + i;
             if (i >= n)
                 continue;
             bool whole = i + WIDTH <= n;
             VEC g = whole ? READ(dy, as.dy, at) : READ_PART(dy, as.dy, at, n - i, 0);
-            VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - of->mean;
-            FN(add_gradients)(&g, &d, 1, of, true, as.activation, &a[v], &b[v]);
+            VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - mean;
+            FN(add_gradients)(&g, &d, 1, how, &a[v], &b[v]);
         }
     }
 }
 
 /* Both of a chunk of a row, added up in segments as in shifted_sums.h, lane by lane. */
-INLINE void FN(row_lanes)(const void *dy, const void *x, struct FN(operands) as, int64_t first,
-                          int64_t n, const struct FN(numbers) * of, int vecs, VEC *a_all,
-                          VEC *b_all)
+INLINE void FN(row_lanes)(struct FN(gradient_span) in, int vecs, VEC *a_all, VEC *b_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
-    FN(gradient_segment)(dy, x, as, first, n < segment ? n : segment, of, vecs, a_all, b_all);
-    for (int64_t i = segment; i < n; i += segment) {
+    FN(gradient_segment)(FN(gradient_from)(in, 0, segment), vecs, a_all, b_all);
+    for (int64_t i = segment; i < in.n; i += segment) {
         VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-        FN(gradient_segment)
-        (dy, x, as, first + i, n - i < segment ? n - i : segment, of, vecs, a, b);
+        FN(gradient_segment)(FN(gradient_from)(in, i, segment), vecs, a, b);
         UNROLL
         for (int v = 0; v < vecs; v++) {
             a_all[v] += a[v];
@@ -102,79 +118,94 @@ INLINE void FN(row_lanes)(const void *dy, const void *x, struct FN(operands) as,
 }
 
 /* The sums themselves. */
-INLINE void FN(row_gradient)(const void *dy, const void *x, struct FN(operands) as, int64_t first,
-                             int64_t n, const struct FN(numbers) * of, int vecs, double *a_sum,
-                             double *b_sum)
+INLINE void FN(row_gradient)(struct FN(gradient_span) in, int vecs, double *a_sum, double *b_sum)
 {
     VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-    FN(row_lanes)(dy, x, as, first, n, of, vecs, a, b);
+    FN(row_lanes)(in, vecs, a, b);
     *a_sum = ROUGH(a, vecs);
     *b_sum = ROUGH(b, vecs);
 }
 
-/* What the sums over columns need a channel; scale and shift for an activation alone. */
+/* What the sums over columns need per channel; scale and shift for an activation only. */
 struct FN(column_numbers) {
     const REAL *mean, *scale, *shift;
 };
 
-INLINE void FN(gradient_panel)(const struct gn_tile *in, struct FN(operands) as, bool tables,
-                               int64_t pixel, int64_t pixels, int64_t c, int vecs, int64_t part,
-                               struct FN(column_numbers) of, bool first, bool far, REAL *a_all,
-                               REAL *b_all)
+/* Some pixels of a tile, whose sums are added to a[c] and b[c], or are what they begin with. */
+struct FN(gradient_panel) {
+    const struct gn_tile *in;
+    struct FN(operands) as;
+    bool uneven; /* whether there are offsets */
+    bool begins, beyond_llc;
+    int64_t first, pixels;
+    struct FN(column_numbers) of;
+    REAL *a, *b;
+};
+
+/* `vecs` vectors of channels from c on, or the last `part` channels. */
+INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int64_t c, int vecs,
+                                   int64_t part)
 {
+    const struct gn_operand *in_dy = &panel->in->dy, *in_x = &panel->in->x;
+    const struct FN(operands) as = panel->as;
+    REAL *a_all = panel->a + c, *b_all = panel->b + c;
     struct FN(numbers) numbers[4];
+    const struct FN(gradient) how = {numbers, false, as.activation};
     VEC a[4], b[4];
     bool active = as.activation != GN_ACTIVATION_IDENTITY;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
-        numbers[v].mean = GET(of.mean + at);
-        numbers[v].scale = active ? GET(of.scale + at) : SPLAT(0);
-        numbers[v].shift = active ? GET(of.shift + at) : SPLAT(0);
+        numbers[v].mean = GET(panel->of.mean + at);
+        numbers[v].scale = active ? GET(panel->of.scale + at) : SPLAT(0);
+        numbers[v].shift = active ? GET(panel->of.shift + at) : SPLAT(0);
         a[v] = b[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++) {
-        int64_t dy_at = gn_offset_at(tables ? in->dy.offsets : NULL, in->dy.stride, pixel + p) + c;
-        int64_t x_at = gn_offset_at(tables ? in->x.offsets : NULL, in->x.stride, pixel + p) + c;
+    for (int64_t p = panel->first; p < panel->first + panel->pixels; p++) {
+        int64_t dy_at = gn_offset_at(panel->uneven ? in_dy->offsets : NULL, in_dy->stride, p) + c;
+        int64_t x_at = gn_offset_at(panel->uneven ? in_x->offsets : NULL, in_x->stride, p) + c;
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
-            if (far && STARTS_LINE(as.dy, v))
-                FETCH(in->dy.data, as.dy, dy_at + on + PIXELS_AHEAD * in->dy.stride);
-            if (far && STARTS_LINE(as.x, v))
-                FETCH(in->x.data, as.x, x_at + on + PIXELS_AHEAD * in->x.stride);
-            g[v] = part ? READ_PART(in->dy.data, as.dy, dy_at, part, 0)
-                        : READ(in->dy.data, as.dy, dy_at + on);
-            d[v] = MINUS(part ? READ_PART(in->x.data, as.x, x_at, part, 0)
-                              : READ(in->x.data, as.x, x_at + on),
+            if (panel->beyond_llc && STARTS_LINE(as.dy, v))
+                FETCH(in_dy->data, as.dy, dy_at + on + PIXELS_AHEAD * in_dy->stride);
+            if (panel->beyond_llc && STARTS_LINE(as.x, v))
+                FETCH(in_x->data, as.x, x_at + on + PIXELS_AHEAD * in_x->stride);
+            g[v] = part ? READ_PART(in_dy->data, as.dy, dy_at, part, 0)
+                        : READ(in_dy->data, as.dy, dy_at + on);
+            d[v] = MINUS(part ? READ_PART(in_x->data, as.x, x_at, part, 0)
+                              : READ(in_x->data, as.x, x_at + on),
                          numbers[v].mean);
         }
-        FN(add_gradients)(g, d, vecs, numbers, false, as.activation, a, b);
+        FN(add_gradients)(g, d, vecs, how, a, b);
     }
-    a_all += c;
-    b_all += c;
     UNROLL
     for (int v = 0; v < vecs; v++) {
-        PUT(a_all + v * WIDTH, first ? a[v] : GET(a_all + v * WIDTH) + a[v]);
-        PUT(b_all + v * WIDTH, first ? b[v] : GET(b_all + v * WIDTH) + b[v]);
+        PUT(a_all + v * WIDTH, panel->begins ? a[v] : GET(a_all + v * WIDTH) + a[v]);
+        PUT(b_all + v * WIDTH, panel->begins ? b[v] : GET(b_all + v * WIDTH) + b[v]);
     }
 }
 
-INLINE void FN(gradient_panels)(const struct gn_tile *in, struct FN(operands) as, bool tables,
-                                int64_t first, int64_t pixels, struct FN(column_numbers) of,
-                                bool far, REAL *a, REAL *b)
+/* All channels of pixels, a segment of them at a time, with these as constants. */
+INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) as, bool uneven,
+                                bool beyond_llc)
 {
-    int64_t channels = in->channels;
-    for (int64_t p = 0; p < pixels; p += SEGMENT) {
-        int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p;
+    int64_t channels = all.in->channels;
+    all.as = as;
+    all.uneven = uneven;
+    all.beyond_llc = beyond_llc;
+    for (int64_t p = 0; p < all.pixels; p += SEGMENT) {
+        struct FN(gradient_panel) panel = all;
         int64_t c = 0;
+        panel.first += p;
+        panel.pixels = p + SEGMENT <= all.pixels ? SEGMENT : all.pixels - p;
+        panel.begins = p == 0;
         for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
-            FN(gradient_panel)(in, as, tables, first + p, n, c, 4, 0, of, p == 0, far, a, b);
+            FN(add_gradient_panel)(&panel, c, 4, 0);
         for (; c + WIDTH <= channels; c += WIDTH)
-            FN(gradient_panel)(in, as, tables, first + p, n, c, 1, 0, of, p == 0, far, a, b);
+            FN(add_gradient_panel)(&panel, c, 1, 0);
         if (c < channels)
-            FN(gradient_panel)
-        (in, as, tables, first + p, n, c, 1, channels - c, of, p == 0, far, a, b);
+            FN(add_gradient_panel)(&panel, c, 1, channels - c);
     }
 }
 
@@ -188,20 +219,22 @@ static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t
     /* Float comes with g already. */
     struct FN(operands)
         as = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
-    bool plain = IN_FLOAT && as.x == as.dy, far = FN(fetches)(in);
+    bool plain = IN_FLOAT && as.x == as.dy, beyond_llc = FN(fetches)(in);
     const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
-    bool tables = in->x.offsets || in->dy.offsets;
-    if (plain && as.x == GN_F32 && !tables) {
-        if (far)
-            FN(gradient_panels)(in, floats, false, first, pixels, of, true, a, b);
+    const struct FN(gradient_panel)
+        all = {.in = in, .first = first, .pixels = pixels, .of = of, .a = a, .b = b};
+    bool uneven = in->x.offsets || in->dy.offsets;
+    if (plain && as.x == GN_F32 && !uneven) {
+        if (beyond_llc)
+            FN(gradient_panels)(all, floats, false, true);
         else
-            FN(gradient_panels)(in, floats, false, first, pixels, of, false, a, b);
+            FN(gradient_panels)(all, floats, false, false);
     } else if (plain) {
-        WITH_FLOAT_TYPE(as.x,
-                        FN(gradient_panels)(in, (struct FN(operands)){T, T, GN_ACTIVATION_IDENTITY},
-                                            true, first, pixels, of, far, a, b))
+        WITH_FLOAT_TYPE(
+            as.x, FN(gradient_panels)(all, (struct FN(operands)){T, T, GN_ACTIVATION_IDENTITY},
+                                      true, beyond_llc))
     } else {
-        FN(gradient_panels)(in, as, true, first, pixels, of, far, a, b);
+        FN(gradient_panels)(all, as, true, beyond_llc);
     }
 }
 

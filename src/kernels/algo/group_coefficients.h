@@ -14,20 +14,27 @@
 
 #include "kernels/algo/coefficients.h"
 
+/* The floats of coefficients from group g on. */
+INLINE struct numbers_out_f32 numbers_from(const struct gn_coefficients *with, int64_t g)
+{
+    int64_t c = g * with->parameters->depth;
+    bool backward = with->slope;
+    return (struct numbers_out_f32){with->mean + c, with->scale + c, with->shift + c,
+                                    backward ? with->slope + c : NULL,
+                                    backward ? with->offset + c : NULL};
+}
+
 static void forward_coefficients(int64_t groups, const struct gn_coefficients *with)
 {
     int64_t depth = with->parameters->depth;
     for (int64_t g = 0, n; g < groups; g += n) {
         n = groups_in_sequence(with, g, groups);
         struct group_parameters in = parameters_at(with, g, n, 0, depth);
-        float *mean = with->mean + g * depth, *scale = with->scale + g * depth;
-        float *shift = with->shift + g * depth;
-        bool fit = z_coefficients_f32(&in, mean, scale, shift);
+        bool fit = z_coefficients_f32(&in, numbers_from(with, g));
         memset(with->use_f32 + g, fit, (size_t)n);
-        for (int64_t i = 0; !fit && i < n; i++) {
-            struct group_parameters one = parameters_at(with, g + i, 1, 0, depth);
-            with->use_f32[g + i] =
-                z_coefficients_f32(&one, mean + i * depth, scale + i * depth, shift + i * depth);
+        for (int64_t i = g; !fit && i < g + n; i++) {
+            struct group_parameters one = parameters_at(with, i, 1, 0, depth);
+            with->use_f32[i] = z_coefficients_f32(&one, numbers_from(with, i));
         }
     }
 }
@@ -127,11 +134,10 @@ static void gradient_coefficients(int64_t groups, double count, struct gn_sums s
         return;
     if (sums.needs_f64)
         limit_to_sums(groups, depth, sums.needs_f64, with->use_f32);
-    bool fit = dx_coefficients_f32(&in, with->mean, with->scale, with->slope, with->offset);
-    for (int64_t g = 0, c = 0; !fit && g < groups; g++, c += depth) {
+    bool fit = dx_coefficients_f32(&in, numbers_from(with, 0));
+    for (int64_t g = 0; !fit && g < groups; g++) {
         struct group_parameters one = parameters_at(with, g, 1, 0, depth);
-        with->use_f32[g] &= dx_coefficients_f32(&one, with->mean + c, with->scale + c,
-                                                with->slope + c, with->offset + c);
+        with->use_f32[g] &= dx_coefficients_f32(&one, numbers_from(with, g));
     }
 }
 

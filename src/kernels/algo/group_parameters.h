@@ -15,6 +15,13 @@ struct group_parameters {
     gn_type type;                 /* of both */
 };
 
+/* Which of the parameters' groups belongs to group g of some coefficients. */
+INLINE int64_t parameter_group(const struct gn_coefficients *of, int64_t g)
+{
+    int64_t at = of->group + g, groups = of->parameters->groups;
+    return at < groups ? at : at % groups;
+}
+
 /*
  * Groups of some coefficients from group g on; or `depth` channels from `channel` on of the first
  * of them.
@@ -23,7 +30,7 @@ INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, i
                                              int64_t groups, int64_t channel, int64_t depth)
 {
     const struct gn_parameters *p = of->parameters;
-    int64_t at = (of->group + g) % p->groups * p->depth + channel;
+    int64_t at = parameter_group(of, g) * p->depth + channel;
     return (struct group_parameters){
         .groups = groups,
         .depth = depth,
@@ -40,7 +47,7 @@ INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, i
 INLINE int64_t groups_in_sequence(const struct gn_coefficients *of, int64_t g, int64_t groups)
 {
     const struct gn_parameters *p = of->parameters;
-    int64_t left = p->groups - (of->group + g) % p->groups;
+    int64_t left = p->groups - parameter_group(of, g);
     return left < groups - g ? left : groups - g;
 }
 

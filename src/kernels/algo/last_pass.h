@@ -21,7 +21,7 @@
 struct FN(pass) {
     gn_type x, y;
     gn_activation activation;
-    bool backward, stream;
+    bool backward, nontemporal;
     /* Whether z, and backward g, come first, as floats: types would cost branches amid the exps. */
     bool blocks;
 };
@@ -65,20 +65,26 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, b
     }
 }
 
-/* Vectors from element i of x, j of dy and o of out on. */
-INLINE void FN(map_some)(const void *x, int64_t i, const void *dy, int64_t j, void *out, int64_t o,
-                         int count, const struct FN(numbers) * of, bool one, struct FN(pass) how,
-                         bool stream)
+/* Elements from x_at of x, dy_at of dy and out_at of out on. */
+struct FN(elements) {
+    const void *x, *dy;
+    void *out;
+    int64_t x_at, dy_at, out_at;
+};
+
+/* `count` vectors of these. */
+INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numbers) * of, bool one,
+                         struct FN(pass) how, bool nontemporal)
 {
     VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
     EACH (v, count) {
-        a[v] = READ(x, how.x, i + v * WIDTH);
+        a[v] = READ(at.x, how.x, at.x_at + v * WIDTH);
         if (how.backward)
-            b[v] = READ(dy, how.y, j + v * WIDTH);
+            b[v] = READ(at.dy, how.y, at.dy_at + v * WIDTH);
     }
     FN(map)(a, b, count, of, one, how);
     EACH (v, count)
-        WRITE(out, FN(out_type)(how), o + v * WIDTH, a[v], FN(raw)(how), stream);
+        WRITE(at.out, FN(out_type)(how), at.out_at + v * WIDTH, a[v], FN(raw)(how), nontemporal);
 }
 
 /* act(z) of n elements, in their place. */

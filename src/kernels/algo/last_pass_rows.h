@@ -3,8 +3,8 @@
  * The last passes over one row, and over short rows that follow on each other.
  *
  * In a row, the last vector overlaps the one before: its elements are loaded before anything of the
- * row is stored, so that an output that is not streamed may be an input. What is in double is rare,
- * or a tensor of doubles, and neither joined nor streamed.
+ * row is stored, so that an output that does not pass the caches by may be an input. What is in
+ * double is rare, or a tensor of doubles, and neither joined nor nontemporal.
  *
  * Written for a computing type: see real.h.
  */
@@ -38,18 +38,18 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
         return;
     }
     VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
-    int64_t head = how.stream ? FN(before_line)(out, to) : 0;
+    int64_t head = how.nontemporal ? FN(before_line)(out, to) : 0;
     head = head < n ? head : n;
-    /* What is streamed is no input: elements may be written twice. */
+    /* A nontemporal output is no input: elements may be written twice. */
     for (; i < head; i += WIDTH) {
         int64_t at = i < n - WIDTH ? i : n - WIDTH;
         WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), FN(raw)(how), false);
     }
     i = head;
     for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        FN(map_some)(x, i, dy, i, out, i, 4, of, true, how, how.stream);
+        FN(map_some)((struct FN(elements)){x, dy, out, i, i, i}, 4, of, true, how, how.nontemporal);
     for (; i + WIDTH <= n; i += WIDTH)
-        FN(map_some)(x, i, dy, i, out, i, 1, of, true, how, false);
+        FN(map_some)((struct FN(elements)){x, dy, out, i, i, i}, 1, of, true, how, false);
     if (i < n)
         WRITE(out, to, n - WIDTH, last, FN(raw)(how), false);
 }
@@ -89,10 +89,12 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
         WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
     for (int64_t c = 0;; end += n) {
         for (; how.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
-            FN(map_some)(x, i, dy, i, out, i, 4, &of, true, how, how.stream);
+            FN(map_some)
+        ((struct FN(elements)){x, dy, out, i, i, i}, 4, &of, true, how, how.nontemporal);
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH) {
-            FN(map_some)(x, i, dy, i, out, i, 1, &of, true, how, how.stream);
+            FN(map_some)
+            ((struct FN(elements)){x, dy, out, i, i, i}, 1, &of, true, how, how.nontemporal);
             UNCOUNTED(i);
         }
         if (++c == in->channels)
@@ -101,15 +103,15 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
         if (i < end) {
             VEC first = FN(map_at)(x, dy, i, &of, how);
             VEC rest = FN(map_at)(x, dy, i, &next, how);
-            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), FN(raw)(how), how.stream);
+            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), FN(raw)(how), how.nontemporal);
             i += WIDTH;
         }
         of = next;
     }
     if (i < all)
         WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, all - i, &of, how), all - i);
-    if (how.stream)
-        STREAM_END();
+    if (how.nontemporal)
+        NONTEMPORAL_END();
 }
 
 /* How many elements a block of z or g has. */
@@ -128,9 +130,10 @@ INLINE struct FN(pass) FN(to_block)(struct FN(pass) how)
 
 INLINE struct FN(pass) FN(from_block)(struct FN(pass) how)
 {
-    return how.backward
-               ? (struct FN(pass)){how.x, GN_F32, GN_ACTIVATION_IDENTITY, true, how.stream, false}
-               : (struct FN(pass)){GN_F32, how.y, GN_ACTIVATION_IDENTITY, false, how.stream, false};
+    return how.backward ? (struct FN(pass)){how.x, GN_F32,          GN_ACTIVATION_IDENTITY,
+                                            true,  how.nontemporal, false}
+                        : (struct FN(pass)){GN_F32, how.y,           GN_ACTIVATION_IDENTITY,
+                                            false,  how.nontemporal, false};
 }
 
 INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,
@@ -184,8 +187,8 @@ INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(a
         of.offset = arrays->offset + c;
         FN(map_joined)(&z, &of, FN(from_block)(how));
     }
-    if (how.stream)
-        STREAM_END();
+    if (how.nontemporal)
+        NONTEMPORAL_END();
 }
 
 #endif

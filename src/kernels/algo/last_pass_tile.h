@@ -36,8 +36,8 @@ INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arr
                 FN(map_row)(from, g, to, n, &of, how);
         }
     }
-    if (how.stream)
-        STREAM_END();
+    if (how.nontemporal)
+        NONTEMPORAL_END();
 }
 
 INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
@@ -47,8 +47,8 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
     bool listed = in->x.offsets || in->out.offsets || (how.backward && in->dy.offsets);
     bool together = !listed && in->x.stride == n && in->out.stride == n &&
                     (!how.backward || in->dy.stride == n);
-    bool joins =
-        IN_FLOAT && together && n >= WIDTH && n < (how.stream ? JOIN_STREAMS_BELOW : JOIN_BELOW);
+    bool joins = IN_FLOAT && together && n >= WIDTH &&
+                 n < (how.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
     if (joins && n < JOIN_BELOW && (is_costly(how.activation) || how.blocks))
         FN(map_joined_in_blocks)(in, arrays, how);
     else if (joins && !how.blocks)
@@ -87,11 +87,15 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
             struct FN(numbers) of[4];
             EACH (v, 4)
                 of[v] = FN(column_at)(arrays, c + v * WIDTH, how);
-            FN(map_some)(x, i + c, dy, j + c, out, o + c, 4, of, false, how, how.stream);
+            FN(map_some)
+            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 4, of, false, how,
+             how.nontemporal);
         }
         for (; c + WIDTH <= channels; c += WIDTH) {
             struct FN(numbers) of = FN(column_at)(arrays, c, how);
-            FN(map_some)(x, i + c, dy, j + c, out, o + c, 1, &of, true, how, how.stream);
+            FN(map_some)
+            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 1, &of, true, how,
+             how.nontemporal);
         }
         if (c < channels) {
             struct FN(numbers) of = FN(column_at)(arrays, c, how);
@@ -99,12 +103,12 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
                        channels - c);
         }
     }
-    if (how.stream)
-        STREAM_END();
+    if (how.nontemporal)
+        NONTEMPORAL_END();
 }
 
 /* Whether each pixel is whole lines of the cache, where out is of the type. */
-INLINE bool FN(streams)(const struct gn_tile *in)
+INLINE bool FN(fills_lines)(const struct gn_tile *in)
 {
     gn_type to = in->out.type;
     int64_t part = LINE / gn_size(to) - 1, parts = in->channels & part;
@@ -122,9 +126,9 @@ INLINE bool FN(plain_floats)(gn_type x, gn_type y, gn_activation activation)
     return IN_FLOAT && x == GN_F32 && y == GN_F32 && activation == GN_ACTIVATION_IDENTITY;
 }
 
-INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
+INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 {
-    return (struct FN(pass)){GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, backward, stream, false};
+    return (struct FN(pass)){GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, backward, nontemporal, false};
 }
 
 /*
@@ -132,22 +136,23 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool stream)
  * the short types alike and of floats with activations; all else takes a branch a vector, and with
  * an activation goes in blocks where they pay, which is in rows. CALL has the pass as `how`.
  */
-#define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
+#define FOR_OTHER_PASSES(in, back, fills_lines, in_blocks, CALL)                                   \
     do {                                                                                           \
         gn_type x_ = (in)->x.type, y_ = (back) ? (in)->dy.type : (in)->out.type;                   \
         gn_activation act_ = (in)->activation;                                                     \
-        bool stream_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                       \
+        bool nontemporal_ = IN_FLOAT && (fills_lines), alike_ = IN_FLOAT && x_ == y_;              \
         bool plain_ = IN_FLOAT && act_ == GN_ACTIVATION_IDENTITY;                                  \
         if (plain_ && alike_) {                                                                    \
-            WITH_SHORT_TYPE(x_, PASS(CALL, T, T, GN_ACTIVATION_IDENTITY, back, stream_, false))    \
+            WITH_SHORT_TYPE(x_,                                                                    \
+                            PASS(CALL, T, T, GN_ACTIVATION_IDENTITY, back, nontemporal_, false))   \
             break;                                                                                 \
         }                                                                                          \
-        PASS_IF(plain_, CALL, x_, y_, GN_ACTIVATION_IDENTITY, back, stream_, false)                \
+        PASS_IF(plain_, CALL, x_, y_, GN_ACTIVATION_IDENTITY, back, nontemporal_, false)           \
         if (alike_ && x_ == GN_F32) {                                                              \
-            WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, stream_, false))           \
+            WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, nontemporal_, false))      \
             break;                                                                                 \
         }                                                                                          \
-        PASS_IF(true, CALL, x_, y_, act_, back, stream_, IN_FLOAT && (in_blocks))                  \
+        PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (in_blocks))             \
     } while (0)
 #define PASS(CALL, ...)                                                                            \
     do {                                                                                           \
@@ -173,12 +178,12 @@ NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, const struct FN(arr
 
 NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, false, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
+    FOR_OTHER_PASSES(in, false, FN(fills_lines)(in), false, FN(map_columns)(in, of, how, true));
 }
 
 NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
 {
-    FOR_OTHER_PASSES(in, true, FN(streams)(in), false, FN(map_columns)(in, of, how, true));
+    FOR_OTHER_PASSES(in, true, FN(fills_lines)(in), false, FN(map_columns)(in, of, how, true));
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
@@ -187,7 +192,7 @@ NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(
 INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                                   bool backward, bool listed)
 {
-    if (FN(streams)(in))
+    if (FN(fills_lines)(in))
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, true), listed);
     else
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);

@@ -18,6 +18,11 @@ struct f64_numbers {
     double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
 };
 
+INLINE struct numbers_out_f64 numbers_in(struct f64_numbers *n)
+{
+    return (struct numbers_out_f64){n->mean, n->scale, n->shift, n->slope, n->offset};
+}
+
 /* `channels` channels of a tile from channel c on. */
 INLINE void cut_operand(struct gn_operand *of, enum gn_axis axis, int64_t c)
 {
@@ -25,14 +30,19 @@ INLINE void cut_operand(struct gn_operand *of, enum gn_axis axis, int64_t c)
         of->data = (char *)of->data + (axis == GN_ROWS ? c * of->stride : c) * gn_size(of->type);
 }
 
-INLINE void cut_tile(const struct gn_tile *tile, int64_t c, int64_t channels, struct gn_tile *cut)
+/* A tile of which all channels are cut is the tile itself. */
+INLINE const struct gn_tile *cut_tile(const struct gn_tile *tile, int64_t c, int64_t channels,
+                                      struct gn_tile *cut)
 {
+    if (channels == tile->channels)
+        return tile;
     *cut = *tile;
     cut->channels = channels;
     cut_operand(&cut->x, tile->axis, c);
     cut_operand(&cut->dy, tile->axis, c);
     cut_operand(&cut->out, tile->axis, c);
     cut_operand(&cut->saved_g, tile->axis, c);
+    return cut;
 }
 
 /*
@@ -66,10 +76,10 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
-        cut_tile(tile, c, count, &cut);
+        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
-        normalize_f64(&cut, &of);
+        z_coefficients_f64(&group, numbers_in(&n));
+        normalize_f64(part, &of);
     }
 }
 
@@ -83,8 +93,7 @@ static void normalize(const struct gn_tile *tile, const struct gn_coefficients *
         }
         const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
         struct gn_tile cut;
-        cut_tile(tile, c, end - c, &cut);
-        normalize_f32(&cut, &of);
+        normalize_f32(cut_tile(tile, c, end - c, &cut), &of);
     }
 }
 
@@ -101,13 +110,13 @@ COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
-        cut_tile(tile, c, count, &cut);
+        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
+        z_coefficients_f64(&group, numbers_in(&n));
         if (tile->axis == GN_ROWS)
-            sums_rows_f64(&cut, &of, sums_from(sums, c));
+            sums_rows_f64(part, &of, sums_from(sums, c));
         else
-            sums_columns_f64(&cut, &of, sums_from(sums, c), scratch);
+            sums_columns_f64(part, &of, sums_from(sums, c), scratch);
     }
 }
 
@@ -136,7 +145,7 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
         }
         const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
         struct gn_tile cut;
-        cut_tile(tile, c, end - c, &cut);
+        cut = *cut_tile(tile, c, end - c, &cut);
         cut.depth = 1;
         sums_in_f32(&cut, &of, false, sums_from(sums, c), scratch);
     }
@@ -150,11 +159,11 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
-        cut_tile(tile, c, count, &cut);
+        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, n.mean, n.scale, n.shift);
-        dx_coefficients_f64(&group, n.mean, n.scale, n.slope, n.offset);
-        gradient_apply_f64(&cut, &of);
+        z_coefficients_f64(&group, numbers_in(&n));
+        dx_coefficients_f64(&group, numbers_in(&n));
+        gradient_apply_f64(part, &of);
     }
 }
 
@@ -169,12 +178,14 @@ static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficie
         const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c,
                                       with->slope + c, with->offset + c};
         struct gn_tile cut;
-        cut_tile(tile, c, end - c, &cut);
-        if (cut.saved_g.data) {
+        const struct gn_tile *part = cut_tile(tile, c, end - c, &cut);
+        if (part->saved_g.data) {
+            cut = *part;
             cut.dy = cut.saved_g;
             cut.activation = GN_ACTIVATION_IDENTITY;
+            part = &cut;
         }
-        gradient_apply_f32(&cut, &of);
+        gradient_apply_f32(part, &of);
     }
 }
 

@@ -36,18 +36,19 @@ INLINE struct gn_tile row_of(const struct gn_tile *rows, int64_t c)
 }
 
 /* In double, the rows below SHORT whose float sums do not hold. */
-COLD void mend_rows(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
+COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32 *all,
+                             struct gn_sums to)
 {
     struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     double least = least_gradient(rows->activation);
     for (int64_t c = 0; c < rows->channels; c++) {
         struct numbers_f32 of = numbers_of_row(rows, all, c);
         struct gn_tile row = row_of(rows, c);
-        bool hard =
-            !gradient_holds(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
-            wide_gradient(row.dy.data, row.x.data, as, 0, row.length, &of, &to.dy[c], &to.dyx[c]);
+        struct gradient_span_f32 in = {row.dy.data, row.x.data, as, 0, row.length, &of};
+        bool needs_f64 = !gradient_holds(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
+                         recompute_gradient_f64(in, &to.dy[c], &to.dyx[c]);
         if (to.needs_f64)
-            to.needs_f64[c] = hard;
+            to.needs_f64[c] = needs_f64;
     }
 }
 
@@ -64,9 +65,10 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
         for (int64_t i = 0; i < length; i += CHUNK) {
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
-            row_gradient_f32(dy, x, as, i, n, &of, VECS, &a, &b);
+            struct gradient_span_f32 in = {dy, x, as, i, n, &of};
+            row_gradient_f32(in, VECS, &a, &b);
             if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
-                wide_gradient(dy, x, as, i, n, &of, &a, &b);
+                recompute_gradient_f64(in, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;
         }
@@ -107,8 +109,9 @@ INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *of,
                         double *dyx_sum)
 {
     struct operands_f32 given = {row->x.type, row->dy.type, row->activation};
+    struct operands_f32 mixed = {row->x.type, GN_F32, GN_ACTIVATION_IDENTITY};
     float chunk[CHUNK];
-    bool hard = false;
+    bool needs_f64 = false;
     *dy_sum = *dyx_sum = 0;
     for (int64_t i = 0; i < row->length; i += CHUNK) {
         int64_t n = row->length - i < CHUNK ? row->length - i : CHUNK;
@@ -117,17 +120,16 @@ INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *of,
         double a, b;
         make_gradients(row, i, n, of, g);
         if (row->x.type == GN_F32)
-            row_gradient_f32(g, x, floats, 0, n, of, VECS, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, of}, VECS, &a, &b);
         else
-            row_gradient_f32(g, x,
-                             (struct operands_f32){row->x.type, GN_F32, GN_ACTIVATION_IDENTITY}, 0,
-                             n, of, VECS, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, of}, VECS, &a, &b);
         if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
-            hard |= wide_gradient(row->dy.data, row->x.data, given, i, n, of, &a, &b);
+            needs_f64 |= recompute_gradient_f64(
+                (struct gradient_span_f32){row->dy.data, row->x.data, given, i, n, of}, &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
-    return hard;
+    return needs_f64;
 }
 
 static void sums_long_active(const struct gn_tile *rows, const struct arrays_f32 *all,
@@ -198,8 +200,9 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
             make_short_gradients(&z, dy, rows->activation, mean, all->scale + c, all->shift + c);
             dy = g;
         }
-        sums_block *sums = sums_block_of(t);
-        sums(dy, x, n, count, mean, rows->beyond_llc, to.dy + c, to.dyx + c);
+        const struct short_rows few = {dy, x, n, count, mean, rows->beyond_llc};
+        sums_of_short_rows *sums = short_sums_of(t);
+        sums(&few, to.dy + c, to.dyx + c);
     }
 }
 
@@ -230,7 +233,7 @@ static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, 
         for (int64_t c = 0; to.needs_f64 && c < rows->channels; c++)
             to.needs_f64[c] = 0;
         if (!all_gradients_hold(rows->channels, to.dy, to.dyx, least_gradient(rows->activation)))
-            mend_rows(rows, all, to);
+            recompute_rows_f64(rows, all, to);
         return;
     }
     sums_of_rows *sums = long_sums_of(rows);
@@ -251,7 +254,8 @@ static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *a
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            row_gradient_f64(row.dy.data, row.x.data, as, i, n, &of, VECS, &a, &b);
+            row_gradient_f64((struct gradient_span_f64){row.dy.data, row.x.data, as, i, n, &of},
+                             VECS, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;
         }

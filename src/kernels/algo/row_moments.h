@@ -9,12 +9,12 @@
 /*
  * Whether float sums can be trusted: they did not overflow, squares did not underflow, and the
  * shift was near the mean, so that S^2/n took away at most half of Q. Squares that underflow cannot
- * say how near the shift is. Only where all are 0 it is the mean; then `floor` says whether they
+ * say how near the shift is. Only where all are 0 it is the mean; then `min_m2` says whether they
  * matter.
  */
-#define SUMS_HOLD(s, q, correction, floor)                                                         \
+#define SUMS_HOLD(s, q, correction, min_m2)                                                        \
     (((q) <= (double)FLT_MAX) & ((correction) <= (q) - (correction)) &                             \
-     (((q) >= GN_LEAST_SQUARES) | (((s) == 0) & ((q) <= -(floor)))))
+     (((q) >= GN_LEAST_SQUARES) | (((s) == 0) & ((q) <= -(min_m2)))))
 
 /* The moments of n values, from their sums. */
 INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, double q)
@@ -26,29 +26,31 @@ INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, 
 /* In double. */
 INLINE struct gn_moment double_moment(const void *x, gn_type t, int64_t n)
 {
+    struct row_span all = {x, t, 0, n};
     double k = row_shift_f64(x, t, n), s = 0, q = 0;
     for (int64_t i = 0; i < n; i += CHUNK)
-        add_row_sums_f64(x, t, i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
+        add_row_sums_f64(span_from(all, i, CHUNK), k, VECS, &s, &q);
     return moment_of((double)n, 1.0 / (double)n, k, s, q);
 }
 
-COLD struct gn_moment wide_moment(const void *x, gn_type t, int64_t n)
+COLD struct gn_moment recompute_moment_f64(const void *x, gn_type t, int64_t n)
 {
     FELL_BACK();
     return double_moment(x, t, n);
 }
 
 INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double inverse, float k,
-                                     double floor)
+                                     double min_m2)
 {
+    struct row_span all = {x, t, 0, n};
     double s = 0, q = 0;
     if (n < SHORT)
-        add_row_sums_f32(x, t, 0, n, k, VECS / 2, &s, &q);
+        add_row_sums_f32(all, k, VECS / 2, &s, &q);
     else
         for (int64_t i = 0; i < n; i += CHUNK)
-            add_row_sums_f32(x, t, i, n - i < CHUNK ? n - i : CHUNK, k, VECS, &s, &q);
-    if (n < SMALL || !(SUMS_HOLD(s, q, s * s * inverse, floor)))
-        return wide_moment(x, t, n);
+            add_row_sums_f32(span_from(all, i, CHUNK), k, VECS, &s, &q);
+    if (n < SMALL || !(SUMS_HOLD(s, q, s * s * inverse, min_m2)))
+        return recompute_moment_f64(x, t, n);
     return moment_of((double)n, inverse, (double)k, s, q);
 }
 
@@ -57,40 +59,41 @@ INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double
  * registers.
  */
 typedef struct gn_moment span_moment(const void *x, int64_t n, double inverse, float k,
-                                     double floor);
+                                     double min_m2);
 
 NOINLINE struct gn_moment span_moment_f32(const void *x, int64_t n, double inverse, float k,
-                                          double floor)
+                                          double min_m2)
 {
-    return float_moment(x, GN_F32, n, inverse, k, floor);
+    return float_moment(x, GN_F32, n, inverse, k, min_m2);
 }
 
 NOINLINE struct gn_moment span_moment_bf16(const void *x, int64_t n, double inverse, float k,
-                                           double floor)
+                                           double min_m2)
 {
-    return float_moment(x, GN_BF16, n, inverse, k, floor);
+    return float_moment(x, GN_BF16, n, inverse, k, min_m2);
 }
 
 NOINLINE struct gn_moment span_moment_f16(const void *x, int64_t n, double inverse, float k,
-                                          double floor)
+                                          double min_m2)
 {
-    return float_moment(x, GN_F16, n, inverse, k, floor);
+    return float_moment(x, GN_F16, n, inverse, k, min_m2);
 }
 
 /* Again about the mean itself, where the shift was not near it: there is no wider type. */
 NOINLINE struct gn_moment span_moment_f64(const void *x, int64_t n, double inverse, float k,
-                                          double floor)
+                                          double min_m2)
 {
     (void)k;
-    (void)floor;
+    (void)min_m2;
     struct gn_moment m = double_moment(x, GN_F64, n);
     double correction = m.offset * m.offset * (double)n;
     if (n >= SMALL && correction * 8 <= m.m2)
         return m;
+    struct row_span all = {x, GN_F64, 0, n};
     double s = 0, q = 0;
     m.origin += m.offset;
     for (int64_t i = 0; i < n; i += CHUNK)
-        add_row_sums_f64(x, GN_F64, i, n - i < CHUNK ? n - i : CHUNK, m.origin, VECS, &s, &q);
+        add_row_sums_f64(span_from(all, i, CHUNK), m.origin, VECS, &s, &q);
     return moment_of((double)n, inverse, m.origin, s, q);
 }
 
@@ -130,11 +133,11 @@ NOINLINE void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
 {
     int64_t row = 0;
     for (; row + 4 <= rows; row += 4) {
-        quads_f32 sum[4], far[4];
+        quads_f32 sum[4], away[4];
         UNROLL
         for (int r = 0; r < 4; r++)
-            sample_row_f32(x + (row + r) * n, GN_F32, n, true, &sum[r], &far[r]);
-        quads_f32 mean = sum_quads_f32(sum) / 16, distance = sum_quads_f32(far) / 16;
+            sample_row_f32(x + (row + r) * n, GN_F32, n, true, &sum[r], &away[r]);
+        quads_f32 mean = sum_quads_f32(sum) / 16, distance = sum_quads_f32(away) / 16;
         *(mem_four *)(k + row) = ROUNDED_SHIFT(mean, distance);
     }
     for (; row < rows; row++)
@@ -158,7 +161,7 @@ INLINE void find_shifts(const void *x, gn_type t, int64_t length, int64_t groups
 
 /* Up to four groups below SHORT about their shifts, finished together. */
 INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inverse, const float *k,
-                          double floor, struct gn_moments out)
+                          double min_m2, struct gn_moments out)
 {
     float s_lanes[4 * 16], q_lanes[4 * 8];
     if (groups < 4) {
@@ -167,7 +170,7 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     }
     for (int64_t g = 0; g < groups; g++) {
         vec_f32 s[VECS] = {{0}}, q[VECS] = {{0}};
-        row_moments_f32(x, GN_F32, g * n, n, k[g], VECS / 2, s, q);
+        row_moments_f32((struct row_span){x, GN_F32, g * n, n}, k[g], VECS / 2, s, q);
         for (int v = 0; v < VECS / 2; v++)
             put_f32(s_lanes + 16 * g + v * WIDTH_f32, s[v]);
         put_eight(q_lanes + 8 * g, q, VECS / 2);
@@ -176,7 +179,7 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     sum_sixteens(s_lanes, &s);
     sum_eights(q_lanes, &q);
     quad correction = s * s * inverse, offset = s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, floor);
+    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, min_m2);
     if (groups == 4 && (holds[0] & holds[1] & holds[2] & holds[3])) {
         *(mem_quad *)out.origin = shift;
         *(mem_quad *)out.offset = offset;
@@ -186,14 +189,17 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     for (int64_t g = 0; g < groups; g++) {
         struct gn_moment one = {(double)n, shift[g], offset[g], m2[g]};
         if (!holds[g])
-            one = wide_moment(x + g * n, GN_F32, n);
+            one = recompute_moment_f64(x + g * n, GN_F32, n);
         out.origin[g] = one.origin;
         out.offset[g] = one.offset;
         out.m2[g] = one.m2;
     }
 }
 
-/* The moments of up to four groups of n < SMALL values about the first of each, in double. */
+/*
+ * The moments of up to four groups of n < SMALL values about the first of each, in double. As the
+ * first differs from itself by 0, M2 is at least Q/n, far from negative.
+ */
 INLINE void moments_few(const float *x, int64_t n, int64_t groups, double inverse,
                         struct gn_moments out)
 {
@@ -225,12 +231,12 @@ INLINE void moments_few(const float *x, int64_t n, int64_t groups, double invers
     for (int64_t g = 0; g < groups; g++) {
         out.origin[g] = shift[g];
         out.offset[g] = offset[g];
-        out.m2[g] = m2[g] < 0 ? 0 : m2[g];
+        out.m2[g] = m2[g];
     }
 }
 
 /* Groups below SHORT, of floats. */
-static void moments_shorts(const float *x, int64_t length, int64_t groups, double floor,
+static void moments_shorts(const float *x, int64_t length, int64_t groups, double min_m2,
                            struct gn_moments out)
 {
     enum { AHEAD = 32 };
@@ -245,25 +251,25 @@ static void moments_shorts(const float *x, int64_t length, int64_t groups, doubl
         }
         if (g % AHEAD == 0)
             shifts_short(x, length, left < AHEAD ? left : AHEAD, k);
-        moments_short(x, length, count, inverse, k + g % AHEAD, floor, to);
+        moments_short(x, length, count, inverse, k + g % AHEAD, min_m2, to);
     }
 }
 
 /* The same of another type, converted a few groups at a time. */
 static void moments_converted(const void *x, gn_type t, int64_t length, int64_t groups,
-                              double floor, struct gn_moments out)
+                              double min_m2, struct gn_moments out)
 {
     float block[4 * SHORT];
     int64_t most = 4 * SHORT / length / 4 * 4;
     for (int64_t g = 0; g < groups; g += most) {
         int64_t count = groups - g < most ? groups - g : most;
         convert(gn_at(x, t, g * length), t, count * length, block);
-        moments_shorts(block, length, count, floor,
+        moments_shorts(block, length, count, min_m2,
                        (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
     }
 }
 
-static void moments_rows(const void *x, gn_type t, int64_t length, int64_t groups, double floor,
+static void moments_rows(const void *x, gn_type t, int64_t length, int64_t groups, double min_m2,
                          struct gn_moments out)
 {
     /* The shifts of many spans first: each takes long to come, and none waits for another. */
@@ -273,11 +279,11 @@ static void moments_rows(const void *x, gn_type t, int64_t length, int64_t group
     double inverse = 1.0 / (double)span_length(length, 0);
     span_moment *moment = span_moment_of(t);
     if (length < SHORT && t == GN_F32) {
-        moments_shorts(x, length, groups, floor, out);
+        moments_shorts(x, length, groups, min_m2, out);
         return;
     }
     if (length < SHORT && t != GN_F64) {
-        moments_converted(x, t, length, groups, floor, out);
+        moments_converted(x, t, length, groups, min_m2, out);
         return;
     }
     for (int64_t g = 0; g < groups; g++, x = gn_at(x, t, length)) {
@@ -287,7 +293,7 @@ static void moments_rows(const void *x, gn_type t, int64_t length, int64_t group
             if (t != GN_F64 && span % AHEAD == 0)
                 find_shifts(x, t, length, groups - g, i, AHEAD, k);
             double of_n = n < length && n < SPAN ? 1.0 / (double)n : inverse;
-            struct gn_moment more = moment(gn_at(x, t, i), n, of_n, k[span % AHEAD], floor);
+            struct gn_moment more = moment(gn_at(x, t, i), n, of_n, k[span % AHEAD], min_m2);
             if (i)
                 gn_merge_moments(&all, &more);
             else

@@ -13,6 +13,19 @@
 #include "kernels/kernels.h"
 #include "kernels/simd/reduce.h"
 
+/* n elements of a row, from the first on. */
+struct row_span {
+    const void *x;
+    gn_type type;
+    int64_t first, n;
+};
+
+/* The span's `n` elements at most, from element i of it on. */
+INLINE struct row_span span_from(struct row_span of, int64_t i, int64_t n)
+{
+    return (struct row_span){of.x, of.type, of.first + i, n < of.n - i ? n : of.n - i};
+}
+
 #define EACH_REAL "kernels/algo/shifted_sums.h"
 #include "kernels/simd/each_real.h"
 
@@ -35,7 +48,7 @@ typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
  * instructions.
  */
 INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, FN(quads) * sum,
-                           FN(quads) * far)
+                           FN(quads) * distance)
 {
     FN(quads) a, b, c, d;
     REAL first = VALUE(x, t, 0);
@@ -68,7 +81,7 @@ INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, 
                         VALUE(x, t, 15 * i)};
     }
     *sum = (a + b) + (c + d);
-    *far = (ABS_OF(a - first) + ABS_OF(b - first)) + (ABS_OF(c - first) + ABS_OF(d - first));
+    *distance = (ABS_OF(a - first) + ABS_OF(b - first)) + (ABS_OF(c - first) + ABS_OF(d - first));
 }
 
 /* A mean of values of the row. */
@@ -76,19 +89,20 @@ INLINE REAL FN(row_shift)(const void *x, gn_type t, int64_t n)
 {
     if (n < 16)
         return VALUE(x, t, 0);
-    FN(quads) sum, far;
-    FN(sample_row)(x, t, n, n < SHORT, &sum, &far);
+    FN(quads) sum, away;
+    FN(sample_row)(x, t, n, n < SHORT, &sum, &away);
     REAL mean = ((sum[0] + sum[2]) + (sum[1] + sum[3])) / 16;
-    REAL distance = ((far[0] + far[2]) + (far[1] + far[3])) / 16;
+    REAL distance = ((away[0] + away[2]) + (away[1] + away[3])) / 16;
     return ROUNDED_SHIFT(mean, distance);
 }
 
 /* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
-INLINE void FN(row_segment)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
-                            int vecs, VEC *s, VEC *q)
+INLINE void FN(row_segment)(struct row_span of, REAL shift, int vecs, VEC *s, VEC *q)
 {
+    const void *x = of.x;
+    gn_type t = of.type;
+    int64_t first = of.first, n = of.n, i = 0;
     VEC k = SPLAT(shift);
-    int64_t i = 0;
     ROLLED
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         UNROLL
@@ -113,15 +127,13 @@ INLINE void FN(row_segment)(const void *x, gn_type t, int64_t first, int64_t n, 
 }
 
 /* The lanes of S and Q of a row, added up in segments, which keeps rounding errors low. */
-INLINE void FN(row_moments)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
-                            int vecs, VEC *s_all, VEC *q_all)
+INLINE void FN(row_moments)(struct row_span of, REAL shift, int vecs, VEC *s_all, VEC *q_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
-    FN(row_segment)(x, t, first, n < segment ? n : segment, shift, vecs, s_all, q_all);
-    for (int64_t i = segment; i < n; i += segment) {
+    FN(row_segment)(span_from(of, 0, segment), shift, vecs, s_all, q_all);
+    for (int64_t i = segment; i < of.n; i += segment) {
         VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-        FN(row_segment)
-        (x, t, first + i, n - i < segment ? n - i : segment, shift, vecs, s, q);
+        FN(row_segment)(span_from(of, i, segment), shift, vecs, s, q);
         UNROLL
         for (int v = 0; v < vecs; v++) {
             s_all[v] += s[v];
@@ -130,12 +142,11 @@ INLINE void FN(row_moments)(const void *x, gn_type t, int64_t first, int64_t n, 
     }
 }
 
-/* Adds S and Q of a chunk of a row, of n elements from the first on. */
-INLINE void FN(add_row_sums)(const void *x, gn_type t, int64_t first, int64_t n, REAL shift,
-                             int vecs, double *s_sum, double *q_sum)
+/* Adds S and Q of a chunk of a row. */
+INLINE void FN(add_row_sums)(struct row_span of, REAL shift, int vecs, double *s_sum, double *q_sum)
 {
     VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-    FN(row_moments)(x, t, first, n, shift, vecs, s, q);
+    FN(row_moments)(of, shift, vecs, s, q);
     *s_sum += SUM(s, vecs);
     *q_sum += ROUGH(q, vecs);
 }
@@ -150,25 +161,36 @@ INLINE bool FN(fetches)(const struct gn_tile *in)
 }
 
 /*
- * Columns: adds a panel of pixels about shift[c] to s[c] and q[c], `vecs` vectors of channels; the
- * first panel is what they begin with.
+ * A panel of pixels: some pixels of a tile, whose sums about shift[c] are added to s[c] and q[c],
+ * or are what they begin with.
  */
-INLINE void FN(column_panel)(const struct gn_tile *in, gn_type t, const int64_t *at, int64_t pixel,
-                             int64_t pixels, int64_t c, int vecs, int64_t part, const REAL *shift,
-                             bool first, bool far, REAL *s_all, REAL *q_all)
+struct FN(panel) {
+    const struct gn_tile *in;
+    gn_type type;
+    const int64_t *offsets;
+    int64_t first, pixels;
+    const REAL *shift;
+    bool begins, beyond_llc;
+    REAL *s, *q;
+};
+
+/* `vecs` vectors of channels from c on, or the last `part` channels. */
+INLINE void FN(column_panel)(const struct FN(panel) * of, int64_t c, int vecs, int64_t part)
 {
-    const void *x = in->x.data;
-    int64_t stride = in->x.stride;
+    const void *x = of->in->x.data;
+    gn_type t = of->type;
+    int64_t stride = of->in->x.stride;
+    REAL *s_all = of->s + c, *q_all = of->q + c;
     VEC k[4], s[4], q[4];
     EACH (v, vecs) {
-        k[v] = GET(shift + c + v * WIDTH);
+        k[v] = GET(of->shift + c + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < pixels; p++) {
-        int64_t i = gn_offset_at(at, stride, pixel + p) + c;
+    for (int64_t p = 0; p < of->pixels; p++) {
+        int64_t i = gn_offset_at(of->offsets, stride, of->first + p) + c;
         VEC d[4];
         EACH (v, vecs) {
-            if (far && STARTS_LINE(t, v))
+            if (of->beyond_llc && STARTS_LINE(t, v))
                 FETCH(x, t, i + v * WIDTH + PIXELS_AHEAD * stride);
             d[v] = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
         }
@@ -177,27 +199,39 @@ INLINE void FN(column_panel)(const struct gn_tile *in, gn_type t, const int64_t 
             q[v] += d[v] * d[v];
         }
     }
-    s_all += c;
-    q_all += c;
     EACH (v, vecs) {
-        PUT(s_all + v * WIDTH, first ? s[v] : GET(s_all + v * WIDTH) + s[v]);
-        PUT(q_all + v * WIDTH, first ? q[v] : GET(q_all + v * WIDTH) + q[v]);
+        PUT(s_all + v * WIDTH, of->begins ? s[v] : GET(s_all + v * WIDTH) + s[v]);
+        PUT(q_all + v * WIDTH, of->begins ? q[v] : GET(q_all + v * WIDTH) + q[v]);
     }
 }
 
-INLINE void FN(column_panels)(const struct gn_tile *in, gn_type t, const int64_t *at, int64_t first,
-                              int64_t pixels, const REAL *shift, bool far, REAL *s, REAL *q)
+/* All channels of pixels, a segment of them at a time. */
+INLINE void FN(column_panels)(struct FN(panel) all)
 {
-    int64_t channels = in->channels;
-    for (int64_t p = 0; p < pixels; p += SEGMENT) {
-        int64_t n = p + SEGMENT <= pixels ? SEGMENT : pixels - p, i = first + p, c = 0;
+    int64_t channels = all.in->channels;
+    for (int64_t p = 0; p < all.pixels; p += SEGMENT) {
+        struct FN(panel) of = all;
+        int64_t c = 0;
+        of.first += p;
+        of.pixels = p + SEGMENT <= all.pixels ? SEGMENT : all.pixels - p;
+        of.begins = p == 0;
         for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
-            FN(column_panel)(in, t, at, i, n, c, 4, 0, shift, p == 0, far, s, q);
+            FN(column_panel)(&of, c, 4, 0);
         for (; c + WIDTH <= channels; c += WIDTH)
-            FN(column_panel)(in, t, at, i, n, c, 1, 0, shift, p == 0, far, s, q);
+            FN(column_panel)(&of, c, 1, 0);
         if (c < channels)
-            FN(column_panel)(in, t, at, i, n, c, 1, channels - c, shift, p == 0, far, s, q);
+            FN(column_panel)(&of, c, 1, channels - c);
     }
+}
+
+/* The panel's loops with what it says of type, offsets and distance as constants. */
+INLINE void FN(column_panels_of)(struct FN(panel) all, gn_type type, const int64_t *offsets,
+                                 bool beyond_llc)
+{
+    all.type = type;
+    all.offsets = offsets;
+    all.beyond_llc = beyond_llc;
+    FN(column_panels)(all);
 }
 
 /* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
@@ -205,16 +239,19 @@ static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pix
                             const REAL *shift, REAL *s, REAL *q)
 {
     gn_type t = in->x.type;
-    bool far = FN(fetches)(in);
+    const int64_t *offsets = in->x.offsets;
+    bool beyond_llc = FN(fetches)(in);
+    const struct FN(panel)
+        all = {.in = in, .first = first, .pixels = pixels, .shift = shift, .s = s, .q = q};
     if (!IN_FLOAT) {
-        FN(column_panels)(in, t, in->x.offsets, first, pixels, shift, false, s, q);
-    } else if (t == GN_F32 && !in->x.offsets) {
-        if (far)
-            FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, true, s, q);
+        FN(column_panels_of)(all, t, offsets, false);
+    } else if (t == GN_F32 && !offsets) {
+        if (beyond_llc)
+            FN(column_panels_of)(all, GN_F32, NULL, true);
         else
-            FN(column_panels)(in, GN_F32, NULL, first, pixels, shift, false, s, q);
+            FN(column_panels_of)(all, GN_F32, NULL, false);
     } else {
-        WITH_FLOAT_TYPE(t, FN(column_panels)(in, T, in->x.offsets, first, pixels, shift, far, s, q))
+        WITH_FLOAT_TYPE(t, FN(column_panels_of)(all, T, offsets, beyond_llc))
     }
 }
 
@@ -223,30 +260,30 @@ INLINE void FN(sample_columns)(const struct gn_tile *in, int64_t c, int64_t step
                                int64_t part, REAL *mean, REAL *distance)
 {
     gn_type t = in->x.type;
-    VEC first = SPLAT(0), sum = first, far = first;
+    VEC first = SPLAT(0), sum = first, away = first;
     for (int i = 0; i < count; i++) {
         int64_t at = gn_offset_at(in->x.offsets, in->x.stride, i * step) + c;
         VEC v = part ? READ_PART(in->x.data, t, at, part, 0) : READ(in->x.data, t, at);
         first = i ? first : v;
         sum = i ? sum + v : v;
-        far += ABS(v - first);
+        away += ABS(v - first);
     }
     PUT(mean, sum / (REAL)count);
-    PUT(distance, far / (REAL)count);
+    PUT(distance, away / (REAL)count);
 }
 
 /* The shift of a group, from the means and distances of its channels' samples. */
 INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t depth)
 {
     double first = (double)means[0];
-    quad sum = {0, 0, 0, 0}, far = {0, 0, 0, 0};
+    quad sum = {0, 0, 0, 0}, away = {0, 0, 0, 0};
     int64_t i = 0;
     for (; i + 4 <= depth; i += 4) {
         quad from_first = FOUR(means + i) - first;
         sum += from_first;
-        far += FOUR(distances + i) + ABS_OF_f64(from_first);
+        away += FOUR(distances + i) + ABS_OF_f64(from_first);
     }
-    double s = (sum[0] + sum[2]) + (sum[1] + sum[3]), f = (far[0] + far[2]) + (far[1] + far[3]);
+    double s = (sum[0] + sum[2]) + (sum[1] + sum[3]), f = (away[0] + away[2]) + (away[1] + away[3]);
     for (; i < depth; i++) {
         double from_first = (double)means[i] - first;
         s += from_first;

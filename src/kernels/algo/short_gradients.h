@@ -11,27 +11,48 @@
  */
 enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS * WIDTH_f32 };
 
+/* Rows of n elements, one after the other, all of the same type, each with its mean. */
+struct short_rows {
+    const void *dy, *x;
+    int64_t n, rows;
+    const float *mean;
+    bool beyond_llc;
+};
+
+/* Those from row r on, at most `rows`. */
+INLINE struct short_rows short_rows_from(const struct short_rows *all, gn_type t, int64_t r,
+                                         int64_t rows)
+{
+    return (struct short_rows){gn_at(all->dy, t, r * all->n),
+                               gn_at(all->x, t, r * all->n),
+                               all->n,
+                               all->rows - r < rows ? all->rows - r : rows,
+                               all->mean + r,
+                               all->beyond_llc};
+}
+
 /*
  * The lanes of A and B of ABREAST rows of n <= TURNS values, where row r has the vectors from r *
  * ROW_VECS on; 8 of each to memory.
  */
-INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n, const float *means,
-                          bool far, float *a_lanes, float *b_lanes)
+INLINE void lanes_abreast(const struct short_rows *of, gn_type t, bool beyond_llc, float *a_lanes,
+                          float *b_lanes)
 {
+    const void *dy = of->dy, *x = of->x;
     vec_f32 mean[ABREAST], a[ABREAST * ROW_VECS], b[ABREAST * ROW_VECS];
+    int64_t n = of->n, i = 0;
     UNROLL
     for (int r = 0; r < ABREAST; r++)
-        mean[r] = splat_f32(means[r]);
+        mean[r] = splat_f32(of->mean[r]);
     UNROLL
     for (int j = 0; j < ABREAST * ROW_VECS; j++)
         a[j] = b[j] = splat_f32(0);
-    int64_t i = 0;
     ROLLED
     for (; i + ROW_VECS * WIDTH_f32 <= n; i += ROW_VECS * WIDTH_f32) {
         UNROLL
         for (int j = 0; j < ABREAST * ROW_VECS; j++) {
             int64_t at = j / ROW_VECS * n + i + j % ROW_VECS * WIDTH_f32;
-            if (far && STARTS_LINE(t, j % ROW_VECS)) {
+            if (beyond_llc && STARTS_LINE(t, j % ROW_VECS)) {
                 FETCH(dy, t, at + ROWS_AHEAD);
                 FETCH(x, t, at + ROWS_AHEAD);
             }
@@ -57,57 +78,57 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, int64_t n, c
 }
 
 /*
- * Apart, for the loop has a pointer a row and no register to lose. Between so many rows the
+ * Apart, for the loop has a pointer per row and no register to lose. Between so many rows the
  * processor's own prefetch loses its way.
  */
-#define LANES_ABREAST(name, type, far)                                                             \
-    NOINLINE void name(const void *dy, const void *x, int64_t n, const float *means,               \
-                       float *a_lanes, float *b_lanes)                                             \
+#define LANES_ABREAST(name, type, beyond_llc)                                                      \
+    NOINLINE void name(const struct short_rows *of, float *a_lanes, float *b_lanes)                \
     {                                                                                              \
-        lanes_abreast(dy, x, type, n, means, far, a_lanes, b_lanes);                               \
+        lanes_abreast(of, type, beyond_llc, a_lanes, b_lanes);                                     \
     }
 LANES_ABREAST(lanes_abreast_f32, GN_F32, false)
 LANES_ABREAST(lanes_abreast_bf16, GN_BF16, false)
 LANES_ABREAST(lanes_abreast_f16, GN_F16, false)
-LANES_ABREAST(far_lanes_abreast_f32, GN_F32, true)
-LANES_ABREAST(far_lanes_abreast_bf16, GN_BF16, true)
-LANES_ABREAST(far_lanes_abreast_f16, GN_F16, true)
+LANES_ABREAST(beyond_llc_lanes_abreast_f32, GN_F32, true)
+LANES_ABREAST(beyond_llc_lanes_abreast_bf16, GN_BF16, true)
+LANES_ABREAST(beyond_llc_lanes_abreast_f16, GN_F16, true)
 #undef LANES_ABREAST
 
-typedef void lanes_of_rows(const void *dy, const void *x, int64_t n, const float *means,
-                           float *a_lanes, float *b_lanes);
+typedef void lanes_of_rows(const struct short_rows *of, float *a_lanes, float *b_lanes);
 
-INLINE lanes_of_rows *lanes_of_type(gn_type t, bool far)
+INLINE lanes_of_rows *lanes_of_type(gn_type t, bool beyond_llc)
 {
     switch (t) {
     case GN_F32:
-        return far ? far_lanes_abreast_f32 : lanes_abreast_f32;
+        return beyond_llc ? beyond_llc_lanes_abreast_f32 : lanes_abreast_f32;
     case GN_BF16:
-        return far ? far_lanes_abreast_bf16 : lanes_abreast_bf16;
+        return beyond_llc ? beyond_llc_lanes_abreast_bf16 : lanes_abreast_bf16;
     case GN_F16:
-        return far ? far_lanes_abreast_f16 : lanes_abreast_f16;
+        return beyond_llc ? beyond_llc_lanes_abreast_f16 : lanes_abreast_f16;
     case GN_F64:
         break;
     }
     __builtin_unreachable();
 }
 
-/* A and B of four rows of n < SHORT values, or of `rows` of them, to be checked yet. */
-INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int64_t rows,
-                       const float *mean, bool far, double *dy_sums, double *dyx_sums)
+/* A and B of four rows of n < SHORT values, or of fewer, to be checked yet. */
+INLINE void sums_of_four(const struct short_rows *of, gn_type t, double *dy_sums, double *dyx_sums)
 {
     float a_lanes[4 * 8], b_lanes[4 * 8];
-    if (rows == 4 && n <= TURNS) {
-        lanes_of_rows *lanes = lanes_of_type(t, far);
-        for (int r = 0; r < 4; r += ABREAST)
-            lanes(gn_at(dy, t, r * n), gn_at(x, t, r * n), n, mean + r, a_lanes + 8 * r,
-                  b_lanes + 8 * r);
+    int64_t rows = of->rows;
+    if (rows == 4 && of->n <= TURNS) {
+        lanes_of_rows *lanes = lanes_of_type(t, of->beyond_llc);
+        for (int r = 0; r < 4; r += ABREAST) {
+            struct short_rows abreast = short_rows_from(of, t, r, ABREAST);
+            lanes(&abreast, a_lanes + 8 * r, b_lanes + 8 * r);
+        }
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-            struct numbers_f32 of = {.mean = splat_f32(mean[r])};
-            row_lanes_f32(dy, x, (struct operands_f32){t, t, GN_ACTIVATION_IDENTITY}, r * n, n, &of,
-                          ROW_VECS, a, b);
+            struct numbers_f32 numbers = {.mean = splat_f32(of->mean[r])};
+            struct gradient_span_f32 in = {of->dy,    of->x, {t, t, GN_ACTIVATION_IDENTITY},
+                                           r * of->n, of->n, &numbers};
+            row_lanes_f32(in, ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);
         }
@@ -131,31 +152,30 @@ INLINE void sums_short(const void *dy, const void *x, gn_type t, int64_t n, int6
 }
 
 /* Of any number of rows; apart, as above. */
-#define SUMS_BLOCK(name, type)                                                                     \
-    NOINLINE void name(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,  \
-                       bool far, double *dy_sums, double *dyx_sums)                                \
+#define SUMS_OF_SHORT_ROWS(name, type)                                                             \
+    NOINLINE void name(const struct short_rows *all, double *dy_sums, double *dyx_sums)            \
     {                                                                                              \
-        for (int64_t r = 0; r < rows; r += 4)                                                      \
-            sums_short(gn_at(dy, type, r *n), gn_at(x, type, r *n), type, n,                       \
-                       rows - r < 4 ? rows - r : 4, mean + r, far, dy_sums + r, dyx_sums + r);     \
+        for (int64_t r = 0; r < all->rows; r += 4) {                                               \
+            struct short_rows four = short_rows_from(all, type, r, 4);                             \
+            sums_of_four(&four, type, dy_sums + r, dyx_sums + r);                                  \
+        }                                                                                          \
     }
-SUMS_BLOCK(sums_block_f32, GN_F32)
-SUMS_BLOCK(sums_block_bf16, GN_BF16)
-SUMS_BLOCK(sums_block_f16, GN_F16)
-#undef SUMS_BLOCK
+SUMS_OF_SHORT_ROWS(short_sums_f32, GN_F32)
+SUMS_OF_SHORT_ROWS(short_sums_bf16, GN_BF16)
+SUMS_OF_SHORT_ROWS(short_sums_f16, GN_F16)
+#undef SUMS_OF_SHORT_ROWS
 
-typedef void sums_block(const void *dy, const void *x, int64_t n, int64_t rows, const float *mean,
-                        bool far, double *dy_sums, double *dyx_sums);
+typedef void sums_of_short_rows(const struct short_rows *all, double *dy_sums, double *dyx_sums);
 
-INLINE sums_block *sums_block_of(gn_type t)
+INLINE sums_of_short_rows *short_sums_of(gn_type t)
 {
     switch (t) {
     case GN_F32:
-        return sums_block_f32;
+        return short_sums_f32;
     case GN_BF16:
-        return sums_block_bf16;
+        return short_sums_bf16;
     case GN_F16:
-        return sums_block_f16;
+        return short_sums_f16;
     case GN_F64:
         break;
     }

@@ -88,19 +88,18 @@ INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
     return rstd * (1.5 - v * 0.5 * rstd * rstd);
 }
 
-/* Forward: what a block's statistics need besides x. */
-struct lanes_epsilon {
-    double epsilon;
-    float floor;
+/* The parameters of a block's groups, and which groups' are within the limits. */
+struct lanes_parameters {
+    vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM];
+    mask_f32 fit;
 };
 
-/* y, and the mean and rstd of a block. */
-INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
-                            struct lanes_epsilon with, mask_f32 fit, const vec_f32 *gamma,
-                            const vec_f32 *beta, float *means, float *rstds, bool *done)
+/* y, and the mean and rstd of n groups from number `group` of all on. */
+INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
+                            const struct lanes_parameters *with, bool *done)
 {
     vec_f32 x[LANES_ROOM], square = splat_f32(0);
-    load_columns(p, groups, depth, x);
+    load_columns(in->x + group * depth, n, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);
     struct pair low = widened(mean);
@@ -111,70 +110,79 @@ INLINE bool normalize_block(const float *p, float *y, int64_t groups, int depth,
         square += x[i] * x[i];
     }
     struct pair var = widened(square);
-    var.low = (var.low * (1.0 / depth) - low.low * low.low) + with.epsilon;
-    var.high = (var.high * (1.0 / depth) - low.high * low.high) + with.epsilon;
+    var.low = (var.low * (1.0 / depth) - low.low * low.low) + in->epsilon;
+    var.high = (var.high * (1.0 / depth) - low.high * low.high) + in->epsilon;
     vec_f32 size = narrowed(var);
-    mask_f32 fits = (square >= splat_f32(with.floor)) & (size >= splat_f32(LANES_VAR_LEAST)) &
-                    (size <= splat_f32(1 / LANES_VAR_LEAST)) & fit;
+    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) &
+                    (size >= splat_f32(LANES_VAR_LEAST)) &
+                    (size <= splat_f32(1 / LANES_VAR_LEAST)) & with->fit;
     struct pair near = widened(1 / sqrt_f32(size));
     vec_f32 rstd =
         narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
     vec_f32 lows = narrowed(low);
-    bool all = put_flags(fits, groups, done);
-    if (means)
-        put_lanes(means, mean, groups);
-    if (rstds)
-        put_lanes(rstds, rstd, groups);
+    bool all = put_flags(fits, n, done);
+    if (in->mean)
+        put_lanes(in->mean + group, mean, n);
+    if (in->rstd)
+        put_lanes(in->rstd + group, rstd, n);
     UNROLL
     for (int i = 0; i < depth; i++)
-        x[i] = (x[i] - lows) * rstd * gamma[i] + beta[i];
-    store_columns(y, groups, depth, x, done, all);
+        x[i] = (x[i] - lows) * rstd * with->gamma[i] + with->beta[i];
+    store_columns(in->out + group * depth, n, depth, x, done, all);
     return all;
 }
 
-/* Groups whose parameters fit and that are not done: as those of any depth. */
+/* Groups that are not done: as those of any depth. */
 COLD void finish_lanes(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
-                       bool backward, const bool *fit, const bool *done)
+                       bool backward, const bool *done)
 {
     for (int64_t i = 0; i < groups; i++) {
+        bool fit;
         if (done[i])
             continue;
+        parameters_fit(in, g + i, 1, &fit);
         if (backward)
-            gradient_groups(in, sample, g + i, 1, fit + i);
+            gradient_groups(in, sample, g + i, 1, &fit);
         else
-            normalize_groups(in, sample, g + i, 1, fit + i);
+            normalize_groups(in, sample, g + i, 1, &fit);
     }
 }
 
-INLINE mask_f32 lanes_that_fit(const bool *fit, int64_t groups)
+/* Whether the gamma of each lane's group is within the limits, as parameters_fit has them. */
+INLINE mask_f32 gamma_fits(const vec_f32 *gamma, int depth)
 {
-    int32_t lanes[WIDTH_f32];
-    for (int64_t i = 0; i < WIDTH_f32; i++)
-        lanes[i] = i < groups && !fit[i] ? 0 : -1;
-    mask_f32 mask;
-    memcpy(&mask, lanes, sizeof mask);
-    return mask;
+    mask_f32 fit = splat_f32(0) == splat_f32(0);
+    UNROLL
+    for (int i = 0; i < depth; i++) {
+        vec_f32 size = abs_f32(gamma[i]);
+        fit &= (size == splat_f32(0)) |
+               ((size >= splat_f32(SMALL_GAMMA_LEAST)) & (size <= splat_f32(SMALL_GAMMA_MOST)));
+    }
+    return fit;
+}
+
+INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
+{
+    mask_f32 fit = splat_f32(0) == splat_f32(0);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        fit &= abs_f32(beta[i]) <= splat_f32(SMALL_MOST);
+    return fit;
 }
 
 INLINE void normalize_lanes(const struct gn_small *in, int depth)
 {
-    struct lanes_epsilon with = {in->epsilon, (float)in->min_m2};
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
         int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM];
-        bool fit[WIDTH_f32], done[WIDTH_f32];
-        parameters_fit(in, g, n, fit);
-        mask_f32 mask = lanes_that_fit(fit, n);
-        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
-        load_parameters(in->beta ? in->beta + g * depth : NULL, n, depth, 0, beta);
+        struct lanes_parameters with;
+        bool done[WIDTH_f32];
+        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, with.gamma);
+        load_parameters(in->beta ? in->beta + g * depth : NULL, n, depth, 0, with.beta);
+        with.fit = gamma_fits(with.gamma, depth) & beta_fits(with.beta, depth);
         ROLLED
-        for (int64_t i = 0; i < in->samples; i++) {
-            int64_t group = i * in->groups + g;
-            if (!normalize_block(in->x + group * depth, in->out + group * depth, n, depth, with,
-                                 mask, gamma, beta, in->mean ? in->mean + group : NULL,
-                                 in->rstd ? in->rstd + group : NULL, done))
-                finish_lanes(in, i, g, n, false, fit, done);
-        }
+        for (int64_t i = 0; i < in->samples; i++)
+            if (!normalize_block(in, i * in->groups + g, n, depth, &with, done))
+                finish_lanes(in, i, g, n, false, done);
     }
 }
 
@@ -196,18 +204,20 @@ INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rst
     return (vec_f32)(matters & (mask_f32)low);
 }
 
-/* dx of a block; adds its parts of dgamma and dbeta to the sums. */
-INLINE bool gradient_block(const struct gn_small *in, int64_t at, int64_t groups, int depth,
-                           mask_f32 fit, const vec_f32 *gamma, vec_f32 mean, vec_f32 rstd,
-                           struct lanes_sums *sums, bool *done)
+/* dx of n groups from number `group` of all on; adds their parts of dgamma and dbeta to the sums.
+ */
+INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
+                           const struct lanes_parameters *with, struct lanes_sums *sums, bool *done)
 {
+    int64_t at = group * depth;
+    vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
     vec_f32 x[LANES_ROOM], dy[LANES_ROOM], p = splat_f32(0), r = splat_f32(0);
     vec_f32 most_dy = splat_f32(0), most_x = splat_f32(0);
-    load_columns(in->x + at, groups, depth, x);
-    load_columns(in->dy + at, groups, depth, dy);
+    load_columns(in->x + at, n, depth, x);
+    load_columns(in->dy + at, n, depth, dy);
     vec_f32 low = lost_means(x, depth, mean, rstd);
-    mask_f32 fits =
-        fit & (rstd >= splat_f32(LANES_RSTD_LEAST)) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
+    mask_f32 fits = with->fit & (rstd >= splat_f32(LANES_RSTD_LEAST)) &
+                    (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
     UNROLL
     for (int i = 0; i < depth; i++) {
         vec_f32 size = abs_f32(dy[i]);
@@ -215,11 +225,11 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t at, int64_t groups
         x[i] = (x[i] - mean - low) * rstd;
         most_dy += size;
         most_x += abs_f32(x[i]);
-        p += gamma[i] * dy[i];
-        r += gamma[i] * dy[i] * x[i];
+        p += with->gamma[i] * dy[i];
+        r += with->gamma[i] * dy[i] * x[i];
     }
     fits &= (most_dy <= splat_f32(LANES_DY_MOST)) & (most_x <= splat_f32(LANES_X_MOST));
-    bool all = put_flags(fits, groups, done);
+    bool all = put_flags(fits, n, done);
     UNROLL
     for (int i = 0; i < depth; i++) {
         sums->dgamma[i] += (vec_f32)(fits & (mask_f32)(dy[i] * x[i]));
@@ -231,8 +241,8 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t at, int64_t groups
     r *= 1.0f / (float)depth;
     UNROLL
     for (int i = 0; i < depth; i++)
-        dy[i] = ((gamma[i] * dy[i] - p) - x[i] * r) * rstd;
-    store_columns(in->out + at, groups, depth, dy, done, all);
+        dy[i] = ((with->gamma[i] * dy[i] - p) - x[i] * r) * rstd;
+    store_columns(in->out + at, n, depth, dy, done, all);
     return all;
 }
 
@@ -252,22 +262,18 @@ INLINE void gradient_lanes(const struct gn_small *in, int depth)
 {
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
         int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        vec_f32 gamma[LANES_ROOM];
+        struct lanes_parameters with;
         struct lanes_sums sums;
-        bool fit[WIDTH_f32], done[WIDTH_f32];
-        parameters_fit(in, g, n, fit);
-        mask_f32 mask = lanes_that_fit(fit, n);
-        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, gamma);
+        bool done[WIDTH_f32];
+        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, with.gamma);
+        with.fit = gamma_fits(with.gamma, depth);
         UNROLL
         for (int i = 0; i < depth; i++)
             sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
         ROLLED
-        for (int64_t i = 0; i < in->samples; i++) {
-            int64_t group = i * in->groups + g;
-            vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
-            if (!gradient_block(in, group * depth, n, depth, mask, gamma, mean, rstd, &sums, done))
-                finish_lanes(in, i, g, n, true, fit, done);
-        }
+        for (int64_t i = 0; i < in->samples; i++)
+            if (!gradient_block(in, i * in->groups + g, n, depth, &with, &sums, done))
+                finish_lanes(in, i, g, n, true, done);
         if (in->dgamma) {
             add_columns(in->dgamma + g * depth, n, depth, sums.dgamma);
             add_columns(in->dbeta + g * depth, n, depth, sums.dbeta);

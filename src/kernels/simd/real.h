@@ -98,10 +98,11 @@ enum {
     CHUNK_PIXELS = GN_CHUNK_PIXELS, /* pixels that are added up in float, in columns */
     PIXELS_AHEAD = 16,              /* fetched from memory while others are added up */
     ROWS_AHEAD = 4096,              /* elements of short rows, likewise */
-    JOIN_BELOW = 256,          /* rows below this are mapped as one, for lines that rows share */
-    JOIN_STREAMS_BELOW = 8192, /* so where they are streamed, for lines that would be broken */
-    LINE = 64,                 /* bytes of a line of the cache */
-    SMALL = 16,                /* fewer values than this are computed in double at once */
+    JOIN_BELOW = 256, /* rows below this are mapped as one, for lines that rows share */
+    JOIN_NONTEMPORAL_BELOW =
+        8192,   /* likewise with nontemporal stores, for lines that would be broken */
+    LINE = 64,  /* bytes of a line of the cache */
+    SMALL = 16, /* fewer values than this are computed in double at once */
 };
 
 #endif

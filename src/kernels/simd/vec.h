@@ -11,9 +11,9 @@
  *   WIDEN_FOUR       optional: four floats to a quad
  *   SQRT, SQRT_FLOATS   optional: of a vec_f64, of a vec_f32
  *   ALL_LANES        optional: whether all of a mask_f32 are set
- *   STREAM_FLOATS    optional: a non-temporal store of a vec_f32
- *   STREAM_SHORTS    with it: likewise, of as many elements of 16 bits
- *   STREAM_END       with it: orders such stores before what follows
+ *   NONTEMPORAL_FLOATS    optional: a non-temporal store of a vec_f32
+ *   NONTEMPORAL_SHORTS    with it: likewise, of as many elements of 16 bits
+ *   NONTEMPORAL_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *   FUSED_FLOATS     optional: a * b + c, fused
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
@@ -27,7 +27,7 @@
  *   load_R(p)        WIDTH_R floats, converted
  *   load_part_f32(p, n, fill)   the first n, the rest is fill; n may be any number
  *   store_R(p, v), store_part_f32(p, v, n)   the reverse; here n < WIDTH_f32
- *   stream_f32(p, v)   a store past the caches, to an address aligned to the vector
+ *   store_nontemporal_f32(p, v)   a store past the caches, to an address aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   four_R(p)        four values of the computing type from an array, in double
  *   round_R(p, v), round_part_R(p, v, n)    to an array of the computing type, from a vec_f64
@@ -88,8 +88,8 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define FELL_BACK() ((void)0)
 #endif
 
-#ifndef STREAM_FLOATS
-#define STREAM_END() ((void)0)
+#ifndef NONTEMPORAL_FLOATS
+#define NONTEMPORAL_END() ((void)0)
 #endif
 #ifndef WIDEN_FOUR
 #define WIDEN_FOUR(four) __builtin_convertvector(four, quad)
@@ -135,10 +135,10 @@ INLINE void store_f64(float *p, vec_f64 v)
     *(mem_half *)p = NARROW(v);
 }
 
-INLINE void stream_f32(float *p, vec_f32 v)
+INLINE void store_nontemporal_f32(float *p, vec_f32 v)
 {
-#ifdef STREAM_FLOATS
-    STREAM_FLOATS(p, v);
+#ifdef NONTEMPORAL_FLOATS
+    NONTEMPORAL_FLOATS(p, v);
 #else
     store_f32(p, v);
 #endif

@@ -5,8 +5,8 @@
  *
  *   read_R(p, t, i)                 elements from i on of p, of type t
  *   read_part_R(p, t, i, n, fill)   the first n of them, the rest is fill; n may be any number
- *   write_R(p, t, i, v, raw, stream)
- *                                   the reverse, past the caches where stream is true and the
+ *   write_R(p, t, i, v, raw, nontemporal)
+ *                                   the reverse, past the caches if nontemporal is true and the
  *                                   address aligned to as many elements of the type; raw: whether
  *                                   v may have a NaN that arithmetic did not make of a short one
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
@@ -154,19 +154,19 @@ INLINE short_f32 to_short(vec_f32 v, gn_type t, bool raw)
     __builtin_unreachable();
 }
 
-INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool raw, bool stream)
+INLINE void write_f32(void *p, gn_type t, int64_t i, vec_f32 v, bool raw, bool nontemporal)
 {
     if (t == GN_F32) {
-        if (stream)
-            stream_f32((float *)p + i, v);
+        if (nontemporal)
+            store_nontemporal_f32((float *)p + i, v);
         else
             store_f32((float *)p + i, v);
         return;
     }
     short_f32 bits = to_short(v, t, raw);
-#ifdef STREAM_SHORTS
-    if (stream) {
-        STREAM_SHORTS((uint16_t *)p + i, bits);
+#ifdef NONTEMPORAL_SHORTS
+    if (nontemporal) {
+        NONTEMPORAL_SHORTS((uint16_t *)p + i, bits);
         return;
     }
 #endif
@@ -224,10 +224,10 @@ NOINLINE void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n
         gn_put_double(p, t, i + lane, lanes[lane]);
 }
 
-INLINE void write_f64(void *p, gn_type t, int64_t i, vec_f64 v, bool raw, bool stream)
+INLINE void write_f64(void *p, gn_type t, int64_t i, vec_f64 v, bool raw, bool nontemporal)
 {
     (void)raw;
-    (void)stream;
+    (void)nontemporal;
     if (t == GN_F64)
         put_f64((double *)p + i, v);
     else if (t == GN_F32)
