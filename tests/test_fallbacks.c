@@ -128,8 +128,8 @@ static void test_extreme(void **state)
 static void test_flags(void **state)
 {
     static float mean[3 + 2 * GN_PADDING], scale[3 + 2 * GN_PADDING], shift[3 + 2 * GN_PADDING];
-    static float kept[3 * 3000];
-    double hard[3 + 2 * GN_PADDING];
+    static float saved_g[3 * 3000];
+    double needs_f64[3 + 2 * GN_PADDING];
     (void)state;
 
     for (int i = 0; i < LENGTHS * 2; i++) {
@@ -144,35 +144,24 @@ static void test_flags(void **state)
         for (int64_t k = 0; k < 3; k++) {
             scale[k] = 0.1f;
             shift[k] = 2.4f;
-            hard[k] = -1;
+            needs_f64[k] = -1;
         }
-        const struct gn_rows rows = {.x = c.x,
-                                     .dy = c.dy,
+        const int64_t stride = last ? 3 : n;
+        const struct gn_tile tile = {.axis = last ? GN_COLUMNS : GN_ROWS,
                                      .channels = 3,
                                      .length = n,
-                                     .x_stride = n,
-                                     .dy_stride = n,
-                                     .activation = GN_SILU,
-                                     .scale = scale,
-                                     .shift = shift,
-                                     .hard = hard};
-        const struct gn_columns columns = {.x = c.x,
-                                           .dy = c.dy,
-                                           .pixels = n,
-                                           .channels = 3,
-                                           .x_stride = 3,
-                                           .dy_stride = 3,
-                                           .activation = GN_SILU,
-                                           .scale = scale,
-                                           .shift = shift,
-                                           .kept = kept,
-                                           .kept_stride = 3,
-                                           .hard = hard};
-        if (last)
-            counted_kernels.sums_columns(&columns, mean, c.sums[0], c.sums[1], c.work);
-        else
-            counted_kernels.sums_rows(&rows, 1, mean, c.sums[0], c.sums[1]);
-        assert_true(hard[0] == 0 && hard[1] == 1 && hard[2] == 0);
+                                     .depth = 3,
+                                     .x = {.data = c.x, .type = GN_F32, .stride = stride},
+                                     .dy = {.data = c.dy, .type = GN_F32, .stride = stride},
+                                     .saved_g = {.data = last ? saved_g : NULL, .stride = 3},
+                                     .activation = GN_ACTIVATION_SILU};
+        bool use_f32 = true;
+        const struct gn_coefficients with = {
+            .mean = mean, .scale = scale, .shift = shift, .use_f32 = &use_f32};
+        const struct gn_sums sums = {c.sums[0], c.sums[1], needs_f64};
+
+        counted_kernels.gradient_sums(&tile, &with, sums, c.work);
+        assert_true(needs_f64[0] == 0 && needs_f64[1] == 1 && needs_f64[2] == 0);
         counted_destroy(&c);
     }
 }

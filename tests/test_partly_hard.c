@@ -148,7 +148,7 @@ static int check_overflow(const char *label, float gamma, float beta, float dy)
 
     for (int i = 0; i < CASES; i++) {
         const struct kind_check check = {
-            .shape = cases[i].shape, .activation = GN_SILU, .bound = EXACT_ALWAYS, .label = label};
+            .shape = cases[i].shape, .activation = GN_ACTIVATION_SILU, .bound = EXACT_ALWAYS, .label = label};
         float *tensors[TENSORS];
 
         fill(&check.shape, beta, dy, cases[i].easy, tensors);
@@ -190,7 +190,7 @@ static void test_large_terms(void **state)
 
     for (int i = 0; i < 4; i++) {
         const struct kind_check check = {.shape = shapes[i],
-                                         .activation = GN_IDENTITY,
+                                         .activation = GN_ACTIVATION_IDENTITY,
                                          .bound = EXACT_ALWAYS,
                                          .label = "dy 2.9e38"};
         const int64_t s = shape_spatial(&check.shape), c = check.shape.dims[1];
