@@ -83,8 +83,8 @@ class LibraryTest(unittest.TestCase):
         for name, kind, prefix in (("gn_status", groupnorm.Status, "GN_"),
                                    ("gn_layout", Layout, "GN_"), ("gn_type", Type, "GN_"),
                                    ("gn_affine", Affine, "GN_AFFINE_"),
-                                   ("gn_activation", Activation, "GN_"),
-                                   ("gn_skip", Skip, "GN_SKIP_"), ("gn_tensor", Tensor, "GN_"),
+                                   ("gn_activation", Activation, "GN_ACTIVATION_"),
+                                   ("gn_skip", Skip, "GN_SKIP_"), ("gn_tensor", Tensor, "GN_TENSOR_"),
                                    ("gn_isa", Isa, "GN_ISA_")):
             with self.subTest(name):
                 members = {prefix + member.name: member for member in kind}
