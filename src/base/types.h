@@ -155,4 +155,17 @@ static inline void gn_put_double(void *p, gn_type type, int64_t i, double value)
         gn_put_float(p, type, i, (float)value);
 }
 
+/* n values as elements i and on of p; NULL: nowhere. */
+static inline void gn_put_doubles(void *p, gn_type type, int64_t i, int64_t n, const double *values)
+{
+    if (!p)
+        return;
+    if (type == GN_F32)
+        for (int64_t k = 0; k < n; k++)
+            ((float *)p)[i + k] = (float)values[k];
+    else
+        for (int64_t k = 0; k < n; k++)
+            gn_put_double(p, type, i + k, values[k]);
+}
+
 #endif

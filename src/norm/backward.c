@@ -94,7 +94,8 @@ static void moments_groups(const struct gn_place *place, int64_t first_unit, int
     gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
     memset(ws->coefficients.use_f32 + first, !plan->is_f64, (size_t)(end - first));
     for (int64_t i = first; i < end;) {
-        struct gn_group_range range = gn_range_at(plan, place, i, end);
+        struct gn_group_range range;
+        gn_range_at(plan, place, i, end, &range);
         struct gn_coefficients with;
         load_statistics(call, ws, &range);
         gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
@@ -119,10 +120,9 @@ static void place_dx(const struct gn_backward_call *call, const struct gn_work_t
             .data = k->out.data, .type = GN_F32, .stride = columns ? k->out.stride : k->length};
         break;
     case GN_SAVE_IN_BUFFER:
-        k->saved_g =
-            (struct gn_operand){.data = t->buffers.saved_g + t->sample.first * plan->D * plan->S,
-                                .type = GN_F32,
-                                .stride = columns ? plan->C : k->length};
+        k->saved_g = (struct gn_operand){.data = t->buffers.saved_g + t->first * plan->D * plan->S,
+                                         .type = GN_F32,
+                                         .stride = columns ? plan->C : k->length};
         break;
     }
 }
@@ -219,7 +219,8 @@ static void sums_groups(const struct gn_place *place, int64_t first_unit, int64_
         memset(ws->coefficients.use_f32 + first, true, (size_t)(end - first));
     add_sets(plan, ws, first * plan->D, end * plan->D);
     for (int64_t i = first; i < end;) {
-        struct gn_group_range range = gn_range_at(plan, place, i, end);
+        struct gn_group_range range;
+        gn_range_at(plan, place, i, end, &range);
         finish_range(place, &range);
         i += range.groups;
     }
@@ -227,11 +228,11 @@ static void sums_groups(const struct gn_place *place, int64_t first_unit, int64_
 
 /* Whether the last pass over a sample reads dy: g is not saved, or was not in float for all. */
 static bool reads_dy(const struct gn_backward_call *call, const struct gn_workspace *ws,
-                     const struct gn_group_range *sample)
+                     const struct gn_work_tile *t)
 {
     bool all = call->save_g != GN_SAVE_NOT;
-    for (int64_t i = 0; all && i < sample->groups; i++)
-        all = ws->coefficients.use_f32[sample->first + i];
+    for (int64_t i = 0; all && i < t->groups; i++)
+        all = ws->coefficients.use_f32[t->first + i];
     return !all;
 }
 
@@ -251,7 +252,7 @@ static void apply_tile(const struct gn_place *place, int64_t tile)
         gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
         k.nontemporal = call->nontemporal;
         gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
-        if (reads_dy(call, place->workspace, &t.sample))
+        if (reads_dy(call, place->workspace, &t))
             gn_read_region(dy_view, call->dy, &t.region, t.buffers.dy, &k.dy);
         place_dx(call, &t, &k);
         gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &with);

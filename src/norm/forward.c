@@ -39,10 +39,8 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
 {
     gn_type type = call->plan->stored;
     int64_t index = gn_group_index(call->plan, range);
-    for (int64_t i = 0; call->mean && i < range->groups; i++)
-        gn_put_double(call->mean, type, index + i, ws->of.mean[range->first + i]);
-    for (int64_t i = 0; call->rstd && i < range->groups; i++)
-        gn_put_double(call->rstd, type, index + i, ws->of.rstd[range->first + i]);
+    gn_put_doubles(call->mean, type, index, range->groups, ws->of.mean + range->first);
+    gn_put_doubles(call->rstd, type, index, range->groups, ws->of.rstd + range->first);
 }
 
 /* The statistics of groups, which may be of several samples. */
@@ -83,7 +81,8 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
     if (first == end)
         return;
-    struct gn_group_range range = gn_range_at(plan, place, first, end);
+    struct gn_group_range range;
+    gn_range_at(plan, place, first, end, &range);
     range.groups = end - first;
     find_statistics(call, ws, &range);
     if (plan->is_f64) {

@@ -29,10 +29,8 @@ void gn_store_parameter_sums(const struct gn_job *job, int64_t block, int64_t n,
     const double *dbeta = dgamma + call->plan->C;
     int64_t to = gn_parameter(call->plan, n, c);
     gn_type type = call->plan->desc.param;
-    for (int64_t i = 0; call->dgamma && i < channels; i++)
-        gn_put_double(call->dgamma, type, to + i, dgamma[i]);
-    for (int64_t i = 0; call->dbeta && i < channels; i++)
-        gn_put_double(call->dbeta, type, to + i, dbeta[i]);
+    gn_put_doubles(call->dgamma, type, to, channels, dgamma);
+    gn_put_doubles(call->dbeta, type, to, channels, dbeta);
 }
 
 void gn_reduce_parameter_sums(const struct gn_job *job, int64_t first, int64_t last)

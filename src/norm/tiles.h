@@ -26,20 +26,19 @@ static inline int64_t gn_group_index(const gn_plan *plan, const struct gn_group_
 }
 
 /* The range from a group of the batch on, up to `end` at most. */
-static inline struct gn_group_range gn_range_at(const gn_plan *plan, const struct gn_place *place,
-                                                int64_t group, int64_t end)
+static inline void gn_range_at(const gn_plan *plan, const struct gn_place *place, int64_t group,
+                               int64_t end, struct gn_group_range *range)
 {
     int64_t G = plan->G;
     bool columns = plan->parts.axis == GN_COLUMNS;
     int64_t item = place->batch->item + (columns ? group / G : group);
-    struct gn_group_range range = {.first = group,
-                                   .groups = end - group,
-                                   .g = columns ? group % G : item % G,
-                                   .block = columns ? item : item / G};
-    range.n = range.block * place->job->block_samples + place->batch->step;
-    if (columns && range.groups > G - range.g)
-        range.groups = G - range.g;
-    return range;
+    range->first = group;
+    range->groups = end - group;
+    range->g = columns ? group % G : item % G;
+    range->block = columns ? item : item / G;
+    range->n = range->block * place->job->block_samples + place->batch->step;
+    if (columns && range->groups > G - range->g)
+        range->groups = G - range->g;
 }
 
 /* The groups of a batch that are a thread's part of some units; none where first is end. */
@@ -59,10 +58,10 @@ static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place
 /* A tile of one of a batch's samples. */
 struct gn_work_tile {
     const struct gn_tile_shape *shape;
-    struct gn_tile_shape room;    /* for the shape, where the plan has more than one */
-    struct gn_group_range sample; /* all groups of the sample, or of the batch */
-    struct gn_group_range range;  /* those that the tile has, or has a part of */
-    int64_t channel;              /* its first, in the workspace */
+    struct gn_tile_shape room;   /* for the shape, where the plan has more than one */
+    int64_t first, groups;       /* in the workspace: of the sample, or of the batch */
+    struct gn_group_range range; /* those that the tile has, or has a part of */
+    int64_t channel;             /* its first, in the workspace */
     struct gn_region region;
     struct gn_buffers buffers;
 };
@@ -73,8 +72,11 @@ static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *plac
     bool columns = plan->parts.axis == GN_COLUMNS;
     const struct gn_tile_shape *shape = t->shape = gn_tile_shape_at(plan, tile, &t->room);
     int64_t first = columns ? sample * plan->G : 0;
-    t->sample = gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch));
-    t->range = t->sample;
+    gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch), &t->range);
+    t->first = first;
+    t->groups = t->range.groups;
+    t->region.n = t->range.n;
+    t->region.c = t->range.g * plan->D + shape->channel;
     if (columns && plan->parts.tiles > 1) {
         int64_t skipped = shape->channel / plan->D;
         t->range.first += skipped;
@@ -82,11 +84,10 @@ static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *plac
         t->range.groups = shape->channels / shape->depth;
     }
     t->channel = first * plan->D + shape->channel;
-    t->region = (struct gn_region){.n = t->sample.n,
-                                   .c = t->sample.g * plan->D + shape->channel,
-                                   .channels = t->range.groups * shape->depth,
-                                   .s = shape->position,
-                                   .length = shape->length};
+    t->region.channels = t->range.groups * shape->depth;
+    t->region.s = shape->position;
+    t->region.length = shape->length;
+    t->region.contiguous_len = 0;
     gn_buffers_of(plan, place->buffer, &t->buffers);
 }
 

@@ -56,7 +56,7 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
                                  const float *mean, const float *scale, const float *shift)
 {
     const struct arrays_f32 of = {mean, scale, shift, NULL, NULL};
-    normalize_f32(z, &of);
+    normalize_f32(z, of);
     pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 

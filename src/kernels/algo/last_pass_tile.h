@@ -166,24 +166,24 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
         break;                                                                                     \
     }
 
-NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, of, how));
+    FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, &of, how));
 }
 
-NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, of, how));
+    FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, &of, how));
 }
 
-NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, false, FN(fills_lines)(in), false, FN(map_columns)(in, of, how, true));
+    FOR_OTHER_PASSES(in, false, FN(fills_lines)(in), false, FN(map_columns)(in, &of, how, true));
 }
 
-NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, const struct FN(arrays) * of)
+NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, struct FN(arrays) of)
 {
-    FOR_OTHER_PASSES(in, true, FN(fills_lines)(in), false, FN(map_columns)(in, of, how, true));
+    FOR_OTHER_PASSES(in, true, FN(fills_lines)(in), false, FN(map_columns)(in, &of, how, true));
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
@@ -198,44 +198,44 @@ INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arra
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);
 }
 
-static void FN(normalize)(const struct gn_tile *in, const struct FN(arrays) * of)
+static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->out.type, in->activation);
     if (in->axis == GN_ROWS) {
         if (!plain)
             FN(normalize_other_rows)(in, of);
         else if (in->nontemporal)
-            FN(map_any_rows)(in, of, FN(plain_pass)(false, true));
+            FN(map_any_rows)(in, &of, FN(plain_pass)(false, true));
         else
-            FN(map_any_rows)(in, of, FN(plain_pass)(false, false));
+            FN(map_any_rows)(in, &of, FN(plain_pass)(false, false));
         return;
     }
     if (!plain)
         FN(normalize_other_columns)(in, of);
     else if (in->x.offsets || in->out.offsets)
-        FN(map_plain_columns)(in, of, false, true);
+        FN(map_plain_columns)(in, &of, false, true);
     else
-        FN(map_plain_columns)(in, of, false, false);
+        FN(map_plain_columns)(in, &of, false, false);
 }
 
-static void FN(gradient_apply)(const struct gn_tile *in, const struct FN(arrays) * of)
+static void FN(gradient_apply)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->dy.type, in->activation);
     if (in->axis == GN_ROWS) {
         if (!plain)
             FN(apply_other_rows)(in, of);
         else if (in->nontemporal)
-            FN(map_any_rows)(in, of, FN(plain_pass)(true, true));
+            FN(map_any_rows)(in, &of, FN(plain_pass)(true, true));
         else
-            FN(map_any_rows)(in, of, FN(plain_pass)(true, false));
+            FN(map_any_rows)(in, &of, FN(plain_pass)(true, false));
         return;
     }
     if (!plain)
         FN(apply_other_columns)(in, of);
     else if (in->x.offsets || in->dy.offsets || in->out.offsets)
-        FN(map_plain_columns)(in, of, true, true);
+        FN(map_plain_columns)(in, &of, true, true);
     else
-        FN(map_plain_columns)(in, of, true, false);
+        FN(map_plain_columns)(in, &of, true, false);
 }
 
 #endif

@@ -79,7 +79,7 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         struct group_parameters group = group_of(tile, with, c, count);
         z_coefficients_f64(&group, numbers_in(&n));
-        normalize_f64(part, &of);
+        normalize_f64(part, of);
     }
 }
 
@@ -93,7 +93,7 @@ static void normalize(const struct gn_tile *tile, const struct gn_coefficients *
         }
         const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
         struct gn_tile cut;
-        normalize_f32(cut_tile(tile, c, end - c, &cut), &of);
+        normalize_f32(cut_tile(tile, c, end - c, &cut), of);
     }
 }
 
@@ -163,7 +163,7 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
         struct group_parameters group = group_of(tile, with, c, count);
         z_coefficients_f64(&group, numbers_in(&n));
         dx_coefficients_f64(&group, numbers_in(&n));
-        gradient_apply_f64(part, &of);
+        gradient_apply_f64(part, of);
     }
 }
 
@@ -185,7 +185,7 @@ static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficie
             cut.activation = GN_ACTIVATION_IDENTITY;
             part = &cut;
         }
-        gradient_apply_f32(part, &of);
+        gradient_apply_f32(part, of);
     }
 }
 

@@ -11,39 +11,18 @@
  */
 enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS * WIDTH_f32 };
 
-/* Rows of n elements, one after the other, all of the same type, each with its mean. */
-struct short_rows {
-    const void *dy, *x;
-    int64_t n, rows;
-    const float *mean;
-    bool beyond_llc;
-};
-
-/* Those from row r on, at most `rows`. */
-INLINE struct short_rows short_rows_from(const struct short_rows *all, gn_type t, int64_t r,
-                                         int64_t rows)
-{
-    return (struct short_rows){gn_at(all->dy, t, r * all->n),
-                               gn_at(all->x, t, r * all->n),
-                               all->n,
-                               all->rows - r < rows ? all->rows - r : rows,
-                               all->mean + r,
-                               all->beyond_llc};
-}
-
 /*
- * The lanes of A and B of ABREAST rows of n <= TURNS values, where row r has the vectors from r *
- * ROW_VECS on; 8 of each to memory.
+ * The lanes of A and B of ABREAST rows of n <= TURNS values, one after the other, where row r has
+ * the vectors from r * ROW_VECS on; 8 of each to memory, those of B four rows' after those of A.
  */
-INLINE void lanes_abreast(const struct short_rows *of, gn_type t, bool beyond_llc, float *a_lanes,
-                          float *b_lanes)
+INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, bool beyond_llc, int64_t n,
+                          const float *means, float *lanes)
 {
-    const void *dy = of->dy, *x = of->x;
     vec_f32 mean[ABREAST], a[ABREAST * ROW_VECS], b[ABREAST * ROW_VECS];
-    int64_t n = of->n, i = 0;
+    int64_t i = 0;
     UNROLL
     for (int r = 0; r < ABREAST; r++)
-        mean[r] = splat_f32(of->mean[r]);
+        mean[r] = splat_f32(means[r]);
     UNROLL
     for (int j = 0; j < ABREAST * ROW_VECS; j++)
         a[j] = b[j] = splat_f32(0);
@@ -72,8 +51,8 @@ INLINE void lanes_abreast(const struct short_rows *of, gn_type t, bool beyond_ll
     }
     UNROLL
     for (int r = 0; r < ABREAST; r++) {
-        put_eight(a_lanes + 8 * r, a + r * ROW_VECS, ROW_VECS);
-        put_eight(b_lanes + 8 * r, b + r * ROW_VECS, ROW_VECS);
+        put_eight(lanes + 8 * r, a + r * ROW_VECS, ROW_VECS);
+        put_eight(lanes + 8 * (4 + r), b + r * ROW_VECS, ROW_VECS);
     }
 }
 
@@ -82,9 +61,9 @@ INLINE void lanes_abreast(const struct short_rows *of, gn_type t, bool beyond_ll
  * processor's own prefetch loses its way.
  */
 #define LANES_ABREAST(name, type, beyond_llc)                                                      \
-    NOINLINE void name(const struct short_rows *of, float *a_lanes, float *b_lanes)                \
+    NOINLINE void name(const void *dy, const void *x, int64_t n, const float *means, float *lanes) \
     {                                                                                              \
-        lanes_abreast(of, type, beyond_llc, a_lanes, b_lanes);                                     \
+        lanes_abreast(dy, x, type, beyond_llc, n, means, lanes);                                   \
     }
 LANES_ABREAST(lanes_abreast_f32, GN_F32, false)
 LANES_ABREAST(lanes_abreast_bf16, GN_BF16, false)
@@ -94,7 +73,8 @@ LANES_ABREAST(beyond_llc_lanes_abreast_bf16, GN_BF16, true)
 LANES_ABREAST(beyond_llc_lanes_abreast_f16, GN_F16, true)
 #undef LANES_ABREAST
 
-typedef void lanes_of_rows(const struct short_rows *of, float *a_lanes, float *b_lanes);
+typedef void lanes_of_rows(const void *dy, const void *x, int64_t n, const float *means,
+                           float *lanes);
 
 INLINE lanes_of_rows *lanes_of_type(gn_type t, bool beyond_llc)
 {
@@ -111,23 +91,33 @@ INLINE lanes_of_rows *lanes_of_type(gn_type t, bool beyond_llc)
     __builtin_unreachable();
 }
 
-/* A and B of four rows of n < SHORT values, or of fewer, to be checked yet. */
-INLINE void sums_of_four(const struct short_rows *of, gn_type t, double *dy_sums, double *dyx_sums)
+/* Rows of n elements, one after the other, all of the same type, each with its mean. */
+struct short_rows {
+    const void *dy, *x;
+    int64_t n, rows;
+    const float *mean;
+    bool beyond_llc;
+};
+
+/* A and B of four rows of n < SHORT values from row `first` on, or of fewer, to be checked yet. */
+INLINE void sums_of_four(const struct short_rows *of, gn_type t, int64_t first, double *dy_sums,
+                         double *dyx_sums)
 {
-    float a_lanes[4 * 8], b_lanes[4 * 8];
-    int64_t rows = of->rows;
-    if (rows == 4 && of->n <= TURNS) {
-        lanes_of_rows *lanes = lanes_of_type(t, of->beyond_llc);
-        for (int r = 0; r < 4; r += ABREAST) {
-            struct short_rows abreast = short_rows_from(of, t, r, ABREAST);
-            lanes(&abreast, a_lanes + 8 * r, b_lanes + 8 * r);
+    float lanes[2 * 4 * 8], *a_lanes = lanes, *b_lanes = lanes + 4 * 8;
+    int64_t n = of->n, rows = of->rows - first < 4 ? of->rows - first : 4;
+    const float *mean = of->mean + first;
+    if (rows == 4 && n <= TURNS) {
+        lanes_of_rows *find_lanes = lanes_of_type(t, of->beyond_llc);
+        for (int64_t r = 0; r < 4; r += ABREAST) {
+            int64_t at = (first + r) * n;
+            find_lanes(gn_at(of->dy, t, at), gn_at(of->x, t, at), n, mean + r, lanes + 8 * r);
         }
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-            struct numbers_f32 numbers = {.mean = splat_f32(of->mean[r])};
-            struct gradient_span_f32 in = {of->dy,    of->x, {t, t, GN_ACTIVATION_IDENTITY},
-                                           r * of->n, of->n, &numbers};
+            struct numbers_f32 numbers = {.mean = splat_f32(mean[r])};
+            struct gradient_span_f32 in = {of->dy,          of->x, {t, t, GN_ACTIVATION_IDENTITY},
+                                           (first + r) * n, n,     &numbers};
             row_lanes_f32(in, ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);
@@ -135,8 +125,8 @@ INLINE void sums_of_four(const struct short_rows *of, gn_type t, double *dy_sums
     }
     quad a, b;
     if (rows < 4) {
-        memset(a_lanes + 8 * rows, 0, sizeof a_lanes - (size_t)rows * 32);
-        memset(b_lanes + 8 * rows, 0, sizeof b_lanes - (size_t)rows * 32);
+        memset(a_lanes + 8 * rows, 0, (size_t)(4 - rows) * 8 * sizeof(float));
+        memset(b_lanes + 8 * rows, 0, (size_t)(4 - rows) * 8 * sizeof(float));
     }
     sum_eights(a_lanes, &a);
     sum_eights(b_lanes, &b);
@@ -155,10 +145,8 @@ INLINE void sums_of_four(const struct short_rows *of, gn_type t, double *dy_sums
 #define SUMS_OF_SHORT_ROWS(name, type)                                                             \
     NOINLINE void name(const struct short_rows *all, double *dy_sums, double *dyx_sums)            \
     {                                                                                              \
-        for (int64_t r = 0; r < all->rows; r += 4) {                                               \
-            struct short_rows four = short_rows_from(all, type, r, 4);                             \
-            sums_of_four(&four, type, dy_sums + r, dyx_sums + r);                                  \
-        }                                                                                          \
+        for (int64_t r = 0; r < all->rows; r += 4)                                                 \
+            sums_of_four(all, type, r, dy_sums + r, dyx_sums + r);                                 \
     }
 SUMS_OF_SHORT_ROWS(short_sums_f32, GN_F32)
 SUMS_OF_SHORT_ROWS(short_sums_bf16, GN_BF16)
