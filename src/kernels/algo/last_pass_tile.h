@@ -198,44 +198,50 @@ INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arra
         FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);
 }
 
+/* Plain floats: in functions of their own, for their registers. */
+#define PLAIN_PASSES(name, backward)                                                               \
+    NOINLINE void FN(name##_plain_rows)(const struct gn_tile *in, struct FN(arrays) of)            \
+    {                                                                                              \
+        if (in->nontemporal)                                                                       \
+            FN(map_any_rows)(in, &of, FN(plain_pass)(backward, true));                             \
+        else                                                                                       \
+            FN(map_any_rows)(in, &of, FN(plain_pass)(backward, false));                            \
+    }                                                                                              \
+    NOINLINE void FN(name##_plain_columns)(const struct gn_tile *in, struct FN(arrays) of)         \
+    {                                                                                              \
+        if (in->x.offsets || in->out.offsets || ((backward) && in->dy.offsets))                    \
+            FN(map_plain_columns)(in, &of, backward, true);                                        \
+        else                                                                                       \
+            FN(map_plain_columns)(in, &of, backward, false);                                       \
+    }
+PLAIN_PASSES(normalize, false)
+PLAIN_PASSES(apply, true)
+#undef PLAIN_PASSES
+
 static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->out.type, in->activation);
-    if (in->axis == GN_ROWS) {
-        if (!plain)
-            FN(normalize_other_rows)(in, of);
-        else if (in->nontemporal)
-            FN(map_any_rows)(in, &of, FN(plain_pass)(false, true));
-        else
-            FN(map_any_rows)(in, &of, FN(plain_pass)(false, false));
-        return;
-    }
-    if (!plain)
-        FN(normalize_other_columns)(in, of);
-    else if (in->x.offsets || in->out.offsets)
-        FN(map_plain_columns)(in, &of, false, true);
+    if (in->axis == GN_ROWS && plain)
+        FN(normalize_plain_rows)(in, of);
+    else if (in->axis == GN_ROWS)
+        FN(normalize_other_rows)(in, of);
+    else if (plain)
+        FN(normalize_plain_columns)(in, of);
     else
-        FN(map_plain_columns)(in, &of, false, false);
+        FN(normalize_other_columns)(in, of);
 }
 
 static void FN(gradient_apply)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->dy.type, in->activation);
-    if (in->axis == GN_ROWS) {
-        if (!plain)
-            FN(apply_other_rows)(in, of);
-        else if (in->nontemporal)
-            FN(map_any_rows)(in, &of, FN(plain_pass)(true, true));
-        else
-            FN(map_any_rows)(in, &of, FN(plain_pass)(true, false));
-        return;
-    }
-    if (!plain)
-        FN(apply_other_columns)(in, of);
-    else if (in->x.offsets || in->dy.offsets || in->out.offsets)
-        FN(map_plain_columns)(in, &of, true, true);
+    if (in->axis == GN_ROWS && plain)
+        FN(apply_plain_rows)(in, of);
+    else if (in->axis == GN_ROWS)
+        FN(apply_other_rows)(in, of);
+    else if (plain)
+        FN(apply_plain_columns)(in, of);
     else
-        FN(map_plain_columns)(in, &of, true, false);
+        FN(apply_other_columns)(in, of);
 }
 
 #endif

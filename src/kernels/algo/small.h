@@ -20,44 +20,58 @@ INLINE void any_depth(const struct gn_small *in, bool backward)
     }
 }
 
+/* Functions for each depth, for their registers. */
+#define LANES_OF_DEPTH(depth)                                                                      \
+    NOINLINE bool normalize_lanes_##depth(const struct gn_small *in, struct lanes at,              \
+                                          lanes_flags done)                                        \
+    {                                                                                              \
+        return normalize_lanes(in, at, depth, done);                                               \
+    }                                                                                              \
+    NOINLINE bool gradient_lanes_##depth(const struct gn_small *in, struct lanes at,               \
+                                         lanes_flags done)                                         \
+    {                                                                                              \
+        return gradient_lanes(in, at, depth, done);                                                \
+    }
+LANES_OF_DEPTH(2)
+LANES_OF_DEPTH(4)
+LANES_OF_DEPTH(8)
+LANES_OF_DEPTH(16)
+#undef LANES_OF_DEPTH
+
+/* NULL: groups of this depth are not computed in lanes. */
+static lanes_of_depth *lanes_function(int64_t depth, bool backward)
+{
+    switch (depth) {
+    case 2:
+        return backward ? gradient_lanes_2 : normalize_lanes_2;
+    case 4:
+        return backward ? gradient_lanes_4 : normalize_lanes_4;
+    case 8:
+        return backward ? gradient_lanes_8 : normalize_lanes_8;
+    case 16:
+        return backward ? gradient_lanes_16 : normalize_lanes_16;
+    default:
+        return NULL;
+    }
+}
+
+static void any_small(const struct gn_small *in, bool backward)
+{
+    lanes_of_depth *function = lanes_function(in->depth, backward);
+    if (function)
+        in_lanes(in, backward, function);
+    else
+        any_depth(in, backward);
+}
+
 static void forward_small(const struct gn_small *in)
 {
-    switch (in->depth) {
-    case 2:
-        normalize_lanes(in, 2);
-        break;
-    case 4:
-        normalize_lanes(in, 4);
-        break;
-    case 8:
-        normalize_lanes(in, 8);
-        break;
-    case 16:
-        normalize_lanes(in, 16);
-        break;
-    default:
-        any_depth(in, false);
-    }
+    any_small(in, false);
 }
 
 static void backward_small(const struct gn_small *in)
 {
-    switch (in->depth) {
-    case 2:
-        gradient_lanes(in, 2);
-        break;
-    case 4:
-        gradient_lanes(in, 4);
-        break;
-    case 8:
-        gradient_lanes(in, 8);
-        break;
-    case 16:
-        gradient_lanes(in, 16);
-        break;
-    default:
-        any_depth(in, true);
-    }
+    any_small(in, true);
 }
 
 #endif

@@ -21,7 +21,7 @@
 #define LANES_DY_MOST 0x1p50f
 #define LANES_X_MOST 0x1p10f /* of xhat */
 
-NOINLINE bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
+COLD bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
     bool all = true;
     for (int64_t g = 0; g < groups; g++) {
@@ -69,17 +69,37 @@ INLINE vec_f32 narrowed(struct pair v)
     return JOIN(NARROW(v.low), NARROW(v.high));
 }
 
-/* The mean of each lane's column. */
+/* The sums of each lane's column are made in pairs, for few of the additions wait for others. */
+INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
+{
+    vec_f32 sums[LANES_ROOM];
+    UNROLL
+    for (int i = 0; i < depth / 2; i++)
+        sums[i] = v[i] + v[i + depth / 2];
+    UNROLL
+    for (int half = depth / 4; half > 0; half /= 2)
+        UNROLL
+    for (int i = 0; i < half; i++)
+        sums[i] += sums[i + half];
+    return sums[0];
+}
+
 INLINE struct pair column_means(const vec_f32 *x, int depth)
 {
-    struct pair sum = widened(x[0]);
+    struct pair sums[LANES_ROOM / 2];
     UNROLL
-    for (int i = 1; i < depth; i++) {
-        struct pair more = widened(x[i]);
-        sum.low += more.low;
-        sum.high += more.high;
+    for (int i = 0; i < depth / 2; i++) {
+        struct pair one = widened(x[i]), other = widened(x[i + depth / 2]);
+        sums[i] = (struct pair){one.low + other.low, one.high + other.high};
     }
-    return (struct pair){sum.low * (1.0 / depth), sum.high * (1.0 / depth)};
+    UNROLL
+    for (int half = depth / 4; half > 0; half /= 2)
+        UNROLL
+    for (int i = 0; i < half; i++) {
+        sums[i].low += sums[i + half].low;
+        sums[i].high += sums[i + half].high;
+    }
+    return (struct pair){sums[0].low * (1.0 / depth), sums[0].high * (1.0 / depth)};
 }
 
 /* One step of Newton: from 1 / sqrt(v) in float to all bits of float. */
@@ -88,17 +108,24 @@ INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
     return rstd * (1.5 - v * 0.5 * rstd * rstd);
 }
 
-/* The parameters of a block's groups, and which groups' are within the limits. */
+/*
+ * The parameters of a block's groups; and the least variance, or rstd, of a group that is within
+ * the limits, which is infinite where the group's parameters are not.
+ */
 struct lanes_parameters {
-    vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM];
-    mask_f32 fit;
+    vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM], least;
 };
+
+INLINE vec_f32 least_where(mask_f32 fit, float least)
+{
+    return select_f32(fit, splat_f32(least), splat_f32(INFINITY));
+}
 
 /* y, and the mean and rstd of n groups from number `group` of all on. */
 INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
                             const struct lanes_parameters *with, bool *done)
 {
-    vec_f32 x[LANES_ROOM], square = splat_f32(0);
+    vec_f32 x[LANES_ROOM], squares[LANES_ROOM];
     load_columns(in->x + group * depth, n, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);
@@ -107,15 +134,15 @@ INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n,
     UNROLL
     for (int i = 0; i < depth; i++) {
         x[i] -= mean;
-        square += x[i] * x[i];
+        squares[i] = x[i] * x[i];
     }
+    vec_f32 square = column_sums(squares, depth);
     struct pair var = widened(square);
     var.low = (var.low * (1.0 / depth) - low.low * low.low) + in->epsilon;
     var.high = (var.high * (1.0 / depth) - low.high * low.high) + in->epsilon;
     vec_f32 size = narrowed(var);
-    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) &
-                    (size >= splat_f32(LANES_VAR_LEAST)) &
-                    (size <= splat_f32(1 / LANES_VAR_LEAST)) & with->fit;
+    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) & (size >= with->least) &
+                    (size <= splat_f32(1 / LANES_VAR_LEAST));
     struct pair near = widened(1 / sqrt_f32(size));
     vec_f32 rstd =
         narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
@@ -133,8 +160,8 @@ INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n,
 }
 
 /* Groups that are not done: as those of any depth. */
-COLD void finish_lanes(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
-                       bool backward, const bool *done)
+COLD void finish_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
+                        bool backward, const bool *done)
 {
     for (int64_t i = 0; i < groups; i++) {
         bool fit;
@@ -146,6 +173,23 @@ COLD void finish_lanes(const struct gn_small *in, int64_t sample, int64_t g, int
         else
             normalize_groups(in, sample, g + i, 1, &fit);
     }
+}
+
+/* So many samples at a time, in loops that are functions: no call within them takes registers. */
+enum { LANES_SAMPLES = 64 };
+
+/* n groups from group g on, of samples first to end - 1. */
+struct lanes {
+    int64_t g, n, first, end;
+};
+
+/* Which groups are done, of each sample. */
+typedef bool lanes_flags[LANES_SAMPLES][WIDTH_f32];
+
+COLD void finish_lanes(const struct gn_small *in, struct lanes at, bool backward, lanes_flags done)
+{
+    for (int64_t i = at.first; i < at.end; i++)
+        finish_groups(in, i, at.g, at.n, backward, done[i - at.first]);
 }
 
 /* Whether the gamma of each lane's group is within the limits, as parameters_fit has them. */
@@ -170,20 +214,19 @@ INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
     return fit;
 }
 
-INLINE void normalize_lanes(const struct gn_small *in, int depth)
+/* Returns whether all groups are done. */
+INLINE bool normalize_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
 {
-    for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
-        int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        struct lanes_parameters with;
-        bool done[WIDTH_f32];
-        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, with.gamma);
-        load_parameters(in->beta ? in->beta + g * depth : NULL, n, depth, 0, with.beta);
-        with.fit = gamma_fits(with.gamma, depth) & beta_fits(with.beta, depth);
-        ROLLED
-        for (int64_t i = 0; i < in->samples; i++)
-            if (!normalize_block(in, i * in->groups + g, n, depth, &with, done))
-                finish_lanes(in, i, g, n, false, done);
-    }
+    struct lanes_parameters with;
+    bool all = true;
+    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, with.gamma);
+    load_parameters(in->beta ? in->beta + at.g * depth : NULL, at.n, depth, 0, with.beta);
+    with.least =
+        least_where(gamma_fits(with.gamma, depth) & beta_fits(with.beta, depth), LANES_VAR_LEAST);
+    ROLLED
+    for (int64_t i = at.first; i < at.end; i++)
+        all &= normalize_block(in, i * in->groups + at.g, at.n, depth, &with, done[i - at.first]);
+    return all;
 }
 
 /* The sums over samples, of a block's columns. */
@@ -211,23 +254,25 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
 {
     int64_t at = group * depth;
     vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
-    vec_f32 x[LANES_ROOM], dy[LANES_ROOM], p = splat_f32(0), r = splat_f32(0);
-    vec_f32 most_dy = splat_f32(0), most_x = splat_f32(0);
+    vec_f32 x[LANES_ROOM], dy[LANES_ROOM], p_terms[LANES_ROOM], r_terms[LANES_ROOM];
+    vec_f32 dy_sizes[LANES_ROOM], x_sizes[LANES_ROOM];
     load_columns(in->x + at, n, depth, x);
     load_columns(in->dy + at, n, depth, dy);
     vec_f32 low = lost_means(x, depth, mean, rstd);
-    mask_f32 fits = with->fit & (rstd >= splat_f32(LANES_RSTD_LEAST)) &
-                    (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
+    mask_f32 fits = (rstd >= with->least) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
+    mask_f32 small = {0};
     UNROLL
     for (int i = 0; i < depth; i++) {
-        vec_f32 size = abs_f32(dy[i]);
-        fits &= (size >= splat_f32(LANES_DY_LEAST)) | (size == splat_f32(0));
+        dy_sizes[i] = abs_f32(dy[i]);
+        small |= ((mask_f32)dy_sizes[i] - (mask_f32)splat_f32(LANES_DY_LEAST)) &
+                 ~((mask_f32)dy_sizes[i] - 1);
         x[i] = (x[i] - mean - low) * rstd;
-        most_dy += size;
-        most_x += abs_f32(x[i]);
-        p += with->gamma[i] * dy[i];
-        r += with->gamma[i] * dy[i] * x[i];
+        x_sizes[i] = abs_f32(x[i]);
+        p_terms[i] = with->gamma[i] * dy[i];
+        r_terms[i] = p_terms[i] * x[i];
     }
+    vec_f32 most_dy = column_sums(dy_sizes, depth), most_x = column_sums(x_sizes, depth);
+    fits &= small >= 0;
     fits &= (most_dy <= splat_f32(LANES_DY_MOST)) & (most_x <= splat_f32(LANES_X_MOST));
     bool all = put_flags(fits, n, done);
     UNROLL
@@ -237,8 +282,8 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
     }
     if (!in->out)
         return all;
-    p *= 1.0f / (float)depth;
-    r *= 1.0f / (float)depth;
+    vec_f32 p = column_sums(p_terms, depth) * (1.0f / (float)depth);
+    vec_f32 r = column_sums(r_terms, depth) * (1.0f / (float)depth);
     UNROLL
     for (int i = 0; i < depth; i++)
         dy[i] = ((with->gamma[i] * dy[i] - p) - x[i] * r) * rstd;
@@ -258,25 +303,40 @@ INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
         to[c] += (double)block[c];
 }
 
-INLINE void gradient_lanes(const struct gn_small *in, int depth)
+/* Likewise. */
+INLINE bool gradient_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
+{
+    struct lanes_parameters with;
+    struct lanes_sums sums;
+    bool all = true;
+    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, with.gamma);
+    with.least = least_where(gamma_fits(with.gamma, depth), LANES_RSTD_LEAST);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
+    ROLLED
+    for (int64_t i = at.first; i < at.end; i++)
+        all &= gradient_block(in, i * in->groups + at.g, at.n, depth, &with, &sums,
+                              done[i - at.first]);
+    if (in->dgamma) {
+        add_columns(in->dgamma + at.g * depth, at.n, depth, sums.dgamma);
+        add_columns(in->dbeta + at.g * depth, at.n, depth, sums.dbeta);
+    }
+    return all;
+}
+
+typedef bool lanes_of_depth(const struct gn_small *in, struct lanes at, lanes_flags done);
+
+/* All groups of all samples. */
+INLINE void in_lanes(const struct gn_small *in, bool backward, lanes_of_depth *function)
 {
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {
-        int64_t n = in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32;
-        struct lanes_parameters with;
-        struct lanes_sums sums;
-        bool done[WIDTH_f32];
-        load_parameters(in->gamma ? in->gamma + g * depth : NULL, n, depth, 1, with.gamma);
-        with.fit = gamma_fits(with.gamma, depth);
-        UNROLL
-        for (int i = 0; i < depth; i++)
-            sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
-        ROLLED
-        for (int64_t i = 0; i < in->samples; i++)
-            if (!gradient_block(in, i * in->groups + g, n, depth, &with, &sums, done))
-                finish_lanes(in, i, g, n, true, done);
-        if (in->dgamma) {
-            add_columns(in->dgamma + g * depth, n, depth, sums.dgamma);
-            add_columns(in->dbeta + g * depth, n, depth, sums.dbeta);
+        for (int64_t i = 0; i < in->samples; i += LANES_SAMPLES) {
+            struct lanes at = {g, in->groups - g < WIDTH_f32 ? in->groups - g : WIDTH_f32, i,
+                               in->samples - i < LANES_SAMPLES ? in->samples : i + LANES_SAMPLES};
+            lanes_flags done;
+            if (!function(in, at, done))
+                finish_lanes(in, at, backward, done);
         }
     }
 }

@@ -73,10 +73,10 @@ INLINE void groups_of(vec_f32 *v, int depth)
     }
 }
 
-/* The first n values and zeros. */
-NOINLINE const float *padded(const float *p, int64_t n, float *block)
+/* The first n values of a block of `room`, and zeros. */
+COLD const float *padded(const float *p, int64_t n, int64_t room, float *block)
 {
-    memset(block, 0, LANES_ROOM * WIDTH_f32 * sizeof *block);
+    memset(block + n, 0, (size_t)(room - n) * sizeof *block);
     return memcpy(block, p, (size_t)n * sizeof *block);
 }
 
@@ -85,7 +85,7 @@ INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
 {
     float block[LANES_ROOM * WIDTH_f32];
     if (groups < WIDTH_f32)
-        p = padded(p, groups * depth, block);
+        p = padded(p, groups * depth, depth * WIDTH_f32, block);
     UNROLL
     for (int i = 0; i < depth; i++)
         v[i] = load_f32(p + i * WIDTH_f32);
@@ -104,10 +104,15 @@ INLINE void load_parameters(const float *p, int64_t groups, int depth, float oth
         v[i] = splat_f32(otherwise);
 }
 
-/* The groups that are done, of which there are n. */
-NOINLINE void store_done(float *p, int64_t n, int depth, const float *block, const bool *done)
+/* The first `groups` groups of a block, or those of them that are done. */
+COLD void store_done(float *p, int64_t groups, int depth, const float *block, const bool *done,
+                         bool all)
 {
-    for (int64_t g = 0; g < n; g++)
+    if (all) {
+        memcpy(p, block, (size_t)(groups * depth) * sizeof *p);
+        return;
+    }
+    for (int64_t g = 0; g < groups; g++)
         if (done[g])
             memcpy(p + g * depth, block + g * depth, (size_t)depth * sizeof *p);
 }
@@ -124,7 +129,7 @@ INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const
     for (int i = 0; i < depth; i++)
         store_f32(to + i * WIDTH_f32, v[i]);
     if (!whole)
-        store_done(p, groups, depth, block, done);
+        store_done(p, groups, depth, block, done, all);
 }
 
 #endif
