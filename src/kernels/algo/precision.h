@@ -46,26 +46,31 @@ INLINE const struct gn_tile *cut_tile(const struct gn_tile *tile, int64_t c, int
 }
 
 /*
- * Where the channels end that get the same precision as channel c: the end of its group in f64; in
- * f32 also that of the groups after it. In columns their numbers stay in the L1 cache from pixel to
- * pixel.
+ * Where the groups end that get the same precision as that of channel c. In columns, so few of
+ * their channels at a time that the numbers stay in the L1 cache from pixel to pixel.
  */
 static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, int64_t c)
 {
     int64_t g = c / tile->depth, next = g + 1, groups = tile->channels / tile->depth;
-    while (use_f32[g] && next < groups && use_f32[next])
+    while (next < groups && use_f32[next] == use_f32[g])
         next++;
     int64_t end = next * tile->depth;
     bool narrow = tile->axis == GN_COLUMNS && use_f32[g] && end - c > GN_STRIP;
     return narrow ? c + GN_STRIP : end;
 }
 
-/* Channels of one group of a tile, from channel c of the tile on. */
-INLINE struct group_parameters group_of(const struct gn_tile *tile,
-                                        const struct gn_coefficients *with, int64_t c,
-                                        int64_t channels)
+/* What is computed in f64 at a time, from channel c of a tile on: whole groups, or a part of one.
+ */
+static struct group_parameters f64_part(const struct gn_tile *tile,
+                                        const struct gn_coefficients *with, int64_t c, int64_t end)
 {
-    return parameters_at(with, c / tile->depth, 1, with->channel + c % tile->depth, channels);
+    int64_t depth = tile->depth, g = c / depth, inside = c % depth;
+    if (depth > F64_CHANNELS) {
+        int64_t left = depth - inside, channels = left < F64_CHANNELS ? left : F64_CHANNELS;
+        return parameters_at(with, g, 1, with->channel + inside, channels);
+    }
+    int64_t most = F64_CHANNELS / depth, last = end / depth < g + most ? end / depth : g + most;
+    return parameters_at(with, g, groups_in_sequence(with, g, last), with->channel, depth);
 }
 
 COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with,
@@ -75,10 +80,10 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        struct group_parameters groups = f64_part(tile, with, c, end);
+        count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, numbers_in(&n));
+        z_coefficients_f64(&groups, numbers_in(&n));
         normalize_f64(part, of);
     }
 }
@@ -109,10 +114,10 @@ COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        struct group_parameters groups = f64_part(tile, with, c, end);
+        count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, numbers_in(&n));
+        z_coefficients_f64(&groups, numbers_in(&n));
         if (tile->axis == GN_ROWS)
             sums_rows_f64(part, &of, sums_from(sums, c));
         else
@@ -158,11 +163,11 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, n.slope, n.offset};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        count = end - c < F64_CHANNELS ? end - c : F64_CHANNELS;
+        struct group_parameters groups = f64_part(tile, with, c, end);
+        count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        struct group_parameters group = group_of(tile, with, c, count);
-        z_coefficients_f64(&group, numbers_in(&n));
-        dx_coefficients_f64(&group, numbers_in(&n));
+        z_coefficients_f64(&groups, numbers_in(&n));
+        dx_coefficients_f64(&groups, numbers_in(&n));
         gradient_apply_f64(part, of);
     }
 }
