@@ -6,7 +6,7 @@
 # the same with less work.
 
 # Quick variants of long tests.
-add_test(NAME mixed_quick COMMAND test_mixed 4000)
+add_test(NAME fuzz_quick COMMAND test_fuzz 4000)
 add_test(NAME large_quick COMMAND test_large short)
 
 # gn_long(NAME QUICK SECONDS): the test NAME takes so many seconds of processor time; QUICK is its
@@ -20,8 +20,8 @@ function(gn_long name quick seconds)
   endif()
 endfunction()
 
-gn_long(mixed mixed_quick 28)
-gn_long(digest hashes 20)
+gn_long(fuzz fuzz_quick 28)
+gn_long(digest golden 20)
 gn_long(large large_quick 14)
 gn_long(python_torch python_numpy 60)
 gn_long(python_onnx python_numpy 20)
@@ -35,7 +35,8 @@ foreach(test IN LISTS tests)
     set_tests_properties(${test} PROPERTIES LABELS quick)
   endif()
 endforeach()
-set(costs hard 10 grid 6 large_quick 6 mixed_quick 5 random 4 exp 4 threads 4 bits 3 python_numpy 2)
+set(costs hard_input 10 shapes 6 large_quick 6 fuzz_quick 5 fuzz_f32 4 silu 4 threads 4 invariance 3
+  python_numpy 2)
 while(costs)
   list(POP_FRONT costs test seconds)
   if(TEST ${test})
@@ -44,11 +45,11 @@ while(costs)
 endwhile()
 
 # By default, OpenMP's threads spin for milliseconds while they wait. On a busy machine they thereby
-# keep the processor from the thread that they wait for, which was nine tenths of the time of `hard`
+# keep the processor from the thread that they wait for, which was nine tenths of the time of `hard_input`
 # there. With `passive` they sleep at once. The tests of threads themselves need threads that are
 # awake when a call begins: these spin, but for a fraction of a millisecond. These tests take more
 # than one processor, as do those that compile and those that compute for long.
-set(spinning threads stream memory overlapping dlopen_twice dlopen_threads)
+set(spinning threads nontemporal alloc_hooks alloc_concurrent dlopen_twice dlopen_threads)
 set(parallel ${spinning} large large_quick python_torch python_network)
 foreach(test IN LISTS tests)
   # A test that hangs is ended; one that is slow because the machine is busy is not.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Strides: which are refused, with what sentence, and which tensors in one buffer may be used
- * together. What comes out of views is for test_mixed.c.
+ * together. What comes out of views is for test_fuzz.c.
  */
 #include "expect.h"
 

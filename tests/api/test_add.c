@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gn_forward_add and gn_backward_add: what they refuse, what a tensor or an argument that is not
- * there means, and empty tensors. Their values are for test_mixed.c.
+ * there means, and empty tensors. Their values are for test_fuzz.c.
  */
 #include "expect.h"
 #include "kind.h"

@@ -83,7 +83,8 @@ int main(int argc, char **argv)
 {
     /* The problems are made in long double, and are others where it is another type. */
     if (LDBL_MANT_DIG != 64 || !wide_long_double()) {
-        printf("skipped: long double does not have the 64 bits of x86; hashes and kinds run all "
+        printf("skipped: long double does not have the 64 bits of x86; golden and golden_types run "
+               "all "
                "the same\n");
         return SKIPPED;
     }
