@@ -99,7 +99,10 @@ INLINE void sum_four(const double *v, int64_t depth, quad *sums)
         *sums += (quad){v[i], v[depth + i], v[2 * depth + i], v[3 * depth + i]};
 }
 
-/* The moments of four groups from their channels' sums, if float holds them all. */
+/*
+ * The moments of four groups from their channels' sums, if float holds them all: bench/NOTES.md,
+ * special paths.
+ */
 INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, double inverse,
                          double min_m2, struct gn_moments out)
 {

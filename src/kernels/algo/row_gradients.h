@@ -142,7 +142,10 @@ static void sums_long_active(const struct gn_tile *rows, const struct arrays_f32
     }
 }
 
-/* The means of `count` rows from `first` on, of groups of `depth` rows. */
+/*
+ * The means of `count` rows from `first` on, of groups of `depth` rows, without a division per row:
+ * bench/NOTES.md, special paths.
+ */
 INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t count, float *mean)
 {
     int64_t g = first / depth, left = (g + 1) * depth - first;

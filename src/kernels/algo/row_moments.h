@@ -128,7 +128,9 @@ INLINE quads_f32 sum_quads_f32(const quads_f32 *t)
            __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* row_shift of rows of SMALL to SHORT values, four at a time. */
+/*
+ * row_shift of rows of SMALL to SHORT values, four at a time: bench/NOTES.md, special paths.
+ */
 NOINLINE void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
 {
     int64_t row = 0;

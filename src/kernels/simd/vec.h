@@ -79,7 +79,7 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 
 /*
  * In a loop of i that mostly has a turn or two: the compiler is not to work out beforehand what i
- * comes to, which takes longer.
+ * comes to, which takes longer: bench/NOTES.md, special paths.
  */
 #define UNCOUNTED(i) __asm__("" : "+r"(i))
 
