@@ -1,265 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The phases of the backward pass: {moments only where the rounding of the stored mean matters,
- * gradient sums, apply}. An item is a block of samples: of one group in channels first, of all in
- * channels last.
- *
- * Sums are about the mean as it was stored, rounded to float. Where it matters what the rounding
- * took, mean_lo = mean - stored is found again from x; a stored mean that is not that of x is taken
- * as it is. An rstd that is no normal float is found again too.
- *
- * Without an activation, sums of floats need no more than the stored mean: then moments, where they
- * matter, are found in the same phase, while x is in the cache.
+ * The backward pass as a job. An item is a block of samples: of one group in channels first, of all
+ * in channels last.
  */
 #include "norm/backward.h"
 
 #include <string.h>
 
+#include "norm/backward_phases.h"
+#include "norm/buffers.h"
 #include "norm/parameter_sums.h"
-#include "norm/skip.h"
 #include "norm/small.h"
-#include "norm/tiles.h"
-
-/* Whether moments come in a phase of their own, before sums that need the coefficients. */
-static bool has_moments_phase(const gn_plan *plan)
-{
-    return plan->is_f64 || plan->activates;
-}
-
-static struct gn_stored stored_statistics(const struct gn_backward_call *call,
-                                          const struct gn_group_range *range)
-{
-    int64_t index = gn_group_index(call->plan, range);
-    gn_type type = call->plan->stored;
-    return (struct gn_stored){range->groups, gn_at(call->mean, type, index),
-                              gn_at(call->rstd, type, index), type};
-}
-
-static bool rounding_matters(const struct gn_backward_call *call, const struct gn_work_tile *t)
-{
-    const struct gn_statistics none = {NULL, NULL, NULL};
-    return call->plan->kernels->load_statistics(stored_statistics(call, &t->range), NULL, none);
-}
-
-/* The moments of x in a tile, per group, or with a depth of 1 per channel. */
-static void find_moments(const gn_plan *plan, const struct gn_work_tile *t, struct gn_tile k,
-                         double min_m2, struct gn_moments out)
-{
-    if (k.axis == GN_ROWS)
-        gn_flatten_rows(&t->region, t->buffers.out, &k.x);
-    plan->kernels->moments(&k, min_m2, out, t->buffers.scratch);
-}
-
-static struct gn_moments moments_at(const struct gn_workspace *ws, const struct gn_work_tile *t)
-{
-    return gn_moments_from(ws->moments, t->shape->moments * ws->moments_set + t->range.first);
-}
-
-static void moments_tile(const struct gn_place *place, int64_t tile)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
-        struct gn_work_tile t;
-        gn_open_tile(plan, place, i, tile, &t);
-        if (!rounding_matters(call, &t))
-            continue;
-        struct gn_tile k;
-        gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
-        gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
-        find_moments(plan, &t, k, plan->min_m2, moments_at(place->workspace, &t));
-    }
-}
-
-/* The statistics of a range: as stored, and what rounding took where that matters. */
-static void load_statistics(const struct gn_backward_call *call, const struct gn_workspace *ws,
-                            const struct gn_group_range *range)
-{
-    const struct gn_kernels *kernels = call->plan->kernels;
-    struct gn_stored stored = stored_statistics(call, range);
-    struct gn_statistics of = gn_statistics_from(ws->of, range->first);
-    struct gn_statistics found = gn_statistics_from(ws->found, range->first);
-    if (!kernels->load_statistics(stored, NULL, of))
-        return;
-    gn_find_statistics(call->plan, ws, range->first, range->groups, found);
-    kernels->load_statistics(stored, &found, of);
-}
-
-static void moments_groups(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_workspace *ws = place->workspace;
-    int64_t first, end;
-    gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
-    memset(ws->coefficients.use_f32 + first, !plan->is_f64, (size_t)(end - first));
-    for (int64_t i = first; i < end;) {
-        struct gn_group_range range;
-        gn_range_at(plan, place, i, end, &range);
-        struct gn_coefficients with;
-        load_statistics(call, ws, &range);
-        gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
-        if (!plan->is_f64)
-            plan->kernels->forward_coefficients(range.groups, &with);
-        i += range.groups;
-    }
-}
-
-/* Where dx of the tile goes, and g until then. */
-static void place_dx(const struct gn_backward_call *call, const struct gn_work_tile *t,
-                     struct gn_tile *k)
-{
-    const gn_plan *plan = call->plan;
-    bool columns = plan->parts.axis == GN_COLUMNS;
-    gn_operand_at(call->dx_view, call->dx, &t->region, t->buffers.out, &k->out);
-    switch (call->save_g) {
-    case GN_SAVE_NOT:
-        break;
-    case GN_SAVE_IN_DX:
-        k->saved_g = (struct gn_operand){
-            .data = k->out.data, .type = GN_F32, .stride = columns ? k->out.stride : k->length};
-        break;
-    case GN_SAVE_IN_BUFFER:
-        k->saved_g = (struct gn_operand){.data = t->buffers.saved_g + t->first * plan->D * plan->S,
-                                         .type = GN_F32,
-                                         .stride = columns ? plan->C : k->length};
-        break;
-    }
-}
-
-static void sums_of_tile(const struct gn_place *place, const struct gn_work_tile *t)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_workspace *ws = place->workspace;
-    const bool in_phase = !has_moments_phase(plan);
-    int64_t at = t->shape->sums * ws->sums_set + t->channel;
-    struct gn_tile k;
-    gn_kernel_tile(plan, t, plan->backward_beyond_llc, &k);
-    struct gn_sums sums = gn_sums_from(ws->sums, at);
-    struct gn_coefficients with;
-    gn_read_region(call->x_view, call->x, &t->region, t->buffers.x, &k.x);
-    gn_read_region(&plan->views[GN_TENSOR_DY], call->dy, &t->region, t->buffers.dy, &k.dy);
-    if (call->save_g != GN_SAVE_NOT)
-        place_dx(call, t, &k);
-    gn_tile_coefficients(plan, ws, &call->parameters, t, &with);
-    if (in_phase) {
-        with.group_mean = stored_statistics(call, &t->range).mean;
-        sums.needs_f64 = NULL;
-    }
-    plan->kernels->gradient_sums(&k, &with, sums, t->buffers.scratch);
-    if (in_phase && rounding_matters(call, t))
-        find_moments(plan, t, k, plan->min_m2, moments_at(ws, t));
-    if (call->dskip) {
-        k.depth = 1;
-        find_moments(plan, t, k, 0, gn_moments_from(ws->x_moments, at));
-    }
-}
-
-static void sums_tile(const struct gn_place *place, int64_t tile)
-{
-    const struct gn_backward_call *call = place->job->call;
-    for (int64_t i = 0; i < gn_batch_samples(call->plan, place->batch); i++) {
-        struct gn_work_tile t;
-        gn_open_tile(call->plan, place, i, tile, &t);
-        sums_of_tile(place, &t);
-    }
-}
-
-/* The sums over tiles, into the first set, of channels first to end - 1. */
-static void add_sets(const gn_plan *plan, const struct gn_workspace *ws, int64_t first, int64_t end)
-{
-    struct gn_sums all = ws->sums;
-    for (int64_t set = 1; set < plan->parts.sums; set++) {
-        struct gn_sums more = gn_sums_from(all, set * ws->sums_set);
-        for (int64_t c = first; c < end; c++) {
-            all.dy[c] += more.dy[c];
-            all.dyx[c] += more.dyx[c];
-        }
-        for (int64_t c = first; plan->activates && c < end; c++)
-            all.needs_f64[c] += more.needs_f64[c];
-    }
-}
-
-/* From the sums of a range to the coefficients of its last pass, dgamma, dbeta and dskip. */
-static void finish_range(const struct gn_place *place, const struct gn_group_range *range)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_workspace *ws = place->workspace;
-    int64_t c = range->g * plan->D, channels = range->groups * plan->D;
-    struct gn_sums sums = gn_sums_from(ws->sums, range->first * plan->D);
-    struct gn_coefficients with;
-    double *dgamma = gn_parameter_sums(place->job, range->block, c);
-    if (place->batch->step == 0 || plan->by_sample)
-        gn_clear_parameter_sums(place->job, range->block, c, channels);
-    if (!has_moments_phase(plan))
-        load_statistics(call, ws, range);
-    gn_coefficients_at(plan, ws, &call->parameters, range, &with);
-    if (!call->dx || plan->is_f64)
-        with.slope = NULL;
-    if (!plan->activates)
-        sums.needs_f64 = NULL;
-    plan->kernels->gradient_coefficients(range->groups, (double)(plan->D * plan->S), sums, &with,
-                                         dgamma, dgamma ? dgamma + plan->C : NULL);
-    if (call->dskip)
-        gn_store_dskip(call, ws, range);
-    if (plan->by_sample)
-        gn_store_parameter_sums(place->job, range->block, range->n, c, channels);
-}
-
-static void sums_groups(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_workspace *ws = place->workspace;
-    int64_t first, end;
-    gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
-    if (!has_moments_phase(plan))
-        memset(ws->coefficients.use_f32 + first, true, (size_t)(end - first));
-    add_sets(plan, ws, first * plan->D, end * plan->D);
-    for (int64_t i = first; i < end;) {
-        struct gn_group_range range;
-        gn_range_at(plan, place, i, end, &range);
-        finish_range(place, &range);
-        i += range.groups;
-    }
-}
-
-/* Whether the last pass over a sample reads dy: g is not saved, or was not in float for all. */
-static bool reads_dy(const struct gn_backward_call *call, const struct gn_workspace *ws,
-                     const struct gn_work_tile *t)
-{
-    bool all = call->save_g != GN_SAVE_NOT;
-    for (int64_t i = 0; all && i < t->groups; i++)
-        all = ws->coefficients.use_f32[t->first + i];
-    return !all;
-}
-
-static void apply_tile(const struct gn_place *place, int64_t tile)
-{
-    const struct gn_backward_call *call = place->job->call;
-    const gn_plan *plan = call->plan;
-    const struct gn_view *dy_view = &plan->views[GN_TENSOR_DY];
-    const struct gn_view *views[] = {call->x_view, dy_view, call->dx_view};
-    for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
-        struct gn_work_tile t;
-        struct gn_coefficients with;
-        gn_open_tile(plan, place, i, tile, &t);
-        if (plan->parts.axis == GN_ROWS)
-            t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 3);
-        struct gn_tile k;
-        gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
-        k.nontemporal = call->nontemporal;
-        gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
-        if (reads_dy(call, place->workspace, &t))
-            gn_read_region(dy_view, call->dy, &t.region, t.buffers.dy, &k.dy);
-        place_dx(call, &t, &k);
-        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &with);
-        plan->kernels->gradient_apply(&k, &with);
-        gn_unpack(call->dx_view, call->dx, &t.region, &k.out);
-    }
-}
+#include "norm/workspace.h"
 
 static void open_workspace(const struct gn_job *job, void *workspace)
 {
@@ -326,11 +78,12 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
         job.block_samples = 1;
         add_phase(&job, (struct gn_phase){gn_backward_small, NULL, false});
     } else {
-        if (has_moments_phase(plan))
-            add_phase(&job, (struct gn_phase){moments_tile, moments_groups, false});
-        add_phase(&job, (struct gn_phase){sums_tile, sums_groups, false});
+        if (gn_has_moments_phase(plan))
+            add_phase(&job, (struct gn_phase){gn_backward_moments_tile, gn_backward_moments_groups,
+                                              false});
+        add_phase(&job, (struct gn_phase){gn_backward_sums_tile, gn_backward_sums_groups, false});
         if (call->dx)
-            add_phase(&job, (struct gn_phase){apply_tile, NULL, true});
+            add_phase(&job, (struct gn_phase){gn_backward_apply_tile, NULL, true});
     }
     if (!call->dgamma && !call->dbeta) {
         job.partials = 0;

@@ -10,6 +10,7 @@
 #ifndef GN_COLUMN_MOMENTS_H
 #define GN_COLUMN_MOMENTS_H
 
+#include "kernels/algo/column_sums.h"
 #include "kernels/algo/row_moments.h"
 
 struct column_work {

@@ -10,7 +10,7 @@
 #define GN_GRADIENT_SUMS_H
 
 #include "kernels/algo/activation.h"
-#include "kernels/algo/shifted_sums.h"
+#include "kernels/algo/column_sums.h"
 
 #define EACH_REAL "kernels/algo/gradient_sums.h"
 #include "kernels/simd/each_real.h"
@@ -101,7 +101,7 @@ INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, 
     }
 }
 
-/* Both of a chunk of a row, added up in segments as in shifted_sums.h, lane by lane. */
+/* Both of a chunk of a row, added up in segments as in row_sums.h, lane by lane. */
 INLINE void FN(row_lanes)(struct FN(gradient_span) in, int vecs, VEC *a_all, VEC *b_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;

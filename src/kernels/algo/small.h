@@ -3,7 +3,8 @@
 #ifndef GN_SMALL_H
 #define GN_SMALL_H
 
-#include "kernels/algo/small_lanes.h"
+#include "kernels/algo/small_gradients.h"
+#include "kernels/algo/small_normalize.h"
 
 INLINE void any_depth(const struct gn_small *in, bool backward)
 {

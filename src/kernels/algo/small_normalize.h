@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* The forward pass of small groups, a group a lane. */
+#ifndef GN_SMALL_NORMALIZE_H
+#define GN_SMALL_NORMALIZE_H
+
+#include "kernels/algo/small_lanes.h"
+
+/* One step of Newton: from 1 / sqrt(v) in float to all bits of float. */
+INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
+{
+    return rstd * (1.5 - v * 0.5 * rstd * rstd);
+}
+
+INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
+{
+    mask_f32 fit = splat_f32(0) == splat_f32(0);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        fit &= abs_f32(beta[i]) <= splat_f32(SMALL_MOST);
+    return fit;
+}
+
+/* y, and the mean and rstd of n groups from number `group` of all on. */
+INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
+                            const struct lanes_parameters *with, bool *done)
+{
+    vec_f32 x[LANES_ROOM], squares[LANES_ROOM];
+    load_columns(in->x + group * depth, n, depth, x);
+    struct pair exact = column_means(x, depth);
+    vec_f32 mean = narrowed(exact);
+    struct pair low = widened(mean);
+    low = (struct pair){exact.low - low.low, exact.high - low.high};
+    UNROLL
+    for (int i = 0; i < depth; i++) {
+        x[i] -= mean;
+        squares[i] = x[i] * x[i];
+    }
+    vec_f32 square = column_sums(squares, depth);
+    struct pair var = widened(square);
+    var.low = (var.low * (1.0 / depth) - low.low * low.low) + in->epsilon;
+    var.high = (var.high * (1.0 / depth) - low.high * low.high) + in->epsilon;
+    vec_f32 size = narrowed(var);
+    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) & (size >= with->least) &
+                    (size <= splat_f32(1 / LANES_VAR_LEAST));
+    struct pair near = widened(1 / sqrt_f32(size));
+    vec_f32 rstd =
+        narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
+    vec_f32 lows = narrowed(low);
+    bool all = put_flags(fits, n, done);
+    if (in->mean)
+        put_lanes(in->mean + group, mean, n);
+    if (in->rstd)
+        put_lanes(in->rstd + group, rstd, n);
+    UNROLL
+    for (int i = 0; i < depth; i++)
+        x[i] = (x[i] - lows) * rstd * with->gamma[i] + with->beta[i];
+    store_columns(in->out + group * depth, n, depth, x, done, all);
+    return all;
+}
+
+/* Returns whether all groups are done. */
+INLINE bool normalize_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
+{
+    struct lanes_parameters with;
+    bool all = true;
+    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, with.gamma);
+    load_parameters(in->beta ? in->beta + at.g * depth : NULL, at.n, depth, 0, with.beta);
+    with.least =
+        least_where(gamma_fits(with.gamma, depth) & beta_fits(with.beta, depth), LANES_VAR_LEAST);
+    ROLLED
+    for (int64_t i = at.first; i < at.end; i++)
+        all &= normalize_block(in, i * in->groups + at.g, at.n, depth, &with, done[i - at.first]);
+    return all;
+}
+
+#endif
