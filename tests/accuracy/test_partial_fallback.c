@@ -147,8 +147,10 @@ static int check_overflow(const char *label, float gamma, float beta, float dy)
     int wrong = 0;
 
     for (int i = 0; i < CASES; i++) {
-        const struct kind_check check = {
-            .shape = cases[i].shape, .activation = GN_ACTIVATION_SILU, .bound = EXACT_ALWAYS, .label = label};
+        const struct kind_check check = {.shape = cases[i].shape,
+                                         .activation = GN_ACTIVATION_SILU,
+                                         .bound = EXACT_ALWAYS,
+                                         .label = label};
         float *tensors[TENSORS];
 
         fill(&check.shape, beta, dy, cases[i].easy, tensors);

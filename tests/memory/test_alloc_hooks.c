@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library allocates, and when it cannot: nothing in the steady state, every allocation
- * failed in turn, nothing left over. test_alloc_concurrent.c has the same for calls at the same time.
+ * failed in turn, nothing left over. test_alloc_concurrent.c has the same for calls at the same
+ * time.
  */
 #define _POSIX_C_SOURCE 200809L
 

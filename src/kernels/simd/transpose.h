@@ -106,7 +106,7 @@ INLINE void load_parameters(const float *p, int64_t groups, int depth, float oth
 
 /* The first `groups` groups of a block, or those of them that are done. */
 COLD void store_done(float *p, int64_t groups, int depth, const float *block, const bool *done,
-                         bool all)
+                     bool all)
 {
     if (all) {
         memcpy(p, block, (size_t)(groups * depth) * sizeof *p);
