@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs forward and backward over the layers of two networks, in both memory layouts: for each the
- * time, the time as a multiple of a copy of the same tensor by the same threads, and the largest
- * error against an oracle in long double, in units of the bound that groupnorm.h states. Measures
- * again where other programs disturb the times, and says so. Exits with 1 if a result is wrong.
+ * Runs forward and backward over the layers of two networks, in both memory layouts. For each it
+ * prints the time, the time as a multiple of that of a copy of the same tensor by the same threads,
+ * and the largest error against an oracle in long double, in units of the bound that groupnorm.h
+ * states. If other programs disturb the times, the demo measures again and says so. It exits with 1
+ * if a result is wrong.
  */
 #include <groupnorm.h>
 #include <omp.h>
@@ -29,7 +30,7 @@ struct arena {
     float *memory;
 };
 
-/* Uniform in [-1/2, 1/2): a counter through the mixing steps of SplitMix64 (Steele et al. 2014). */
+/* Uniform in [-1/2, 1/2): the mixing steps of SplitMix64 (Steele et al. 2014) on a counter. */
 static float noise(uint64_t *counter)
 {
     uint64_t z = *counter += 0x9e3779b97f4a7c15u;
@@ -65,7 +66,7 @@ static bool arena_create(struct arena *a, const struct layer *layer)
         a->gamma[c] = 1 + noise(&state);
         a->beta[c] = noise(&state);
     }
-    /* Touched once: the first call's page faults are nobody's cost. */
+    /* Touches the pages, so that no time includes the page faults of a first access. */
     memset(a->y, 0, (size_t)(3 * a->elements) * sizeof *a->y);
     return true;
 }
@@ -107,7 +108,7 @@ static gn_status make_plan(gn_plan **plan, const struct layer *layer, gn_layout 
     return status;
 }
 
-/* Median seconds of a copy, forward and backward, measured in turns. */
+/* Median seconds of a copy, of forward and of backward, measured in turns. */
 struct times {
     double copy, forward, backward;
     double lost; /* the part of a processor's time that other programs took, from 0 to 1 */
@@ -146,7 +147,8 @@ static gn_status measure_once(const gn_plan *plan, const struct arena *a, struct
     return GN_OK;
 }
 
-/* Again while the machine is busy; the fastest copies are those that were disturbed least. */
+/* Measures again while the machine is busy, and takes the try with the fastest copy, which other
+ * programs disturbed least. */
 static gn_status measure(const gn_plan *plan, const struct arena *a, struct times *times)
 {
     gn_status status = measure_once(plan, a, times);
@@ -159,7 +161,7 @@ static gn_status measure(const gn_plan *plan, const struct arena *a, struct time
     return status;
 }
 
-/* The largest error of all outputs in units of the bound; infinite without memory. */
+/* The largest error of all outputs in units of the bound, or infinity if memory is lacking. */
 static double largest_error(const struct arena *a, const struct layer *layer, gn_layout layout)
 {
     const struct oracle_problem problem = {.n = layer->n,
@@ -189,11 +191,11 @@ static double largest_error(const struct arena *a, const struct layer *layer, gn
     return largest;
 }
 
-/* What is said at the end. */
+/* The results that print_summary reports. */
 struct summary {
     bool right;
     int rows, busy_rows;
-    double most_lost; /* in those rows */
+    double most_lost; /* in the busy rows */
 };
 
 static void run(const struct layer *layer, gn_layout layout, struct summary *summary)
@@ -236,11 +238,11 @@ static void print_summary(const struct summary *summary)
     printf("\n%s\n", summary->right ? "All results are right: every error is within its bound."
                                     : "Some results are WRONG.");
     if (summary->busy_rows)
-        printf("The machine was busy: in %d of %d rows, marked busy, times and ratios mean little, "
-               "as\n"
-               "other programs disturbed each of the %d tries to measure them; they took up to\n"
-               "%.0f %% of a thread's time.\n",
-               summary->busy_rows, summary->rows, MOST_TRIES, 100 * summary->most_lost);
+        printf(
+            "The machine was busy: in %d of %d rows, which are marked busy, times and ratios mean\n"
+            "little. Other programs disturbed each of the %d tries to measure them, and took up\n"
+            "to %.0f %% of a thread's time.\n",
+            summary->busy_rows, summary->rows, MOST_TRIES, 100 * summary->most_lost);
 }
 
 int main(void)

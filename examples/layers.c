@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ResNet-50 (He et al. 2016) with GroupNorm in place of BatchNorm at 224 x 224, as in Wu & He 2018;
- * and the UNet of Stable Diffusion 1.5 (Rombach et al. 2022) at 64 x 64 latents, a prompt and its
- * unconditional twin.
+ * ResNet-50 (He et al. 2016) at 224 x 224 with GroupNorm in place of BatchNorm, as in Wu & He 2018,
+ * and the UNet of Stable Diffusion 1.5 (Rombach et al. 2022) at 64 x 64 latents, where a batch is a
+ * prompt and the empty prompt.
  */
 #include "layers.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shapes that group normalization meets in two networks. */
+/* The shapes of the group normalizations in two networks. */
 #ifndef LAYERS_H
 #define LAYERS_H
 
@@ -10,7 +10,7 @@ struct layer {
     int64_t n, c, h, w;
 };
 
-/* 32 groups each; ends with a layer without a name. */
+/* Each layer has 32 groups. The array ends with a layer whose name is NULL. */
 extern const struct layer layers[];
 
 #endif

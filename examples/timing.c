@@ -4,11 +4,11 @@
 #include <omp.h>
 #include <stdlib.h>
 
-/* Interrupts take less; a scheduler lets another program run for a millisecond or more. */
+/* Interrupts take less time. A scheduler lets another program run for a millisecond or more. */
 static const double LONGEST_STEP = 200e-6;
 
-/* Losing a tenth moves medians little. The spread of the demo's copies is 1.04 to 1.67 if hardly
- * anything else runs. */
+/* A loss of a tenth changes medians little. The spread of the demo's copies is 1.04 to 1.67 on a
+ * machine on which hardly anything else runs. */
 static const double MOST_LOST = 0.1, MOST_SPREAD = 2;
 
 static int ascending(const void *a, const void *b)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The median and the spread of repeated times, and whether other programs use the processors too: a
- * thread that only reads the clock then finds gaps between its readings.
+ * The median and the spread of repeated times, and a test whether other programs use the processors
+ * too. If they do, a thread that only reads the clock finds gaps between its readings.
  */
 #ifndef TIMING_H
 #define TIMING_H
 
 #include <stdbool.h>
 
-/* Both sort the times, of which there is one or more. The spread is the median by the minimum. */
+/* Both sort the times. count is 1 or more. The spread is the median divided by the minimum. */
 double median(double *times, int count);
 double spread(double *times, int count);
 
@@ -20,18 +20,18 @@ struct watch {
 
 void watch_start(struct watch *watch, double now);
 void watch_read(struct watch *watch, double now);
-/* Which part of the time from the first reading to the last was lost, from 0 to 1. */
+/* The part of the time from the first reading to the last that was lost, from 0 to 1. */
 double watch_lost(const struct watch *watch);
 
 /*
- * Lets each OpenMP thread look at the clock for so many seconds, and returns the largest part that
- * one of them lost: at a barrier, all wait for that one.
+ * Lets each OpenMP thread read the clock for this many seconds, and returns the largest part that
+ * one of them lost. The largest counts because all threads wait for the slowest at a barrier.
  */
 double processor_lost(double seconds);
 
 /*
- * Whether so much was lost, or equal repetitions vary so much, that their times say little of what
- * was timed.
+ * Whether so much time was lost, or equal repetitions vary so much, that the times say little about
+ * the code that was timed.
  */
 bool is_busy(double lost, double spread);
 

@@ -9,29 +9,29 @@
         y, mean, rstd = plan.forward(x, stats=True)
         dx, dgamma, dbeta = plan.backward(np.ones_like(y), x, mean, rstd)
 
-A plan's shape is the logical one, [N, C, spatial...], whatever the layout. Arrays are given as they
-lie in memory: their shape is (N, C, spatial...) for Layout.CHANNELS_FIRST and (N, spatial..., C)
-for Layout.CHANNELS_LAST; Plan.array_shape says which. They are handed to the library without a
-copy; an array that is not what the plan was made for is refused here, before the library sees its
-address.
+A plan's shape is the logical shape [N, C, spatial...] for every layout. An array has its shape in
+memory: (N, C, spatial...) for Layout.CHANNELS_FIRST and (N, spatial..., C) for
+Layout.CHANNELS_LAST. Plan.array_shape returns it. Arrays are passed to the library without a copy.
+This module rejects an array that does not fit the plan before the library gets its address.
 
-Types and strides. A plan is made for float32 unless its `types` say otherwise. numpy has no
-bfloat16: an array of Type.BF16 is one of uint16, each the upper half of a float32, whose values are
-(array.astype(np.uint32) << 16).view(np.float32). Arrays are C-contiguous, unless the plan was made
-with the strides of others:
+Types and strides. A plan is for float32 unless its `types` say otherwise. numpy has no bfloat16: an
+array of Type.BF16 has the dtype uint16, and each element is the upper half of a float32. Its values
+are (array.astype(np.uint32) << 16).view(np.float32). Arrays are C-contiguous, unless the plan was
+made with other strides:
 
     part = x[:, :32, 1:-1, 1:-1]
     with groupnorm.Plan(part.shape, strides={groupnorm.Tensor.X: part.strides}) as plan:
         y = plan.forward(part)
 
-The library is loaded with this module: the file that the environment variable GN_LIBRARY names,
-else what the system's loader finds as libgroupnorm.so.0. Import this module before a fork() whose
-child is to use it: a library loaded after the fork cannot know that OpenMP's threads are gone.
+The import of this module loads the library: the file that the environment variable GN_LIBRARY
+names, or else the library that the system's loader finds as libgroupnorm.so.0. Import this module
+before a fork() if the child is to use it: a library that is loaded after the fork cannot know that
+OpenMP's threads are gone.
 
-Errors. Without the library, the import raises ImportError. An array or a number that the library
-could not be given raises TypeError or ValueError. What the library refuses raises GroupNormError,
-which is also a ValueError, a NotImplementedError or a MemoryError, and carries the library's own
-sentence.
+Errors. Without the library, the import raises ImportError. An array or a number that cannot be
+passed to the library raises TypeError or ValueError. A call that the library rejects raises
+GroupNormError, which is also a ValueError, a NotImplementedError or a MemoryError. Its message
+contains the library's own sentence.
 """
 
 import ctypes
@@ -81,7 +81,7 @@ class Layout(enum.IntEnum):
 
 
 class Type(enum.IntEnum):
-    """gn_type: that of the elements; BF16 are the bits of a bfloat16 in a uint16."""
+    """gn_type: the type of the elements. BF16 stands for the bits of a bfloat16 in a uint16."""
 
     F32 = 0
     F64 = 1
@@ -90,7 +90,7 @@ class Type(enum.IntEnum):
 
     @property
     def dtype(self):
-        """That of the arrays."""
+        """The dtype of the arrays."""
         return np.dtype((np.float32, np.float64, np.uint16, np.float16)[self])
 
 
@@ -102,7 +102,7 @@ class Affine(enum.IntEnum):
 
 
 class Activation(enum.IntEnum):
-    """gn_activation: the function that makes y of gamma * xhat + beta."""
+    """gn_activation: the function act in y = act(gamma * xhat + beta)."""
 
     IDENTITY = 0
     RELU = 1
@@ -110,14 +110,14 @@ class Activation(enum.IntEnum):
 
 
 class Skip(enum.IntEnum):
-    """gn_skip: whether what forward_add adds to x is of its shape, or (N, C)."""
+    """gn_skip: whether the skip that forward_add adds to x has the shape of x, or (N, C)."""
 
     TENSOR = 0
     CHANNEL = 1
 
 
 class Tensor(enum.IntEnum):
-    """gn_tensor: those that a plan's strides are of."""
+    """gn_tensor: the tensors whose strides a plan can set."""
 
     X = 0
     Y = 1
@@ -138,7 +138,7 @@ class Isa(enum.IntEnum):
 
 
 class GroupNormError(Exception):
-    """A call that the library refused: `status` is its number, the message its sentence."""
+    """A call that the library rejected: `status` is its status, the message its sentence."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -149,11 +149,11 @@ class GroupNormError(Exception):
 
 
 class InvalidArgumentError(GroupNormError, ValueError):
-    """GN_INVALID_ARGUMENT: the call is wrong, whatever the library."""
+    """GN_INVALID_ARGUMENT: the call is wrong for every library and machine."""
 
 
 class UnsupportedError(GroupNormError, NotImplementedError):
-    """GN_UNSUPPORTED: a right call that this library, or this machine, cannot serve."""
+    """GN_UNSUPPORTED: the call is right, but this library or machine cannot serve it."""
 
 
 class OutOfMemoryError(GroupNormError, MemoryError):
@@ -171,7 +171,7 @@ _ERRORS = {
 
 
 class _Status(ctypes.c_int):
-    """The result of the functions that can fail; distinct from a plain int."""
+    """The result of the functions that can fail. It is distinct from a plain int."""
 
 
 class _Desc(ctypes.Structure):
@@ -220,7 +220,7 @@ _PROTOTYPES = {
 
 
 def _open_library():
-    """The ctypes.CDLL of libgroupnorm; ImportError where there is none."""
+    """Returns the ctypes.CDLL of libgroupnorm; ImportError if there is none."""
     path = os.environ.get("GN_LIBRARY")
     if path:
         try:
@@ -242,7 +242,7 @@ def _open_library():
 
 
 def _load():
-    """libgroupnorm, each function with its prototype and its check for errors."""
+    """Returns libgroupnorm, with a prototype and a check for errors for each function."""
     library = _open_library()
 
     def check(status, function, arguments):
@@ -268,21 +268,21 @@ _library = _load()
 
 
 def version():
-    """The loaded library's version as a tuple of ints: (major, minor, patch)."""
+    """Returns the version of the loaded library as a tuple of ints: (major, minor, patch)."""
     number = _library.gn_version()
     return number // 10000, number // 100 % 100, number % 100
 
 
 def version_string():
-    """The loaded library's version as text, such as "0.1.0"."""
+    """Returns the version of the loaded library as text, such as "0.1.0"."""
     return _library.gn_version_string().decode()
 
 
-# ---- Checks: ctypes would cut an int to its width, and cannot see what lies behind an address ----
+# ---- Checks: ctypes truncates an int to its width, and does not see the array at an address ----
 
 
 def _integer(name, value, bits):
-    """`value` as an int that fits in `bits` bits; TypeError or ValueError where it is none."""
+    """Returns `value` as an int that fits in `bits` bits; TypeError or ValueError otherwise."""
     try:
         value = operator.index(value)
     except TypeError:
@@ -293,14 +293,14 @@ def _integer(name, value, bits):
 
 
 def _member(name, kind, value):
-    """`value` as a member of the enum `kind`; TypeError unless it is one."""
+    """Returns `value` if it is a member of the enum `kind`; TypeError otherwise."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} = {value!r} is no groupnorm.{kind.__name__}")
     return value
 
 
 def _dense(shape, size):
-    """The strides of a C-contiguous array whose elements have so many bytes."""
+    """Returns the strides of a C-contiguous array whose elements have `size` bytes."""
     strides = []
     for dim in reversed(shape):
         strides.insert(0, size)
@@ -309,7 +309,7 @@ def _dense(shape, size):
 
 
 class _Spec:
-    """What an array has to be: of a Type, a shape, and strides in bytes (None: C-contiguous)."""
+    """What an array must have: a Type, a shape, and strides in bytes (None: C-contiguous)."""
 
     def __init__(self, of_type, shape, strides=None):
         self.type = of_type
@@ -317,7 +317,7 @@ class _Spec:
         self.strides = _dense(shape, of_type.dtype.itemsize) if strides is None else strides
 
     def check(self, name, array, writable=False):
-        """TypeError or ValueError unless `array` is one, and aligned."""
+        """Raises TypeError or ValueError unless `array` has all this and is aligned."""
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} is a {type(array).__name__}, not a numpy.ndarray")
         if array.dtype != self.type.dtype:
@@ -336,7 +336,7 @@ class _Spec:
             raise ValueError(f"{name} is read-only")
 
     def new(self):
-        """An array, whose elements are anything."""
+        """Returns an array whose elements are not initialized."""
         if 0 in self.shape:
             return np.empty(self.shape, self.type.dtype)
         size = self.type.dtype.itemsize
@@ -346,7 +346,7 @@ class _Spec:
         return np.ndarray(self.shape, self.type.dtype, memory, strides=strides)
 
     def output(self, name, wanted):
-        """The array to write to: `wanted` itself if it is one, a new one for True, else None."""
+        """Returns the array to write to: `wanted` if it is one, a new one for True, or None."""
         if isinstance(wanted, np.ndarray):
             self.check(name, wanted, writable=True)
             return wanted
@@ -356,7 +356,7 @@ class _Spec:
 
 
 def _type_by_dtype(name, array):
-    """The Type of the array's elements; TypeError where the dtype does not tell."""
+    """Returns the Type of the array's elements; TypeError if the dtype does not determine it."""
     for each in (Type.F32, Type.F64, Type.F16):
         if array.dtype == each.dtype:
             return each
@@ -373,8 +373,8 @@ def _address(array):
 class _Handle:
     """Owns a gn_plan and destroys it when the last reference is gone.
 
-    A call in progress holds a reference: no plan is destroyed under one. Nothing is destroyed at
-    the interpreter's exit, where daemon threads may still be computing.
+    A call in progress holds a reference, so that its plan is not destroyed. Nothing is destroyed
+    when the interpreter exits, because daemon threads may still be computing.
     """
 
     def __init__(self, pointer):
@@ -385,9 +385,8 @@ class _Handle:
 class Plan:
     """Group Normalization of tensors of one shape, any number of times.
 
-    A plan is immutable and may be used by many threads at once; the calls release the GIL. It can
-    be used in a with statement, which closes it at the end; without, it goes when the last
-    reference does.
+    A plan is immutable and may be used by many threads at once. The calls release the GIL. A with
+    statement closes the plan at its end. Otherwise it is destroyed with its last reference.
     """
 
     def __init__(
@@ -407,29 +406,30 @@ class Plan:
     ):
         """Makes a plan.
 
-        shape       ints, the logical [N, C, spatial...] whatever the layout: 2 to 8 of them, N and
-                    spatial dims 0 or more, C 1 or more
+        shape       2 to 8 ints, the logical shape [N, C, spatial...] for every layout; N and the
+                    spatial dims are 0 or more, C is 1 or more
         groups      the number of groups, a divisor of C
         layout      the order of the arrays in memory
         eps         finite, 0 or more
-        types       a Type for all arrays; or three: of x, dx, skip, dskip and sum; of y and dy; of
-                    gamma, beta, dgamma and dbeta. mean and rstd are float64 where x is, and else
-                    float32
+        types       one Type for all arrays, or three: the Type of x, dx, skip, dskip and sum; that
+                    of y and dy; that of gamma, beta, dgamma and dbeta. mean and rstd are float64
+                    if x is, and float32 otherwise
         affine      whether each sample has its own gamma and beta
         strides     a dict from Tensor to the strides of its arrays, in bytes and in the order of
-                    array_shape, as numpy's array.strides; those of a Tensor that is not in it
-                    are C-contiguous
-        activation  the function that makes y of gamma * xhat + beta
-        skip        the shape of what forward_add adds to x
-        threads     the most threads that one call may use; 0: what OpenMP gives at the call
+                    array_shape, as numpy's array.strides. The arrays of a Tensor that is not in
+                    the dict are C-contiguous
+        activation  the function act in y = act(gamma * xhat + beta)
+        skip        the shape of the skip that forward_add adds to x
+        threads     the largest number of threads that one call may use; 0: what OpenMP gives at
+                    the time of the call
         isa         the instruction set of the kernels
 
-        TypeError: an argument of another type. ValueError: strides of another number than the dims,
-        or of parts of elements. InvalidArgumentError (ValueError): a value out of range, groups
-        that do not divide C, strides that are negative or with which an output's elements share
-        memory, a wrong name in the environment's GN_ISA. UnsupportedError (NotImplementedError):
-        types that do not go together, an isa that the library or the machine lacks.
-        OutOfMemoryError (MemoryError).
+        TypeError: an argument has another type. ValueError: the number of strides is not that of
+        the dims, or a stride is not a multiple of the element size. InvalidArgumentError
+        (ValueError): a value is out of range, groups do not divide C, strides are negative or
+        elements of an output share memory, GN_ISA in the environment has a wrong name.
+        UnsupportedError (NotImplementedError): the types cannot be combined, the library or the
+        machine lacks the isa. OutOfMemoryError (MemoryError).
         """
         self._shape = tuple(_integer(f"shape[{i}]", dim, 64) for i, dim in enumerate(shape))
         self._groups = _integer("groups", groups, 64)
@@ -492,7 +492,7 @@ class Plan:
         return self._types[1 if tensor in (Tensor.Y, Tensor.DY) else 0]
 
     def _elements(self, tensor, strides):
-        """Strides as gn_desc_set_strides takes them: in elements and in the order of the shape."""
+        """Returns strides for gn_desc_set_strides: in elements and in the order of the shape."""
         name, size = tensor.name.lower(), self._type_of(tensor).dtype.itemsize
         if len(strides) != len(self._shape):
             raise ValueError(f"strides of {name} = {strides} are not {len(self._shape)}")
@@ -506,16 +506,16 @@ class Plan:
     shape = property(lambda self: self._shape, doc="The logical shape (N, C, spatial...).")
     groups = property(lambda self: self._groups, doc="The number of groups, G.")
     layout = property(lambda self: self._layout, doc="The Layout of the arrays.")
-    eps = property(lambda self: self._eps, doc="What is added to the variance.")
+    eps = property(lambda self: self._eps, doc="The epsilon that is added to the variance.")
     types = property(lambda self: self._types, doc="The Types of x, of y and of gamma.")
-    affine = property(lambda self: self._affine, doc="Whose gamma and beta are: an Affine.")
+    affine = property(lambda self: self._affine, doc="The Affine of gamma and beta.")
     activation = property(lambda self: self._activation, doc="The Activation.")
     skip = property(lambda self: self._skip, doc="The Skip of forward_add.")
     closed = property(lambda self: self._handle is None, doc="Whether close() was called.")
 
     @property
     def array_shape(self):
-        """The shape of the arrays x, y, dy, dx and sum: that of their memory."""
+        """The shape of the arrays x, y, dy, dx and sum, in the order of their memory."""
         batch, channels, *spatial = self._shape
         if self._layout is Layout.CHANNELS_LAST:
             return (batch, *spatial, channels)
@@ -553,18 +553,18 @@ class Plan:
         self.close()
 
     def close(self):
-        """Gives the plan up; its memory goes when no thread is computing with it. Idempotent."""
+        """Closes the plan; its memory is freed when no thread computes with it. Idempotent."""
         self._handle = None
 
     def _open(self):
-        """The handle; ValueError after close()."""
+        """Returns the handle; ValueError after close()."""
         handle = self._handle
         if handle is None:
             raise ValueError("the plan is closed")
         return handle
 
     def describe(self):
-        """What the library says of the plan, as a dict: "version", "dims", "isa" and more."""
+        """Returns gn_plan_describe as a dict: "version", "dims", "isa" and more."""
         handle = self._open()
         size = _library.gn_plan_describe(handle.pointer, None, 0) + 1
         buffer = ctypes.create_string_buffer(size)
@@ -572,21 +572,21 @@ class Plan:
         return json.loads(buffer.value)
 
     def forward(self, x, gamma=None, beta=None, *, out=None, stats=False):
-        """y = act(gamma * xhat + beta), where xhat is x with each group normalized.
+        """Computes y = act(gamma * xhat + beta), where xhat is x with each group normalized.
 
         x      array_shape
         gamma  param_shape; None: ones
         beta   param_shape; None: zeros
         out    array_shape, to write y to; may be x; None: a new array
-        stats  whether to return mean and rstd as well, which backward asks for
+        stats  whether to return mean and rstd as well, which backward needs
 
-        Each of the plan's types and strides. Returns y, or (y, mean, rstd), the latter two of shape
-        (N, G).
+        Each array has the plan's type and strides. Returns y, or (y, mean, rstd), where mean and
+        rstd have shape (N, G).
 
-        TypeError: an argument that is no array, or of another dtype than the plan's. ValueError:
-        one of another shape or other strides, or read-only where it is written to; a closed plan.
-        InvalidArgumentError (ValueError): out overlaps an input otherwise than by being x.
-        OutOfMemoryError (MemoryError). `out` is unchanged after an error.
+        TypeError: an argument is not an array, or its dtype is not the plan's. ValueError: an array
+        has another shape or other strides, an output is read-only, the plan is closed.
+        InvalidArgumentError (ValueError): out overlaps an input and is not x. OutOfMemoryError
+        (MemoryError). `out` is unchanged after an error.
         """
         handle = self._open()
         self._check(Tensor.X, "x", x)
@@ -597,18 +597,18 @@ class Plan:
         return (out, mean, rstd) if stats else out
 
     def forward_add(self, x, skip, gamma=None, beta=None, *, out=None, sum=True, stats=False):
-        """forward of x + skip, as in a residual connection.
+        """Computes forward of x + skip, as in a residual connection.
 
         skip  array_shape, or (N, C) with Skip.CHANNEL; of the type of x
         out   as in forward; may be skip too
         sum   True: x + skip is returned in a new array; False: it is not stored; or an array of
               array_shape to write to, which may be x or skip
 
-        The other arguments are those of forward. Returns (y, sum), sum being None where it is not
-        stored, or (y, sum, mean, rstd).
+        The other arguments are those of forward. Returns (y, sum) or (y, sum, mean, rstd), where
+        sum is None if it is not stored.
 
-        Errors are those of forward. UnsupportedError (NotImplementedError): no sum, where the type
-        of y is not as wide as that of x.
+        Errors are those of forward. UnsupportedError (NotImplementedError): sum is False, and the
+        type of y is not as wide as that of x.
         """
         handle = self._open()
         self._check(Tensor.X, "x", x)
@@ -626,9 +626,9 @@ class Plan:
         return (out, sum, mean, rstd) if stats else (out, sum)
 
     def normalize(self, x, mean, rstd, gamma=None, beta=None, *, out=None):
-        """y = act(gamma * (x - mean) * rstd + beta) for a mean and rstd from elsewhere.
+        """Computes y = act(gamma * (x - mean) * rstd + beta) for a mean and rstd of the caller.
 
-        mean, rstd  float32, float64 where x is, (N, G)
+        mean, rstd  (N, G), float64 if x is, and float32 otherwise
 
         The other arguments, and the errors, are those of forward. Returns y.
         """
@@ -643,13 +643,13 @@ class Plan:
     def backward(
         self, dy, x, mean, rstd, gamma=None, beta=None, *, dx=True, dgamma=True, dbeta=True
     ):
-        """The gradients of y = act(gamma * xhat + beta), given dy, the gradient with respect to y.
+        """Computes the gradients of y = act(gamma * xhat + beta) from dy, the gradient of y.
 
         dy           array_shape
         x            array_shape, as given to forward
         mean, rstd   (N, G), as forward returned them
-        gamma, beta  param_shape, as given to forward; None: ones, zeros. beta matters only where
-                     there is an activation
+        gamma, beta  param_shape, as given to forward; None: ones, zeros. beta matters only with an
+                     activation
         dx           True: returned in a new array; False: not computed; or an array of array_shape
                      to write to, which may be dy or x
         dgamma       the same, of param_shape
@@ -677,11 +677,12 @@ class Plan:
         self, dy, sum, mean, rstd, gamma=None, beta=None,
         *, dx=True, dskip=False, dgamma=True, dbeta=True
     ):
-        """The gradients of forward_add: those of backward at sum = x + skip.
+        """Computes the gradients of forward_add: those of backward at sum = x + skip.
 
         sum    array_shape, as forward_add returned it
-        dx     that of x, which is that of a skip of the shape of x as well; may be sum too
-        dskip  that of a skip of (N, C): dx summed over space; True, False, or an array to write to
+        dx     as in backward; the gradient of x, and of a skip of the shape of x; may be sum too
+        dskip  the gradient of a skip of shape (N, C): dx summed over space; True, False, or an
+               array to write to
 
         The other arguments, and the errors, are those of backward. Returns (dx, dskip, dgamma,
         dbeta), None for each that is not computed.
@@ -708,7 +709,7 @@ class Plan:
         return self._specs[tensor].output(name, wanted)
 
     def _out(self, out):
-        """Where y goes: `out`, or a new array for None."""
+        """Returns the array for y: `out`, or a new array for None."""
         if out is None:
             return self._specs[Tensor.Y].new()
         self._specs[Tensor.Y].check("out", out, writable=True)
@@ -738,12 +739,13 @@ def group_norm(
     activation=Activation.IDENTITY,
     types=None,
 ):
-    """y = act(gamma * xhat + beta) in one call, without a plan to keep.
+    """Computes y = act(gamma * xhat + beta) in one call, without a plan to keep.
 
-    x is an array of shape (N, C, spatial...), or (N, spatial..., C) where layout is CHANNELS_LAST,
-    in any strides but negative ones; gamma and beta are arrays of shape (C,) or None. types are as
-    in Plan; None: what the dtypes of x and gamma or beta say, which cannot say bfloat16. Returns a
-    new C-contiguous array of x's shape. Errors are those of Plan and Plan.forward.
+    x is an array of shape (N, C, spatial...), or (N, spatial..., C) if layout is CHANNELS_LAST. Its
+    strides must not be negative. gamma and beta are arrays of shape (C,) or None. types are as in
+    Plan. None takes the types from the dtypes of x and of gamma or beta, which cannot express
+    bfloat16. Returns a new C-contiguous array of x's shape. Errors are those of Plan and
+    Plan.forward.
     """
     if not isinstance(x, np.ndarray):
         raise TypeError(f"x is a {type(x).__name__}, not a numpy.ndarray")

@@ -7,24 +7,24 @@
     norm = GroupNorm(32, 64)            # as torch.nn.GroupNorm, with the same state_dict
     model = replace_groupnorm(model)    # or every GroupNorm of a model, in place
 
-    norm = GroupNorm(32, 64, activation="silu")    # with what follows
-    y, total = norm(x, skip, return_sum=True)      # and what goes before: of x + skip
+    norm = GroupNorm(32, 64, activation="silu")    # with an activation in the same pass
+    y, total = norm(x, skip, return_sum=True)      # with x + skip in the same pass
 
-Tensors of float32, float64, bfloat16 or float16 of 2 to 8 dims, [N, C, spatial...], forward and
-backward. A tensor is read where it lies, whatever its strides: none is copied, whether it is in
-torch.contiguous_format, in torch.channels_last, a slice of another, transposed or expanded. What is
-computed from a dense one has the same strides. Only a gradient that arrives in another order than
-that of the tensor is copied before, being read twice.
+The module takes tensors of float32, float64, bfloat16 or float16 with 2 to 8 dims,
+[N, C, spatial...], forward and backward. It reads a tensor in place, with any strides: it copies
+none, whether a tensor is in torch.contiguous_format, in torch.channels_last, a slice of another,
+transposed or expanded. The result for a dense tensor has the same strides. Only a gradient whose
+order in memory differs from that of the tensor is copied first, because it is read twice.
 
-A call uses torch.get_num_threads() threads at most.
+A call uses at most torch.get_num_threads() threads.
 
-First derivatives are the library's too, second ones are computed by PyTorch's operations, in
-double. Where PyTorch has to see operations and not only results, it is given those of its own
-GroupNorm: in torch.jit and torch.onnx, in functorch, in forward-mode differentiation, and in what
-they make. torch.fx sees calls of group_norm.
+The library also computes first derivatives. PyTorch's operations compute second derivatives, in
+double. In torch.jit and torch.onnx, in functorch, in forward-mode differentiation, and in the code
+that these generate, PyTorch must see operations and not only results. There it gets the operations
+of its own GroupNorm. torch.fx sees calls of group_norm.
 
-Copy groupnorm.py and torch_groupnorm_operations.py too, which this file needs beside it.
-torch_network.py compares it with PyTorch's in a network.
+This file needs groupnorm.py and torch_groupnorm_operations.py beside it: copy all three.
+torch_network.py compares it with PyTorch's GroupNorm in a network.
 """
 
 import functools
@@ -45,7 +45,7 @@ __all__ = ["GroupNorm", "group_norm", "replace_groupnorm"]
 
 # Plans are small, but the scratch memory of each stays with it.
 MAX_PLANS = 64
-# The most threads that a plan takes.
+# The largest number of threads that a plan allows.
 MAX_THREADS = 1024
 
 _TYPES = {
@@ -59,7 +59,7 @@ _ACTIVATIONS = {None: Activation.IDENTITY, "relu": Activation.RELU, "silu": Acti
 
 @functools.lru_cache(maxsize=MAX_PLANS, typed=True)
 def _plan(*, strides, **arguments):
-    """The plan for these arguments; one that falls out of the cache lives as long as it is used.
+    """Returns the plan for these arguments. A plan lives as long as the cache or a call uses it.
 
     strides are pairs, as a dict cannot be in the cache's key.
     """
@@ -67,7 +67,7 @@ def _plan(*, strides, **arguments):
 
 
 def _plan_for(arguments, **arrays):
-    """The plan for these arguments and arrays, each by the name of its groupnorm.Tensor."""
+    """Returns the plan for these arguments and arrays, named as in groupnorm.Tensor."""
     strides = tuple(
         (groupnorm.Tensor[name], array.strides)
         for name, array in arrays.items() if not array.flags.c_contiguous
@@ -77,16 +77,16 @@ def _plan_for(arguments, **arrays):
 
 
 def _layout(x):
-    """The Layout for x: channels last where they are nearer to each other than pixels are."""
+    """Returns channels last if channels are nearer to each other in memory than pixels are."""
     strides = [stride for dim, stride in zip(x.shape[2:], x.stride()[2:]) if dim > 1]
-    pixels = min(filter(None, strides), default=math.inf)  # 0: all are the same pixel
+    pixels = min(filter(None, strides), default=math.inf)  # 0: all pixels are the same memory
     if strides and x.shape[1] > 1 and 0 < x.stride(1) < pixels:
         return Layout.CHANNELS_LAST
     return Layout.CHANNELS_FIRST
 
 
 def _array(tensor, layout=Layout.CHANNELS_FIRST):
-    """The memory of a tensor, its dims in the order of the layout; bfloat16 as bits."""
+    """Returns the memory of a tensor, with dims in the order of the layout; bfloat16 as bits."""
     tensor = tensor.detach().resolve_neg()
     if layout is Layout.CHANNELS_LAST:
         tensor = tensor.movedim(1, -1)
@@ -96,7 +96,7 @@ def _array(tensor, layout=Layout.CHANNELS_FIRST):
 
 
 def _gradient_array(dy, layout):
-    """That of dy, or of a copy where the library would have to gather it, twice, and slower."""
+    """Returns the array of dy, or of a copy if the library would have to pack dy twice."""
     if layout is Layout.CHANNELS_FIRST and not dy[:1].is_contiguous():
         dy = dy.contiguous()
     elif layout is Layout.CHANNELS_LAST and dy.stride(1) != 1:
@@ -105,19 +105,19 @@ def _gradient_array(dy, layout):
 
 
 def _small_array(tensor):
-    """That of weight, bias or a skip of [N, C], of the same memory if it is dense; None: None."""
+    """Returns the array of weight, bias or a skip of [N, C], a copy unless dense; None for None."""
     return None if tensor is None else _array(tensor.contiguous())
 
 
 def _tensor(array):
-    """The tensor whose memory the array is; None: None."""
+    """Returns the tensor that shares the memory of the array; None for None."""
     if array is None or array.dtype != np.uint16:
         return array if array is None else torch.from_numpy(array)
     return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
 def _gradients(dy, total, weight, bias, mean, rstd, arguments, with_skip, wanted, settings):
-    """(dx, dskip, dweight, dbias) by the library, None for those that are not wanted."""
+    """Returns (dx, dskip, dweight, dbias) by the library; None for those that are not wanted."""
     layout = arguments["layout"]
     dx = torch.empty_like(total) if wanted[0] else None
     name = "SUM" if with_skip else "X"
@@ -137,7 +137,7 @@ def _gradients(dy, total, weight, bias, mean, rstd, arguments, with_skip, wanted
 
 
 class _Gradients(torch.autograd.Function):
-    """_gradients, which can be differentiated, any number of times."""
+    """_gradients as a function that can be differentiated any number of times."""
 
     @staticmethod
     def forward(ctx, *arguments):
@@ -148,22 +148,22 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *given):
-        """The gradients of dy, total, weight and bias, and None for each of the other arguments."""
+        """Returns the gradients of dy, total, weight and bias, and None for the other arguments."""
         gradients = second_gradients(given, *ctx.saved_tensors, needed=ctx.needs_input_grad[:4],
                                      wanted=ctx.wanted, **ctx.settings)
         return *gradients, None, None, None, None, None, None
 
 
 class _GroupNorm(torch.autograd.Function):
-    """y = act(weight * xhat + bias), where xhat is of x or of x + skip, and its gradients."""
+    """y = act(weight * xhat + bias), with xhat of x or of x + skip, and its gradients."""
 
     @staticmethod
     def forward(ctx, x, skip, weight, bias, groups, eps, activation, keep_sum):
         """x [N, C, ...], skip the same, [N, C] or None, weight and bias [C], [N, C] or None.
 
-        keep_sum says whether x + skip is needed, be it to return it or by backward. Returns y, and
-        with a skip x + skip too, or None where that is not kept, with the strides of x if that is
-        dense.
+        keep_sum says whether x + skip is needed, by the caller or by backward. Returns y, or with a
+        skip (y, x + skip), where the sum is None if it is not needed. The results have the strides
+        of x if x is dense.
         """
         params = [param for param in (weight, bias) if param is not None]
         by_sample = any(param.dim() == 2 for param in params)
@@ -201,7 +201,7 @@ class _GroupNorm(torch.autograd.Function):
                         "by_sample": by_sample}
         ctx.set_materialize_grads(False)
         # Without an activation, no gradient depends on the bias. Derivatives of gradients see only
-        # what is an input or an output here: hence the sum is one, be it returned or not.
+        # inputs and outputs of this function. The sum is therefore always an output.
         ctx.save_for_backward(
             x if skip is None else total, weight, None if activation is None else bias,
             torch.from_numpy(mean), torch.from_numpy(rstd),
@@ -210,7 +210,7 @@ class _GroupNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, dsum=None):
-        """dy and dsum [N, C, ...] in any strides, or None where nothing depends on y or the sum.
+        """dy and dsum are [N, C, ...] with any strides, or None if nothing depends on y or the sum.
 
         Returns (dx, dskip, dweight, dbias), and None for each of the other arguments.
         """
@@ -244,20 +244,20 @@ class _GroupNorm(torch.autograd.Function):
 
 
 def _add(gradient, other, in_place):
-    """gradient + other, in the memory of the first if it may be; other itself for None."""
+    """Returns gradient + other, in the memory of gradient if in_place; other for None."""
     if gradient is None:
         return other
     return gradient.add_(other) if in_place else gradient + other
 
 
 def _check_activation(name):
-    """ValueError unless there is an activation of the name."""
+    """Raises ValueError unless there is an activation of this name."""
     if name not in _ACTIVATIONS:
         raise ValueError(f"activation is {name!r}, not None, 'relu' or 'silu'")
 
 
 def _check(name, tensor, dtypes):
-    """TypeError or ValueError unless it is a dense tensor of one of the dtypes, on the CPU."""
+    """Raises TypeError or ValueError unless it is a dense CPU tensor of one of the dtypes."""
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"{name} is a {type(tensor).__name__}, not a torch.Tensor")
     if tensor.dtype not in dtypes:
@@ -270,7 +270,7 @@ def _check(name, tensor, dtypes):
 
 
 def _check_all(input, weight, bias, skip, return_sum, activation):
-    """TypeError or ValueError unless they go together."""
+    """Raises TypeError or ValueError unless the arguments fit each other."""
     _check("input", input, _TYPES)
     params = [(name, param) for name, param in (("weight", weight), ("bias", bias))
               if param is not None]
@@ -297,15 +297,15 @@ def _check_all(input, weight, bias, skip, return_sum, activation):
 
 
 def _group_norm(input, num_groups, weight, bias, eps, activation, skip, return_sum):
-    """group_norm but in a compiled function."""
+    """group_norm, except in a compiled function."""
     tensors = input, skip, weight, bias
-    if torch.overrides.has_torch_function(tensors):  # as torch.fx's stand-ins for tensors have
+    if torch.overrides.has_torch_function(tensors):  # as the proxies of torch.fx have
         return torch.overrides.handle_torch_function(
             group_norm, tensors, input, num_groups, weight=weight, bias=bias, eps=eps,
             activation=activation, skip=skip, return_sum=return_sum)
     if recording():
         with warnings.catch_warnings():
-            # They are about what is asked of shapes, here and in PyTorch's own function.
+            # The warnings are about tests of shapes, here and in PyTorch's own function.
             warnings.simplefilter("ignore", torch.jit.TracerWarning)
             _check_all(input, weight, bias, skip, return_sum, activation)
             total = add(input, skip)
@@ -327,25 +327,26 @@ def group_norm(
     bias: Optional[torch.Tensor] = None, eps: float = 1e-5, activation: Optional[str] = None,
     skip: Optional[torch.Tensor] = None, return_sum: bool = False,
 ):
-    """torch.nn.functional.group_norm by libgroupnorm, with what often comes before and after.
+    """torch.nn.functional.group_norm by libgroupnorm, with an activation and a skip connection.
 
     input       float32, float64, bfloat16 or float16 [N, C, spatial...] on the CPU, 2 to 8 dims
     num_groups  a divisor of C
-    weight      of input's type or float32, [C] on the CPU, or [N, C], each sample its own; None:
+    weight      input's type or float32, on the CPU; [C], or [N, C] with values per sample; None:
                 ones
-    bias        of weight's type and shape; None: zeros
-    eps         what is added to the variance
-    activation  "relu" or "silu": of what is returned; None: none
-    skip        of input's type and shape, or [N, C]: is added to input before, over all of space
-    return_sum  whether to return input + skip too; not in what torch.jit.script compiles, where a
-                function returns the same kind of result always
+    bias        weight's type and shape; None: zeros
+    eps         added to the variance
+    activation  "relu" or "silu", applied to the result; None: none
+    skip        input's type and shape, or [N, C]; added to input first, over all of space
+    return_sum  whether to return input + skip too; not in code that torch.jit.script compiles,
+                where a function always returns the same kind of result
 
-    Returns a tensor of input's shape and memory format, or two: the normalized one and input +
+    Returns a tensor of input's shape and memory format, or two: the normalized tensor and input +
     skip. Gradients flow to input, skip, weight and bias, and can be differentiated again. Groups of
-    a single value, which PyTorch refuses, give the bias.
+    a single value, which PyTorch rejects, give the bias.
 
-    TypeError: a tensor of another type, or that is none. ValueError: one on another device, or of
-    another shape; groups that do not divide C; an activation of another name; a sum without skip.
+    TypeError: an argument is not a tensor, or has another type. ValueError: a tensor is on another
+    device or has another shape; groups do not divide C; the activation has another name; return_sum
+    is set without a skip.
     """
     if torch.jit.is_scripting():
         if return_sum:
@@ -358,7 +359,7 @@ def group_norm(
 class GroupNorm(torch.nn.GroupNorm):
     """torch.nn.GroupNorm by libgroupnorm: the same constructor, parameters and state_dict.
 
-    Beside, an activation, as in group_norm, which may be set at any time.
+    In addition it has an activation, as in group_norm, which may be set at any time.
     """
 
     __constants__ = [*torch.nn.GroupNorm.__constants__, "activation"]
@@ -372,7 +373,7 @@ class GroupNorm(torch.nn.GroupNorm):
 
     def forward(self, input: torch.Tensor, skip: Optional[torch.Tensor] = None,
                 return_sum: bool = False):
-        """group_norm of input, or of input + skip."""
+        """Returns group_norm of input, or of input + skip."""
         return group_norm(input, self.num_groups, self.weight, self.bias, self.eps,
                           activation=self.activation, skip=skip, return_sum=return_sum)
 
@@ -384,9 +385,9 @@ class GroupNorm(torch.nn.GroupNorm):
 def replace_groupnorm(module):
     """Makes every torch.nn.GroupNorm in `module` a GroupNorm of this file; returns `module`.
 
-    The modules change their class and nothing else: their parameters, hooks and places in the
-    model stay what they are, and optimizers that know the parameters stay valid. Subclasses of
-    torch.nn.GroupNorm, which may compute something else, are left alone.
+    Only the class of the modules changes. Their parameters, hooks and places in the model stay the
+    same, and optimizers of the parameters stay valid. Subclasses of torch.nn.GroupNorm do not
+    change, because they may compute something else.
     """
     for child in module.modules():
         if type(child) is torch.nn.GroupNorm:

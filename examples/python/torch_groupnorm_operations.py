@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Group Normalization by PyTorch's operations, where torch_groupnorm.py must not call the library.
+"""Group Normalization by PyTorch's operations, for torch_groupnorm.py.
 
-libgroupnorm gives results and their gradients; PyTorch cannot see how. That is not enough in two
-cases, which this file is for:
+libgroupnorm gives results and their gradients, but PyTorch cannot see how they are computed. In two
+cases it must, and this file provides the operations:
 
-- Operations are recorded or transformed: by torch.jit, torch.onnx, functorch, forward-mode
-  differentiation and the like. recording() says when; add and normalize are what they then see,
-  which is what they see of torch.nn.GroupNorm.
+- Operations are recorded or transformed by torch.jit, torch.onnx, functorch, forward-mode
+  differentiation and the like. recording() detects this. PyTorch then sees the operations of add
+  and normalize, which are those of torch.nn.GroupNorm.
 - Gradients are differentiated again: second_gradients. All its operations are in double.
 
 torch_groupnorm.py needs this file beside it.
@@ -29,11 +29,11 @@ _number_of_dispatch_modes = torch._C._len_torch_dispatch_stack
 
 
 def recording(*tensors):
-    """Whether PyTorch now has to see operations, and not only their results.
+    """Returns whether PyTorch must see operations, and not only their results.
 
-    So it is in torch.jit.trace and torch.onnx.export, in the transforms of functorch, in
+    This is so in torch.jit.trace and torch.onnx.export, in the transforms of functorch, in
     forward-mode differentiation, under a TorchDispatchMode such as that of make_fx, and for tensors
-    that stand for others, as those of vmap, which have no memory. None is no tensor.
+    without memory that stand for others, such as those of vmap. `tensors` may contain None.
     """
     if (torch.jit.is_tracing() or forward_ad._current_level >= 0 or _transforms_are_active()
             or _number_of_dispatch_modes()):
@@ -47,17 +47,17 @@ def recording(*tensors):
     return False
 
 
-# ---- What is recorded. torch.jit.script compiles these functions: hence their types. ----
+# ---- Recorded operations. The annotations are for torch.jit.script, which compiles them. ----
 
 
 def _over_space(tensor: torch.Tensor, dims: int) -> torch.Tensor:
-    """A tensor of [N, C] or [1, C] as one that broadcasts to [N, C, spatial...] of so many dims."""
+    """Returns [N, C] or [1, C] reshaped to broadcast to [N, C, spatial...] of `dims` dims."""
     shape = list(tensor.shape) + [1] * (dims - 2)
     return tensor.reshape(shape)
 
 
 def add(input: torch.Tensor, skip: Optional[torch.Tensor]) -> torch.Tensor:
-    """input + skip, where skip has input's shape or is [N, C]; input itself for None."""
+    """Returns input + skip, where skip has input's shape or is [N, C]; input for None."""
     if skip is None:
         return input
     by_channel = skip.dim() != input.dim()
@@ -67,7 +67,7 @@ def add(input: torch.Tensor, skip: Optional[torch.Tensor]) -> torch.Tensor:
 
 
 def _activate(z: torch.Tensor, activation: Optional[str]) -> torch.Tensor:
-    """act(z); z itself for None."""
+    """Returns act(z); z for None."""
     if activation is None:
         return z
     if activation == "relu":
@@ -79,13 +79,13 @@ def _activate(z: torch.Tensor, activation: Optional[str]) -> torch.Tensor:
 
 def normalize(input: torch.Tensor, num_groups: int, weight: Optional[torch.Tensor],
               bias: Optional[torch.Tensor], eps: float, activation: Optional[str]) -> torch.Tensor:
-    """act(weight * xhat + bias) by torch.nn.functional.group_norm.
+    """Returns act(weight * xhat + bias) by torch.nn.functional.group_norm.
 
-    Where all tensors have the same type, and weight and bias are [C], it is that function and the
-    activation, with nothing else.
+    If all tensors have the same type, and weight and bias are [C], the only operations are that
+    function and the activation.
     """
     x = input
-    # PyTorch has no kernel for binary16, nor for most tensors that differ in type.
+    # PyTorch has no kernel for binary16, nor for most mixtures of types.
     mixed = input.dtype == torch.float16
     by_sample = False
     if weight is not None:
@@ -113,21 +113,21 @@ def normalize(input: torch.Tensor, num_groups: int, weight: Optional[torch.Tenso
 
 
 def _variable(tensor):
-    """The tensor in double, as a variable that depends on the tensor, and on which none depends.
+    """Returns a copy in double, a variable that depends on the tensor only.
 
-    By itself, a tensor is no such variable: a weight that was computed from x depends on x, and a
-    gradient with respect to x, the weight kept fixed, is not that with respect to x.
+    The tensor itself cannot be the variable. If a weight was computed from x, it depends on x, and
+    the gradient with respect to x for a fixed weight is not the gradient with respect to x.
     """
     return None if tensor is None else tensor.to(torch.float64, copy=True)
 
 
 def _gradients(dy, total, weight, bias, *, groups, eps, activation, by_sample, wanted,
                create_graph):
-    """(dtotal, dskip, dweight, dbias) of variables in double; None for those that are not wanted.
+    """Returns (dtotal, dskip, dweight, dbias) in double; None for those that are not wanted.
 
-    dskip is that of a skip of [N, C]. With create_graph, they can be differentiated again.
+    dskip is the gradient of a skip of [N, C]. With create_graph, they can be differentiated again.
     """
-    # Not by torch.nn.functional.group_norm: it refuses groups of one value.
+    # torch.nn.functional.group_norm rejects groups of one value.
     grouped = total.unflatten(1, (groups, total.shape[1] // groups))
     dims = tuple(range(2, grouped.dim()))
     centered = grouped - grouped.mean(dims, keepdim=True)
@@ -152,7 +152,7 @@ def _gradients(dy, total, weight, bias, *, groups, eps, activation, by_sample, w
         results.update(zip(sources, torch.autograd.grad(y, [*sources.values()], dy,
                                                         create_graph=create_graph)))
     dtotal = results["total"]
-    if wanted_bias and bias is None:  # without an activation, when its values do not matter
+    if wanted_bias and bias is None:  # without an activation, its values have no effect
         shape = total.shape[:2] if by_sample else (1, total.shape[1])
         dbias = dy.sum_to_size(*shape, *[1] * (dy.dim() - 2)).reshape(shape)
         results["bias"] = dbias if by_sample else dbias[0]
@@ -165,10 +165,10 @@ def _gradients(dy, total, weight, bias, *, groups, eps, activation, by_sample, w
 
 
 def first_gradients(dy, total, weight, bias, **settings):
-    """The gradients that settings["wanted"] names, in double, as autograd converts them anyway.
+    """Returns the gradients that settings["wanted"] names, in double; autograd converts them.
 
-    Those of act(weight * xhat + bias), xhat being of total = x + skip, given dy: of x, of a skip of
-    [N, C], of weight and of bias.
+    They are the gradients of act(weight * xhat + bias), with xhat of total = x + skip, from dy: the
+    gradients of x, of a skip of [N, C], of weight and of bias.
     """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -177,9 +177,9 @@ def first_gradients(dy, total, weight, bias, **settings):
 
 
 def second_gradients(given, dy, total, weight, bias, *, needed, **settings):
-    """The gradients of dy, total, weight and bias, given those of what first_gradients returns.
+    """Returns the gradients of dy, total, weight and bias, from those of first_gradients' results.
 
-    None in `given` is a zero; `needed` says which are needed, and the others are None.
+    None in `given` means zero. `needed` says which gradients are needed. The others are None.
     """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Compares PyTorch's GroupNorm with libgroupnorm's in a residual network on photographs.
 
-Run as a program, it puts the two photographs of scikit-learn through the network, once with
-torch.nn.GroupNorm and once with that of torch_groupnorm.py, and compares the outputs and the
-gradients; see main().
+The program runs the network on the two photographs of scikit-learn, once with torch.nn.GroupNorm
+and once with the GroupNorm of torch_groupnorm.py. It compares the outputs and the gradients: see
+main().
 """
 
 import argparse
@@ -19,7 +19,7 @@ from torch_groupnorm import replace_groupnorm
 
 
 class _Block(torch.nn.Module):
-    """Two 3x3 convolutions beside a shortcut, all normalized; the first may halve the image."""
+    """Two 3x3 convolutions and a shortcut, all normalized. The first may halve the image."""
 
     def __init__(self, channels_in, channels, stride):
         super().__init__()
@@ -41,11 +41,11 @@ class _Block(torch.nn.Module):
 
 
 def _network(classes=10):
-    """A residual network for [N, 3, H, W] images, always with the same weights.
+    """Returns a residual network for [N, 3, H, W] images, always with the same weights.
 
     Its functions are smooth: SiLU and average pooling instead of ReLU and maximum pooling. At a
-    kink, a rounding error decides whether a whole gradient passes or not, and a comparison would
-    see that decision more than the error.
+    kink, a rounding error decides whether a gradient passes or not, and the comparison would
+    measure this decision more than the error.
     """
     torch.manual_seed(0)
     stem = [
@@ -63,14 +63,14 @@ def _network(classes=10):
     head = [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(128, classes)]
     network = torch.nn.Sequential(*stem, *blocks, *head)
     for module in network.modules():
-        if isinstance(module, torch.nn.GroupNorm):  # not ones and zeros, as a trained network's
+        if isinstance(module, torch.nn.GroupNorm):  # as in a trained network, not ones and zeros
             torch.nn.init.normal_(module.weight, 1.0, 0.2)
             torch.nn.init.normal_(module.bias, 0.0, 0.2)
     return network
 
 
 def _photographs():
-    """The two photographs that scikit-learn ships, as float32 [2, 3, 427, 640] of usual scale."""
+    """Returns scikit-learn's two photographs as float32 [2, 3, 427, 640], normalized as usual."""
     from sklearn.datasets import load_sample_images
 
     images = torch.stack([torch.tensor(image) for image in load_sample_images().images])
@@ -80,7 +80,7 @@ def _photographs():
 
 
 def _train_step(network, images, labels):
-    """The logits and the gradients of the network's parameters, by name; and the seconds taken."""
+    """Returns the logits and the parameters' gradients, by name, and the time in seconds."""
     network.zero_grad(set_to_none=True)
     start = time.perf_counter()
     logits = network(images)
@@ -92,7 +92,7 @@ def _train_step(network, images, labels):
 
 
 def _norm_seconds(network, images):
-    """The seconds that the network's normalizations alone take, forward and backward."""
+    """Returns the seconds that only the normalizations take, forward and backward."""
     calls = []
     hooks = [
         module.register_forward_hook(lambda norm, inputs, _: calls.append((norm, inputs[0])))
@@ -110,20 +110,20 @@ def _norm_seconds(network, images):
     return time.perf_counter() - start
 
 
-# How far a result may be from the exact one, in units of its largest element: FACTOR times
-# PyTorch's own distance plus FLOOR, and never more than LIMIT. The two networks round the same
-# convolutions in the same way and differ in how they round their normalizations; the largest of a
-# tensor's errors is a random quantity, in which computations of equal quality differ, by less than
-# 2 where the elements are many. Where they are few, PyTorch's error can be next to nothing by luck:
-# hence the floor of four roundings to float, those of the loss, the matrix product, the mean over
-# the image and the result. The limit is there for the day on which PyTorch's result is wrong.
+# The largest allowed error of a result, in units of its largest element: FACTOR times PyTorch's own
+# error plus FLOOR, but at most LIMIT. The two networks round the same convolutions in the same way,
+# and differ only in the rounding of their normalizations. The largest error of a tensor is random:
+# computations of equal quality differ in it, by less than a factor of 2 if there are many elements.
+# If there are few, PyTorch's error can be almost 0 by chance. FLOOR is therefore four roundings to
+# float: those of the loss, the matrix product, the mean over the image and the result. LIMIT
+# applies if PyTorch's result is wrong.
 FACTOR = 2.0
 FLOOR = 4 * 2.0**-24
 LIMIT = 1e-4
 
 
 def _compare(pytorch, ours, exact):
-    """Prints how far dicts of tensors of the same names are apart; returns whether ours will do."""
+    """Prints the differences between dicts of tensors; returns whether ours is accurate enough."""
     rows = []
     for name, truth in exact.items():
         largest = truth.abs().max().item()
@@ -153,9 +153,9 @@ def _compare(pytorch, ours, exact):
 def main():
     """Compares PyTorch's GroupNorm with libgroupnorm's in a residual network on photographs.
 
-    The network takes a training step in float32 with either, in both memory formats, and one in
-    float64 with PyTorch's, which stands for the exact result. Returns 1 if a result with
-    libgroupnorm is too far from the exact one (see FACTOR), else 0.
+    The network takes a training step in float32 with each of them, in both memory formats, and one
+    in float64 with PyTorch's, whose result counts as exact. Returns 1 if a result with libgroupnorm
+    is too far from the exact result (see FACTOR), and 0 otherwise.
     """
     parser = argparse.ArgumentParser(description=main.__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)),
@@ -185,7 +185,7 @@ def main():
         good = _compare(pytorch, ours, exact) and good
         step, our_step, norms, our_norms = (1e3 * min(column) for column in zip(*times[1:]))
         print(f"\none training step: PyTorch {step:.0f} ms, ours {our_step:.0f} ms; "
-              f"its normalizations alone: PyTorch {norms:.1f} ms, ours {our_norms:.1f} ms")
+              f"only its normalizations: PyTorch {norms:.1f} ms, ours {our_norms:.1f} ms")
 
     print(f"\n{'PASS' if good else 'FAIL'}: errors with libgroupnorm are "
           f"{'' if good else 'not '}within {FACTOR} times PyTorch's + {FLOOR:.1e}, and {LIMIT:.0e}")
