@@ -43,7 +43,7 @@ static void count()
 
 extern "C" {
 
-// glibc's own, under the names that it keeps for replacements such as these.
+// glibc's own functions, under the names that it has for replacements such as these.
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t number, size_t size);
 void *__libc_realloc(void *old, size_t size);

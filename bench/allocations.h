@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Counts the process's calls of malloc and its kin, which this program replaces.
+// Counts the process's calls of malloc and related functions, which this program replaces.
 #ifndef GN_BENCH_ALLOCATIONS_H
 #define GN_BENCH_ALLOCATIONS_H
 
@@ -8,10 +8,10 @@
 namespace bench
 {
 
-// Whether they are counted: not where the C library is not glibc, nor under a sanitizer.
+// Whether calls are counted: only with glibc and without a sanitizer.
 bool allocations_counted();
 
-// The number so far, of all threads.
+// The number of calls so far, of all threads.
 int64_t allocations();
 
 } // namespace bench

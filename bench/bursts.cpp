@@ -9,7 +9,7 @@ namespace bench
 
 static constexpr int MOST_CALLS = 4096;
 
-// A larger tensor is beyond any cache, and nothing brings it back there.
+// A larger tensor fits no cache, so that more calls would not bring it back there.
 static constexpr int64_t LARGE_BYTES = 64 << 20;
 
 int calls_in_burst(double shortest)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Timing by bursts of calls, and what is made of their times.
+// Timing by bursts of calls, and the statistics of their times.
 #ifndef GN_BENCH_BURSTS_H
 #define GN_BENCH_BURSTS_H
 
@@ -11,18 +11,18 @@
 namespace bench
 {
 
-// A burst of calls lasts about this long at least, so that reading the clock costs nothing.
+// The least duration of a burst of calls. The cost of reading the clock is then negligible.
 constexpr double BURST_SECONDS = 20e-6;
 
-// How many calls make a burst, if the shortest seen took so many seconds.
+// The number of calls in a burst, if the shortest call so far took this many seconds.
 int calls_in_burst(double shortest);
 
-// After how many calls of its own a case finds the caches and the threads as such calls leave them,
-// not as another's did. After non-temporal stores it takes several until the output is back in the
-// last-level cache.
+// The number of calls of a case after which the caches and the threads are in the state that calls
+// of this case leave, not in that of another case. After non-temporal stores, several calls pass
+// until the output is back in the last-level cache.
 int settling_calls(const Case &wanted);
 
-// Seconds per call, in a burst after some calls that are not timed.
+// Seconds per call, in a burst that follows `settling` calls that are not timed.
 template <typename Call> double burst(int calls, int settling, Call call)
 {
     using Clock = std::chrono::steady_clock;
@@ -34,7 +34,7 @@ template <typename Call> double burst(int calls, int settling, Call call)
     return std::chrono::duration<double>(Clock::now() - start).count() / calls;
 }
 
-// The value below which so large a fraction of the values lies, interpolated.
+// The value below which this fraction of the values lies, interpolated.
 double quantile(std::vector<double> values, double fraction);
 
 inline double median(const std::vector<double> &values)

@@ -11,7 +11,7 @@ int64_t Case::bytes() const
     return shape.elements() * (type == GN_F64 ? 8 : type == GN_F32 ? 4 : 2);
 }
 
-// What differs from floats without an activation, written elsewhere.
+// The part of a name that differs from the plain case: type, activation, in place.
 static std::string variant_name(const Case &wanted)
 {
     static const char *const types[] = {"", "/type:f64", "/type:bf16", "/type:f16"};

@@ -31,13 +31,13 @@ struct Case {
     }
 };
 
-// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, and type:TYPE, act:ACTIVATION and in_place where they
-// are not f32, identity and false.
+// SHAPE/LAYOUT/DIRECTION/threads:T/isa:ISA, followed by type:TYPE, act:ACTIVATION and in_place if
+// they are not f32, identity and false.
 std::string case_name(const Case &wanted, const std::string &isa);
 
-// The bytes that have to move between a core with its L2 cache and the rest: each tensor that is
-// read or written once; the inputs once more where what is reduced first, a group (channels first)
-// or a sample (channels last), does not stay in the cache until it is read for the second time.
+// The bytes that must move between a core with its L2 cache and the rest of the machine: each
+// tensor that is read or written, once. The inputs count twice if a group (channels first) or a
+// sample (channels last) does not stay in the cache from its first to its second reading.
 int64_t bytes_to_move(const Case &wanted);
 
 } // namespace bench

@@ -27,7 +27,7 @@ struct Wanted {
 
 } // namespace
 
-// A case that seems slower is measured so often at most, and counts if it does every time.
+// A case that seems slower is measured up to this many times. It counts if it is slower every time.
 static constexpr int TRIES = 3;
 
 static std::string format(double value)
@@ -49,8 +49,7 @@ static double number(const std::string &option, const std::string &text, double 
     return value;
 }
 
-// Takes an option that is this program's own, of which the value is the next argument's unless it
-// has come with the name; else false.
+// Takes an option of this program and returns true, or returns false for any other option.
 static bool take_own(Wanted &wanted, const std::string &name, const std::string &value)
 {
     if (name == "--slower")
@@ -110,17 +109,18 @@ static void print_help()
         "%s"
         "    --in-place        y is x; the forward direction only\n"
         "    --seconds S       how long each case is measured (default: 0.5)\n"
-        "    --slower PERCENT  a case that is slower by more, in the median of the rounds, fails\n"
-        "                      (default: 3); it is measured three times before it does, and its\n"
-        "                      least ratio counts. The geometric means are of the first ratios\n"
+        "    --slower PERCENT  a case fails if it is slower by more, in the median of the rounds\n"
+        "                      (default: 3). It is measured up to three times, and its least\n"
+        "                      ratio counts. The geometric means are those of the first ratios\n"
         "\n"
-        "Per case: the medians of both in microseconds; new/old, the median of the rounds, its\n"
-        "quartiles, and that of the minima. Lists are separated by commas. Exit status: 0, or 1\n"
-        "where a case is slower, or 2 where something cannot be done.\n",
+        "The columns are the medians of both in microseconds, and the ratio new/old: the median\n"
+        "of the rounds, its quartiles, and the ratio of the minima. Lists are separated by "
+        "commas.\n"
+        "The exit status is 0, or 1 if a case is slower, or 2 if something cannot be done.\n",
         OPTIONS_HELP);
 }
 
-// Geometric means of the cases that share what the key says.
+// Geometric means of the cases that have the same key.
 class Means
 {
   public:
@@ -153,7 +153,7 @@ static void print(const std::string &name, const Comparison &c)
     std::fflush(stdout);
 }
 
-// The instruction sets that both have, or that of each.
+// The instruction set of both plans, or that of each if they differ.
 static std::string isas_of(const Library &older, const Library &newer, const Case &wanted)
 {
     const std::string before = isa_name(older, make_plan(older, wanted).get());
@@ -161,7 +161,7 @@ static std::string isas_of(const Library &older, const Library &newer, const Cas
     return before == after ? after : before + "->" + after;
 }
 
-// How many cases are slower.
+// Returns how many cases are slower.
 static int compare_all(const Wanted &wanted)
 {
     const Library older = load_library(wanted.libraries[0]);

@@ -50,7 +50,8 @@ static void measure(const Library &older, const Library &newer, const Case &want
     const auto time = [&](Workload &work) { return burst(calls, settling, [&] { work.call(); }); };
     const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                      std::chrono::duration<double>(seconds));
-    // Which comes first is reversed every round: what one leaves in the caches serves both alike.
+    // The order is reversed every round, so that both profit equally from what the other leaves in
+    // the caches.
     bool reversed = false;
     for (size_t round = 0; round < FEWEST_ROUNDS || Clock::now() < end; round++) {
         if (reversed)

@@ -15,7 +15,7 @@ struct Comparison {
     double ratio_of_minima;
 };
 
-// Throws UsageError where a library has no such plan, std::bad_alloc, or std::runtime_error where a
+// Throws UsageError if a library cannot make the plan, std::bad_alloc, and std::runtime_error if a
 // call fails.
 Comparison compare(const Library &older, const Library &newer, const Case &wanted, double seconds);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The copy that everything is measured against; of C linkage, so that Python can call it too. */
+/* The copy with which all times are compared. It has C linkage, so that Python can call it too. */
 #ifndef GN_BENCH_COPY_H
 #define GN_BENCH_COPY_H
 
@@ -8,20 +8,19 @@
 extern "C" {
 
 /*
- * Copies floats, a share to each of the threads: by memcpy, or with stores that go past the caches
- * where streamed is not 0.
+ * Copies floats, one share per thread: by memcpy, or with non-temporal stores if nontemporal is not
+ * 0.
  */
-void gn_bench_copy(float *to, const float *from, int64_t elements, int threads, int streamed);
+void gn_bench_copy(float *to, const float *from, int64_t elements, int threads, int nontemporal);
 
-/* Whether this machine has such stores; without, streamed is ignored. */
-int gn_bench_copy_streams(void);
+/* Whether this machine has such stores. If not, nontemporal is ignored. */
+int gn_bench_copy_has_nontemporal(void);
 }
 
 namespace bench
 {
 
-/* The elements first to last - 1 that fall to one of the threads: whole cache lines, but at the
- * end. */
+/* The elements first to last - 1 of one thread: whole cache lines, except at the end. */
 struct Share {
     int64_t first, last;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A build of the library: the one that the program is linked with, or one loaded beside another.
+// A build of the library: the one that the program is linked with, or one that it loads.
 #ifndef GN_BENCH_LIBRARY_H
 #define GN_BENCH_LIBRARY_H
 
@@ -34,16 +34,16 @@ struct Library {
 // The library that the program is linked with.
 const Library &linked_library();
 
-// A shared library, which stays loaded until the program ends. Its symbols are its own, so that
+// Loads a shared library, which stays loaded until the program ends. Its symbols are local, so that
 // several builds can be loaded at once. Throws UsageError.
 Library load_library(const std::string &path);
 
 using Plan = std::unique_ptr<gn_plan, decltype(&gn_plan_destroy)>;
 
-// Throws UsageError with the library's sentence.
+// Throws UsageError with the text of gn_last_error.
 Plan make_plan(const Library &library, const Case &wanted);
 
-// The instruction set that the plan really has.
+// The instruction set that the plan uses.
 std::string isa_name(const Library &library, const gn_plan *plan);
 
 } // namespace bench

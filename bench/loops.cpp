@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compiled for the machine that it is built on, with its widest vectors, whatever instruction set
-// the library is asked for.
+// This file is compiled for the machine on which it is built, with its widest vectors. It does not
+// depend on the instruction set of the library.
 #include "loops.h"
 
 #include <omp.h>
@@ -29,19 +29,19 @@ static constexpr int WIDTH = VEC_BYTES / 4, LINE = 16;
 
 typedef float Vec __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
-static constexpr int64_t LEAST_BLOCK = 32768; // elements, the BATCH of src/partition.c
+static constexpr int64_t LEAST_BLOCK = 32768; // elements, as BATCH in src/plan/partition.c
 static constexpr int64_t PIECE = 16384;
 
 namespace
 {
 
-// Elements of the inputs, and where as many go; dy is null in the forward direction.
-struct Part {
+// A region of the inputs and of the output. dy is null in the forward direction.
+struct Region {
     const float *dy, *x;
     float *out;
     int64_t elements;
 
-    Part from(int64_t first, int64_t count) const
+    Region from(int64_t first, int64_t count) const
     {
         return {dy ? dy + first : nullptr, x + first, out + first, count};
     }
@@ -54,7 +54,7 @@ static Vec at(const float *p)
     return *reinterpret_cast<const Vec *>(p);
 }
 
-// The first pass. What it returns has to be used, or the compiler leaves the loads out.
+// The first pass. The caller must use the result, or the compiler removes the loads.
 static float load(const float *p, int64_t elements)
 {
     Vec sums[4] = {};
@@ -74,70 +74,72 @@ static float load(const float *p, int64_t elements)
     return sum;
 }
 
-template <bool streamed> static void put(float *p, Vec v)
+template <bool nontemporal> static void put(float *p, Vec v)
 {
 #if defined __AVX512F__
-    if (streamed)
+    if (nontemporal)
         return _mm512_stream_ps(p, v);
 #elif defined __AVX__
-    if (streamed)
+    if (nontemporal)
         return _mm256_stream_ps(p, v);
 #elif defined __SSE2__
-    if (streamed)
+    if (nontemporal)
         return _mm_stream_ps(p, v);
 #endif
     *reinterpret_cast<Vec *>(p) = v;
 }
 
 // The second pass, with aligned stores.
-template <bool streamed, bool backward> static void store(const Part &part)
+template <bool nontemporal, bool backward> static void store(const Region &region)
 {
-    const auto value = [&part](int64_t i) { return backward ? part.x[i] + part.dy[i] : part.x[i]; };
-    const auto vector = [&part](int64_t i) {
-        return backward ? at(part.x + i) + at(part.dy + i) : at(part.x + i);
+    const auto value = [&region](int64_t i) {
+        return backward ? region.x[i] + region.dy[i] : region.x[i];
     };
-    const auto head = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(part.out) % 64 / 4);
+    const auto vector = [&region](int64_t i) {
+        return backward ? at(region.x + i) + at(region.dy + i) : at(region.x + i);
+    };
+    const auto head = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(region.out) % 64 / 4);
     int64_t i = 0;
-    for (; i < std::min(head, part.elements); i++)
-        part.out[i] = value(i);
-    for (; i + LINE <= part.elements; i += LINE)
+    for (; i < std::min(head, region.elements); i++)
+        region.out[i] = value(i);
+    for (; i + LINE <= region.elements; i += LINE)
         for (int w = 0; w < LINE; w += WIDTH)
-            put<streamed>(part.out + i + w, vector(i + w));
-    for (; i < part.elements; i++)
-        part.out[i] = value(i);
+            put<nontemporal>(region.out + i + w, vector(i + w));
+    for (; i < region.elements; i++)
+        region.out[i] = value(i);
 #ifdef __SSE2__
-    if (streamed)
+    if (nontemporal)
         _mm_sfence();
 #endif
 }
 
-static void store(const Part &part, bool streamed)
+static void store(const Region &region, bool nontemporal)
 {
-    if (part.dy)
-        streamed ? store<true, true>(part) : store<false, true>(part);
+    if (region.dy)
+        nontemporal ? store<true, true>(region) : store<false, true>(region);
     else
-        streamed ? store<true, false>(part) : store<false, false>(part);
+        nontemporal ? store<true, false>(region) : store<false, false>(region);
 }
 
-static float load(const Part &part)
+static float load(const Region &region)
 {
     float sum = 0;
-    for (int64_t i = 0; i < part.elements; i += PIECE) {
-        const int64_t count = std::min(PIECE, part.elements - i);
-        sum += load(part.x + i, count);
-        if (part.dy)
-            sum += load(part.dy + i, count);
+    for (int64_t i = 0; i < region.elements; i += PIECE) {
+        const int64_t count = std::min(PIECE, region.elements - i);
+        sum += load(region.x + i, count);
+        if (region.dy)
+            sum += load(region.dy + i, count);
     }
     return sum;
 }
 
-// From the end: what was loaded last is still in the cache.
-static void store_pieces(const Part &part, bool streamed)
+// Starts at the end, because the elements that were loaded last are still in the cache.
+static void store_pieces(const Region &region, bool nontemporal)
 {
-    const int64_t pieces = (part.elements + PIECE - 1) / PIECE;
+    const int64_t pieces = (region.elements + PIECE - 1) / PIECE;
     for (int64_t piece = pieces; piece-- > 0;) {
         const int64_t first = piece * PIECE;
-        store(part.from(first, std::min(PIECE, part.elements - first)), streamed);
+        store(region.from(first, std::min(PIECE, region.elements - first)), nontemporal);
     }
 }
 
@@ -149,15 +151,15 @@ static int64_t block_elements(const Case &wanted)
     return unit * std::max<int64_t>(1, LEAST_BLOCK / unit);
 }
 
-void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool streamed)
+void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool nontemporal)
 {
     static std::atomic<float> sink;
     const bool backward = wanted.direction == Direction::backward;
-    const Part all = {backward ? tensors.dy.floats() : nullptr, tensors.x.floats(),
-                      tensors.out.floats(), wanted.shape.elements()};
+    const Region all = {backward ? tensors.dy.floats() : nullptr, tensors.x.floats(),
+                        tensors.out.floats(), wanted.shape.elements()};
     const int64_t size = block_elements(wanted);
     const int64_t blocks = (all.elements + size - 1) / size;
-    const int64_t alone = blocks - blocks % threads;
+    const int64_t per_thread = blocks - blocks % threads;
     const auto block = [&](int64_t b) {
         return all.from(b * size, std::min(size, all.elements - b * size));
     };
@@ -165,18 +167,18 @@ void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool str
     {
         float sum = 0;
 #pragma omp for schedule(static) nowait
-        for (int64_t b = 0; b < alone; b++) {
+        for (int64_t b = 0; b < per_thread; b++) {
             sum += load(block(b));
-            store_pieces(block(b), streamed);
+            store_pieces(block(b), nontemporal);
         }
-        for (int64_t b = alone; b < blocks; b++) {
-            const Part whole = block(b);
+        for (int64_t b = per_thread; b < blocks; b++) {
+            const Region whole = block(b);
             const Share share =
                 share_of(whole.elements, omp_get_thread_num(), omp_get_num_threads());
-            const Part mine = whole.from(share.first, share.last - share.first);
+            const Region mine = whole.from(share.first, share.last - share.first);
             sum += load(mine);
 #pragma omp barrier
-            store_pieces(mine, streamed);
+            store_pieces(mine, nontemporal);
         }
         sink.store(sum, std::memory_order_relaxed);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What binds: loops that load and store what a normalization in two passes has to, in much the same
-// order, and compute next to nothing.
+// Loops that show what binds: they load and store what a normalization in two passes must, in
+// nearly the same order, and compute almost nothing.
 #ifndef GN_BENCH_LOOPS_H
 #define GN_BENCH_LOOPS_H
 
@@ -10,12 +10,12 @@
 namespace bench
 {
 
-// Loads the inputs block by block: all of a block, then all again with a store of as many elements
-// to out. A block is what the library reduces before it writes: a group (channels first) or a
-// sample (channels last), or several where they are small; a thread has a block to itself where
-// there are enough of them, and all share what is left over. With stores past the caches where
-// streamed is true and the machine has them.
-void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool streamed);
+// Goes through the inputs block by block: it loads all of a block, then loads it again and stores
+// as many elements to out. A block is what the library reduces before it writes: a group (channels
+// first), a sample (channels last), or several of them if they are small. Each thread takes whole
+// blocks as long as there is one for every thread; all threads share each remaining block. The
+// stores are non-temporal if nontemporal is true and the machine has such stores.
+void run_loops(const Case &wanted, const Tensors &tensors, int threads, bool nontemporal);
 
 } // namespace bench
 

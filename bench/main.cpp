@@ -28,15 +28,15 @@ static void register_case(const Case &wanted, bool loops, std::set<std::string> 
 static void print_help()
 {
     std::printf(
-        "gn-bench: libgroupnorm against a copy of the same tensor. bench/NOTES.md has the "
-        "measure.\n"
+        "gn-bench: libgroupnorm compared with a copy of the same tensor. bench/NOTES.md describes\n"
+        "the measurement.\n"
         "\n"
         "%s"
-        "    --loops           beside each, what binds: loops that only load and store\n"
+        "    --loops           also measure loops that only load and store\n"
         "\n"
-        "Of other types and activations, of_plain is the time over that of f32 without one, taken "
-        "in turns.\n"
-        "Lists are separated by commas. The rest goes to Google Benchmark:\n\n",
+        "For other types and activations, of_plain is the time divided by that of f32 without an\n"
+        "activation, measured in turns. Lists are separated by commas. Other options go to Google\n"
+        "Benchmark:\n\n",
         OPTIONS_HELP);
     std::fflush(stdout);
     benchmark::PrintDefaultHelp();

@@ -17,7 +17,7 @@
 namespace bench
 {
 
-// Waking threads up can cost more than copying this much alone.
+// Waking up other threads can take longer than copying this much on one thread.
 static constexpr int64_t ONE_THREAD_BYTES = 1 << 20;
 
 static bool failed;
@@ -30,10 +30,10 @@ bool any_failed()
 namespace
 {
 
-// A way of copying, or of running the loops, and what each burst of it took, in seconds a run.
+// A variant of the copy or of the loops, and the time of each of its bursts, in seconds per run.
 struct Way {
     int threads;
-    bool streamed;
+    bool nontemporal;
     std::vector<double> times;
 };
 
@@ -42,20 +42,20 @@ struct Way {
 static void copy(const Case &wanted, const Tensors &tensors, const Way &way)
 {
     const int64_t floats = wanted.bytes() / static_cast<int64_t>(sizeof(float));
-    gn_bench_copy(tensors.out.floats(), tensors.x.floats(), floats, way.threads, way.streamed);
+    gn_bench_copy(tensors.out.floats(), tensors.x.floats(), floats, way.threads, way.nontemporal);
 }
 
 static std::vector<Way> ways_to_move(const Case &wanted)
 {
     std::vector<Way> ways = {{wanted.threads, false, {}}};
-    if (gn_bench_copy_streams())
+    if (gn_bench_copy_has_nontemporal())
         ways.push_back({wanted.threads, true, {}});
     if (wanted.threads > 1 && wanted.bytes() <= ONE_THREAD_BYTES)
         ways.push_back({1, false, {}});
     return ways;
 }
 
-// The time of the faster of the library and the plain copy.
+// The time of a call of the library or of the plain copy, whichever is shorter.
 static double shortest_call(const Case &wanted, Workload &work, const Tensors &tensors,
                             const Way &plain)
 {
@@ -115,7 +115,7 @@ static void run(benchmark::State &state, const Case &wanted, bool with_loops)
         if (with_loops)
             for (Way &way : loops)
                 way.times.push_back(burst(calls, settling, [&] {
-                    run_loops(wanted, tensors, way.threads, way.streamed);
+                    run_loops(wanted, tensors, way.threads, way.nontemporal);
                 }));
         if (plain)
             plain_times.push_back(burst(calls, settling, [&] { plain->call(); }));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The command line, less what Google Benchmark takes from it.
+// The command line, without the options of Google Benchmark.
 #ifndef GN_BENCH_OPTIONS_H
 #define GN_BENCH_OPTIONS_H
 
@@ -25,13 +25,13 @@ struct Options {
     bool loops = false;
     bool in_place = false;
 
-    std::vector<Case> cases() const; // every combination, the last list's values changing fastest
+    std::vector<Case> cases() const; // every combination; the last list varies fastest
 };
 
 // The lines of --help that describe these options.
 extern const char *const OPTIONS_HELP;
 
-// Reads the options that choose cases; `loops` says whether --loops is one. Throws UsageError.
+// Reads the options that choose cases. `loops` says whether --loops is allowed. Throws UsageError.
 Options parse_options(const std::vector<std::string> &arguments, bool loops);
 
 } // namespace bench

@@ -148,14 +148,14 @@ class Copy:
             library = ctypes.CDLL(path)
             self._copy = library.gn_bench_copy
             self._copy.restype = None
-            self._streams = library.gn_bench_copy_streams()
+            self._has_nontemporal = library.gn_bench_copy_has_nontemporal()
             self.description = "gn-bench's, the fastest of its ways"
 
     def ways(self, to, source, threads):
         """The calls to choose the fastest of."""
         if not self._copy:
             return [functools.partial(to.copy_, source)]
-        choices = [(threads, 0)] + [(threads, 1)] * self._streams
+        choices = [(threads, 0)] + [(threads, 1)] * self._has_nontemporal
         size = source.numel() * source.element_size()
         if threads > 1 and size <= ONE_THREAD_BYTES:
             choices.append((1, 0))

@@ -10,7 +10,7 @@
 namespace bench
 {
 
-// More floats than this have no place in a memory of today, and products of them would overflow.
+// No machine has memory for more floats than this. The limit keeps products from overflowing.
 static constexpr int64_t MOST_ELEMENTS = int64_t{1} << 40;
 static constexpr size_t MOST_DIMS = 8;
 
@@ -41,7 +41,7 @@ std::string Shape::name() const
     return text + '/' + std::to_string(groups);
 }
 
-// A whole number of 1 or more, or 0 where the text is anything else.
+// A whole number of 1 or more, or 0 if the text is anything else.
 static int64_t positive(const std::string &text)
 {
     int64_t value = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The layers to measure: from a table, or one by one as text.
+// The layers to measure, from a table or from text.
 #ifndef GN_BENCH_SHAPES_H
 #define GN_BENCH_SHAPES_H
 

@@ -14,12 +14,13 @@ namespace bench
 
 static constexpr int64_t PAGE = 4096;
 
-// A processor takes a load for one of what a store before it wrote where their addresses differ by
-// a multiple of 4096 bytes, and waits. Which of a copy and a normalization meets more of that would
-// be chance; with the tensors this far apart, neither does.
+// 4K aliasing: if the addresses of a load and of an earlier store differ by a multiple of 4096
+// bytes, the processor assumes that they are the same, and the load waits. Whether this affects the
+// copy or the normalization more would be chance. These offsets avoid it for both.
 enum Offset : int64_t { OFFSET_X = 0, OFFSET_DY = PAGE / 4, OFFSET_OUT = PAGE / 2 };
 
-// The mixing steps of SplitMix64 (Steele, Lea, Flood 2014) of a counter: any element at any time.
+// The mixing steps of SplitMix64 (Steele, Lea, Flood 2014) applied to a counter, so that elements
+// can be computed in any order.
 static uint64_t mixed(uint64_t counter)
 {
     uint64_t z = counter * 0x9e3779b97f4a7c15u;
@@ -28,7 +29,7 @@ static uint64_t mixed(uint64_t counter)
     return z ^ (z >> 31);
 }
 
-// Of mean 0 and deviation 1, nearly normal: the sum of four numbers of 16 bits.
+// Nearly normal noise of mean 0 and deviation 1: the sum of four numbers of 16 bits.
 static float noise(uint64_t counter)
 {
     static const float scale = std::sqrt(3.0f) / 65536;
@@ -39,7 +40,7 @@ static float noise(uint64_t counter)
     return static_cast<float>(sum) * scale;
 }
 
-// An element, of the short types cut off rather than rounded: any values will do.
+// Writes an element. The types of 16 bits are truncated, not rounded, because any values will do.
 static void put(void *tensor, gn_type type, int64_t i, float value)
 {
     uint32_t bits;
@@ -52,7 +53,7 @@ static void put(void *tensor, gn_type type, int64_t i, float value)
     case GN_BF16:
         static_cast<uint16_t *>(tensor)[i] = static_cast<uint16_t>(bits >> 16);
         break;
-    case GN_F16: // the exponents begin 112 later; what is smaller becomes 0
+    case GN_F16: // the exponent's bias is smaller by 112; values below become 0
         static_cast<uint16_t *>(tensor)[i] =
             static_cast<uint16_t>(sign | (size < 113 << 10 ? 0 : size - (112 << 10)));
         break;

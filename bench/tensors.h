@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The memory of one case, filled.
+// The tensors of one case, filled with values.
 #ifndef GN_BENCH_TENSORS_H
 #define GN_BENCH_TENSORS_H
 
@@ -13,12 +13,13 @@
 namespace bench
 {
 
-// A tensor whose first element lies `offset` bytes after the start of a page, offset being a
-// multiple of 64. The pages are touched first by the threads that a copy uses for them.
+// A tensor whose first element lies `offset` bytes after the start of a page; offset is a multiple
+// of 64. The threads that copy a page are also the first to touch it.
 class Tensor
 {
   public:
-    // Fills it with the mean plus noise of deviation 1, the seed's own. Throws std::bad_alloc.
+    // Fills it with the mean plus noise of deviation 1 that depends on the seed. Throws
+    // std::bad_alloc.
     Tensor(gn_type type, int64_t elements, int64_t offset, int threads, uint64_t seed, float mean);
 
     void *data() const
@@ -52,9 +53,9 @@ struct Tensors {
     }
 
     bool in_place;
-    Tensor x, dy, out; // dy has elements in the backward direction only, out unless in place
+    Tensor x, dy, out; // dy is empty in the forward direction, out if in place
     std::vector<float> gamma, beta, dgamma, dbeta;
-    std::vector<double> mean, rstd; // room for floats too
+    std::vector<double> mean, rstd; // used as floats if x is not GN_F64
 };
 
 } // namespace bench

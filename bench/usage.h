@@ -7,7 +7,7 @@
 namespace bench
 {
 
-// What was asked for cannot be done: what() is a sentence for the user, the exit code is 2.
+// The request cannot be served: what() is a sentence for the user, and the exit code is 2.
 class UsageError : public std::runtime_error
 {
   public:

@@ -9,7 +9,7 @@ namespace bench
 Workload::Workload(const Library &of, const Case &wanted, Tensors &given)
     : library(of), direction(wanted.direction), tensors(given), own_plan(make_plan(of, wanted))
 {
-    forward(); // for mean and rstd
+    forward(); // computes mean and rstd
 }
 
 void Workload::call()

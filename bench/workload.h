@@ -10,13 +10,13 @@
 namespace bench
 {
 
-// Both must outlive it. Throws UsageError where there is no such plan.
+// The library and the tensors must outlive it. Throws UsageError if the plan cannot be made.
 class Workload
 {
   public:
     Workload(const Library &of, const Case &wanted, Tensors &given);
 
-    // Throws std::runtime_error with the library's sentence.
+    // Throws std::runtime_error with the text of gn_last_error.
     void call();
 
   private:
