@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tiles into which src/plan/partition.c divides random shapes, up to the largest legal ones:
+ * they have each element once, and sets of moments and sums of their own. This is among the tests
+ * of bits because sums are added up in the order of the tiles.
+ */
+#include "random_plan.h"
+#include "seeds.h"
+#include "support.h"
+
+#include <string.h>
+
+/* Of so many tiles, or sets of them, all are looked at; of more, so many. */
+enum { MOST_TILES = 10000, MOST_SETS = 1 << 18 };
+
+/* What is divided: the channels of a group or of a sample. */
+static int64_t channels_of(const gn_plan *plan)
+{
+    return plan->parts.axis == GN_COLUMNS ? plan->C : plan->D;
+}
+
+/* The elements that a tile has of each of its groups. */
+static int64_t group_elements(const struct gn_tile_shape *t)
+{
+    return t->depth * t->length;
+}
+
+/* Whether the tile is one that kernels can take. */
+static const char *check_form(const gn_plan *plan, const struct gn_tile_shape *t)
+{
+    const struct gn_partition *p = &plan->parts;
+
+    if (t->channel < 0 || t->channels < 1 || t->channel + t->channels > channels_of(plan) ||
+        t->position < 0 || t->length < 1 || t->position + t->length > plan->S)
+        return "a tile is not within its item";
+    if (t->channels > p->tile_channels || t->length > p->tile_length)
+        return "a tile is larger than the partition says";
+    if (t->moments < 0 || t->moments >= p->moments || t->sums < 0 || t->sums >= p->sums)
+        return "a tile has a set that there is not";
+    if (gn_moments_count(plan, t->moments) != (double)group_elements(t))
+        return "a set of moments has another count than its tile";
+    if (p->axis == GN_ROWS) {
+        if (t->depth != t->channels)
+            return "the depth of rows is not their number";
+        return t->channels == 1 || t->length == plan->S ? NULL : "several rows are not whole";
+    }
+    if (p->pieces == 1)
+        return t->depth == plan->D && t->channel % plan->D == 0 && t->channels % plan->D == 0
+                   ? NULL
+                   : "a tile of columns divides a group";
+    return t->depth == t->channels && t->channel % plan->D + t->channels <= plan->D
+               ? NULL
+               : "a tile of columns crosses a group";
+}
+
+/*
+ * Whether a tile is what follows on another: of rows, the rest of a row, then the next rows; of
+ * columns, the other channels of the same pixels, then the next pixels. Tiles that do, from the
+ * item's first element to its last, have each element once.
+ */
+static bool follows(const gn_plan *plan, const struct gn_tile_shape *t,
+                    const struct gn_tile_shape *before)
+{
+    const bool last_channel = before->channel + before->channels == channels_of(plan);
+    const bool last_position = before->position + before->length == plan->S;
+
+    if (plan->parts.axis == GN_COLUMNS) {
+        if (last_channel)
+            return t->channel == 0 && t->position == before->position + before->length;
+        return t->channel == before->channel + before->channels &&
+               t->position == before->position && t->length == before->length;
+    }
+    if (last_position)
+        return t->position == 0 && t->channel == before->channel + before->channels;
+    return t->position == before->position + before->length && t->channel == before->channel &&
+           t->channels == before->channels;
+}
+
+static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_shape *t)
+{
+    const struct gn_partition *p = &plan->parts;
+    struct gn_tile_shape room, before;
+    const char *failure;
+
+    *t = *gn_tile_shape_at(plan, i, &room);
+    failure = check_form(plan, t);
+    if (failure)
+        return failure;
+    if (i == 0 && (t->channel != 0 || t->position != 0))
+        return "the first tile is not at the beginning";
+    if (i == p->tiles - 1 &&
+        (t->channel + t->channels != channels_of(plan) || t->position + t->length != plan->S))
+        return "the last tile is not at the end";
+    if (i == 0)
+        return NULL;
+    before = *gn_tile_shape_at(plan, i - 1, &room);
+    if (!follows(plan, t, &before))
+        return "a tile does not follow on the one before";
+    const bool same_group = p->axis == GN_ROWS || before.channel / plan->D == t->channel / plan->D;
+    if (same_group && before.moments == t->moments)
+        return "two tiles of a group have one set of moments";
+    return NULL;
+}
+
+/* Marks a tile's sets; false where another tile has them. */
+static bool mark_sets(const gn_plan *plan, const struct gn_tile_shape *t, char *moments, char *sums)
+{
+    const struct gn_partition *p = &plan->parts;
+    const bool columns = p->axis == GN_COLUMNS;
+    const int64_t last = t->channel + t->channels - 1;
+    bool own = true;
+
+    for (int64_t g = columns ? t->channel / plan->D : 0; g <= (columns ? last / plan->D : 0); g++)
+        own &= ++moments[g * p->moments + t->moments] == 1;
+    for (int64_t c = t->channel; c <= last; c++)
+        own &= ++sums[c * p->sums + t->sums] == 1;
+    return own;
+}
+
+/* Each set of moments of each group has one tile, each set of sums of each channel too. */
+static const char *check_sets(const gn_plan *plan)
+{
+    static char moments[MOST_SETS], sums[MOST_SETS];
+    const struct gn_partition *p = &plan->parts;
+    const int64_t groups = p->axis == GN_COLUMNS ? plan->G : 1, channels = channels_of(plan);
+    double count = 0;
+
+    if (p->tiles > MOST_TILES || groups > MOST_SETS / p->moments || channels > MOST_SETS / p->sums)
+        return NULL;
+    memset(moments, 0, (size_t)(groups * p->moments));
+    memset(sums, 0, (size_t)(channels * p->sums));
+    for (int64_t i = 0; i < p->tiles; i++) {
+        struct gn_tile_shape room;
+        if (!mark_sets(plan, gn_tile_shape_at(plan, i, &room), moments, sums))
+            return "two tiles have one set";
+    }
+    if (memchr(moments, 0, (size_t)(groups * p->moments)) ||
+        memchr(sums, 0, (size_t)(channels * p->sums)))
+        return "a set has no tile";
+    for (int64_t i = 0; i < p->moments; i++)
+        count += gn_moments_count(plan, i);
+    if (plan->D * plan->S < INT64_C(1) << 53 && count != (double)(plan->D * plan->S))
+        return "the sets of moments are not those of all elements";
+    return NULL;
+}
+
+static const char *check_tiles(const gn_plan *plan, uint64_t *random)
+{
+    const struct gn_partition *p = &plan->parts;
+    const bool all = p->tiles <= MOST_TILES;
+    const int64_t across = p->axis == GN_COLUMNS ? p->tiles / p->pixel_tiles : p->sums;
+    struct gn_tile_shape t;
+
+    for (int64_t k = 0; k < (all ? p->tiles : 500); k++) {
+        int64_t i = k;
+        if (!all && k == 1)
+            i = p->tiles - 1;
+        else if (!all && k > 1)
+            i = random_below(random, p->tiles);
+        /* Where a row of tiles begins. */
+        if (!all && k % 4 == 2)
+            i -= i % across;
+        const char *failure = check_tile(plan, i, &t);
+        if (failure)
+            return failure;
+    }
+    return check_sets(plan);
+}
+
+static const char *check_partition(uint64_t *random)
+{
+    const struct problem problem = random_problem(random);
+    gn_plan *plan = plan_for(&problem);
+    const char *failure = check_tiles(plan, random);
+
+    gn_plan_destroy(plan);
+    return failure ? wrong("%s: %s", problem_text(&problem), failure) : NULL;
+}
+
+static void test_tiles(void **state)
+{
+    (void)state;
+
+    check_seeds(check_partition, 10000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
