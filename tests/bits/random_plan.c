@@ -52,13 +52,13 @@ static int64_t random_size(uint64_t *random, int64_t most)
 {
     static const int64_t edges[] = {8,     64,    512,   2048,    4096,    8192,   16384,
                                     32768, 65536, 98304, 1 << 20, 1 << 26, 1 << 29};
-    const int64_t kind = random_range(random, 0, 15);
+    const int64_t kind = random_range(random, 0, 15), beside = random_range(random, -1, 1);
     int64_t size = 1;
 
     if (kind < 6)
         size = random_range(random, 1, 12);
     else if (kind < 10)
-        size = edges[random_range(random, 0, 12)] + random_range(random, -1, 1);
+        size = edges[random_range(random, 0, 12)] + beside;
     else if (kind < 14)
         size = 1 + random_below(random, INT64_C(1) << random_range(random, 0, 61));
     else if (kind == 14)
@@ -74,16 +74,14 @@ struct problem random_problem(uint64_t *random)
         {GN_F16, GN_F32, GN_F16},    {GN_F32, GN_BF16, GN_F32},
     };
     const gn_type *type = types[random_range(random, 0, 1) ? 0 : random_range(random, 0, 7)];
-    struct problem p = {.layout = (gn_layout)random_range(random, 0, 1),
-                        .x = type[0],
-                        .y = type[1],
-                        .param = type[2],
-                        .activation = (gn_activation)(random_range(random, 0, 2) == 0),
-                        .affine = (gn_affine)(random_range(random, 0, 2) == 0)};
+    struct problem p = {.x = type[0], .y = type[1], .param = type[2]};
     int64_t room = random_range(random, 0, 2) ? 1 << 24 : INT64_MAX / (type[0] == GN_F64 ? 8 : 4);
     int64_t channels = INT64_C(1) << 40;
     int64_t *sizes[4] = {&p.N, &p.D, &p.G, &p.S};
 
+    p.layout = (gn_layout)random_range(random, 0, 1);
+    p.activation = (gn_activation)(random_range(random, 0, 2) == 0);
+    p.affine = (gn_affine)(random_range(random, 0, 2) == 0);
     /* Each of them may take what there is. */
     for (int i = 4; i > 0; i--) {
         const int j = (int)random_range(random, 0, i - 1);

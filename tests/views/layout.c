@@ -80,10 +80,10 @@ void layout_random(struct layout *layout, uint64_t *random, bool shared)
 {
     int64_t room = MOST_ELEMENTS;
 
-    *layout = (struct layout){.type = (gn_type)random_range(random, 0, 3),
-                              .rank = (int)random_range(random, 2, GN_MAX_RANK),
-                              .axis = random_range(random, 0, 1) ? GN_ROWS : GN_COLUMNS,
-                              .S = 1};
+    *layout = (struct layout){.S = 1};
+    layout->type = (gn_type)random_range(random, 0, 3);
+    layout->rank = (int)random_range(random, 2, GN_MAX_RANK);
+    layout->axis = random_range(random, 0, 1) ? GN_ROWS : GN_COLUMNS;
     layout->N = layout->dims[0] = random_range(random, 1, 3);
     layout->C = layout->dims[1] = random_range(random, 0, 3) ? random_range(random, 1, 12) : 1;
     room /= layout->N * layout->C;

@@ -105,8 +105,8 @@ static int64_t random_factor(uint64_t *random)
 {
     if (sizeof(uintptr_t) < sizeof(int64_t))
         return 1;
-    return random_range(random, 0, 3) ? 1
-                                      : random_range(random, 1, 10) << random_range(random, 0, 42);
+    const int64_t factor = random_range(random, 1, 10);
+    return random_range(random, 0, 3) ? 1 : factor << random_range(random, 0, 42);
 }
 
 static const char *check_one(uint64_t *random)

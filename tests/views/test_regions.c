@@ -85,14 +85,13 @@ static void world_destroy(struct world *world)
  * one. Columns: any channels and pixels of one sample. */
 static struct gn_region random_region(const struct layout *l, uint64_t *random)
 {
-    struct gn_region r = {.n = random_range(random, 0, l->N - 1),
-                          .c = random_range(random, 0, l->C - 1),
-                          .channels = 1,
-                          .length = l->S};
+    struct gn_region r = {.channels = 1, .length = l->S};
     const bool part = random_range(random, 0, 1);
-    const int64_t samples = l->axis == GN_ROWS && l->view.dense ? l->N - r.n : 1;
 
+    r.n = random_range(random, 0, l->N - 1);
+    r.c = random_range(random, 0, l->C - 1);
     if (l->axis == GN_COLUMNS || !part) {
+        const int64_t samples = l->axis == GN_ROWS && l->view.dense ? l->N - r.n : 1;
         r.c = random_range(random, 0, 1) ? r.c : 0;
         r.channels = random_range(random, 1, samples * l->C - r.c);
     }
