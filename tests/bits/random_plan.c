@@ -50,8 +50,19 @@ int64_t random_below(uint64_t *random, int64_t most)
 /* Small, next to a size at which something changes, of any magnitude, or the largest. */
 static int64_t random_size(uint64_t *random, int64_t most)
 {
-    static const int64_t edges[] = {8,     64,    512,   2048,    4096,    8192,   16384,
-                                    32768, 65536, 98304, 1 << 20, 1 << 26, 1 << 29};
+    static const int64_t edges[] = {8,
+                                    64,
+                                    512,
+                                    2048,
+                                    4096,
+                                    8192,
+                                    16384,
+                                    32768,
+                                    65536,
+                                    98304,
+                                    1 << 20,
+                                    1 << 26,
+                                    INT64_C(1) << 32};
     const int64_t kind = random_range(random, 0, 15), beside = random_range(random, -1, 1);
     int64_t size = 1;
 
