@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The locale's decimal point, which may be several bytes, becomes one point. */
+/* Replaces the locale's decimal point, which may be several bytes, by one '.'. */
 static void set_point(const char *from, char *to)
 {
     static const char own[] = "0123456789+-einfa";
@@ -25,7 +25,9 @@ void gn_number_text(double value, char text[GN_NUMBER_TEXT])
     char digits[GN_NUMBER_TEXT];
     fenv_t before;
     int precision = 1;
-    /* The C library rounds as the whole environment says, of which fp_env.h has a part. */
+    /*
+     * printf and strtod depend on the whole environment; fp_env.h saves and sets a part of it only.
+     */
     fegetenv(&before);
     fesetenv(FE_DFL_ENV);
     do

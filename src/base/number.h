@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers as text, whatever the locale and the floating-point environment. */
+/* Numbers to and from text, independent of the locale and the floating-point environment. */
 #ifndef GN_NUMBER_H
 #define GN_NUMBER_H
 
@@ -8,21 +8,24 @@
 
 enum { GN_NUMBER_TEXT = 40 };
 
-/* The fewest digits that read back as the same value, with a decimal point: "1e-05", "0.1". */
+/*
+ * Writes the fewest digits that read back as the same value, with a decimal point: "1e-05", "0.1".
+ */
 void gn_number_text(double value, char text[GN_NUMBER_TEXT]);
 
 /*
- * For a value that is 0, of either sign, or positive: by its bits, as in the caller's
- * floating-point environment a comparison may trap or take a subnormal for 0.
+ * Whether value >= limit, for values that are positive or a zero of either sign. It compares bits:
+ * in the caller's floating-point environment a comparison may trap or take a subnormal for 0.
  */
 bool gn_number_at_least(double value, double limit);
 
-/* Whether it is neither NaN, infinite nor negative, likewise. */
+/* Whether value is finite and not negative, also by its bits. */
 bool gn_number_is_finite_and_not_negative(double value);
 
 /*
- * A number of bytes, above 0: digits, and one of B, K, M or G in either case, which are powers of
- * 1024; without one, the number is in the given unit. False for anything else.
+ * Reads a number of bytes above 0: digits, then at most one of B, K, M or G in either case, which
+ * are powers of 1024. Without a letter, the number counts `unit` bytes. Returns false for any other
+ * text.
  */
 bool gn_number_of_bytes(const char *text, int64_t unit, int64_t *bytes);
 

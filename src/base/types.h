@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The types that tensors and parameters have in memory. */
+/* The types that elements of tensors and parameters have in memory, their sizes and conversions. */
 #ifndef GN_TYPES_H
 #define GN_TYPES_H
 
@@ -10,11 +10,10 @@
 
 #include "groupnorm.h"
 
-/* What a type is. */
 struct gn_type_traits {
-    const char *name; /* as gn_plan_describe has it */
-    int64_t size;     /* of an element, in bytes */
-    bool is_short;    /* 16 bits: computed as floats */
+    const char *name; /* as in gn_plan_describe */
+    int64_t size;     /* bytes per element */
+    bool is_short;    /* 16 bits: computed in float */
 };
 
 static const struct gn_type_traits gn_types[] = {
@@ -34,7 +33,7 @@ static inline bool gn_is_short(gn_type type)
     return gn_types[type].is_short;
 }
 
-/* Element i of an array; NULL stays NULL. */
+/* The address of element i of an array; NULL for a NULL array. */
 static inline const void *gn_at(const void *p, gn_type type, int64_t i)
 {
     return p ? (const char *)p + i * gn_size(type) : NULL;
@@ -59,13 +58,13 @@ static inline uint32_t gn_bits_of_float(float value)
     return bits;
 }
 
-/* Exactly. */
+/* Exact. */
 static inline float gn_from_bf16(uint16_t bits)
 {
     return gn_float_of_bits((uint32_t)bits << 16);
 }
 
-/* To nearest even. */
+/* Rounds to nearest even. A NaN stays a NaN: it gets the quiet bit, and no rounding. */
 static inline uint16_t gn_to_bf16(float value)
 {
     uint32_t bits = gn_bits_of_float(value);
@@ -75,14 +74,14 @@ static inline uint16_t gn_to_bf16(float value)
 }
 
 /*
- * The numbers of binary16 in a float's place: its exponents begin 112 below those of float, and its
- * subnormals are multiples of 2^-24.
+ * binary16 values by the bits of a float. The exponent biases differ by 127 - 15 = 112. Subnormals
+ * of binary16 are multiples of 2^-24.
  */
 #define GN_F16_REBIAS (UINT32_C(112) << 23)
-#define GN_F16_TOP (UINT32_C(143) << 23)   /* 2^16: infinity, as bits of a float */
+#define GN_F16_TOP (UINT32_C(143) << 23)   /* 2^16: from here on, infinity */
 #define GN_F16_LEAST (UINT32_C(113) << 23) /* 2^-14: the smallest normal number */
 
-/* Exactly. */
+/* Exact. */
 static inline float gn_from_f16(uint16_t bits)
 {
     uint32_t size = (uint32_t)(bits & 0x7fff) << 13, sign = (uint32_t)(bits & 0x8000) << 16;
@@ -94,7 +93,7 @@ static inline float gn_from_f16(uint16_t bits)
     return gn_float_of_bits(gn_bits_of_float(value) | sign);
 }
 
-/* To nearest even. */
+/* Rounds to nearest even. */
 static inline uint16_t gn_to_f16(float value)
 {
     uint32_t bits = gn_bits_of_float(value), size = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
@@ -102,12 +101,12 @@ static inline uint16_t gn_to_f16(float value)
         return (uint16_t)(sign | 0x7e00);
     if (size >= GN_F16_TOP)
         return (uint16_t)(sign | 0x7c00);
-    if (size < GN_F16_LEAST) /* adding 1/2 leaves multiples of 2^-24, rounded */
+    if (size < GN_F16_LEAST) /* in [1/2, 1) the last bit of a float is 2^-24: the addition rounds */
         return (uint16_t)(sign | (gn_bits_of_float(gn_float_of_bits(size) + 0.5f) & 0x7ff));
     return (uint16_t)(sign | ((size - GN_F16_REBIAS + 0xfff + (size >> 13 & 1)) >> 13));
 }
 
-/* Element i as a float; GN_F64 is none of the types for this. */
+/* Element i as a float. The type is not GN_F64. */
 static inline float gn_float_at(const void *p, gn_type type, int64_t i)
 {
     switch (type) {
@@ -128,7 +127,7 @@ static inline double gn_double_at(const void *p, gn_type type, int64_t i)
     return type == GN_F64 ? ((const double *)p)[i] : (double)gn_float_at(p, type, i);
 }
 
-/* Likewise. */
+/* Stores the value as element i, rounded to nearest even. The type is not GN_F64. */
 static inline void gn_put_float(void *p, gn_type type, int64_t i, float value)
 {
     switch (type) {
@@ -155,7 +154,7 @@ static inline void gn_put_double(void *p, gn_type type, int64_t i, double value)
         gn_put_float(p, type, i, (float)value);
 }
 
-/* n values as elements i and on of p; NULL: nowhere. */
+/* Stores n values as elements i to i + n - 1 of p. Does nothing if p is NULL. */
 static inline void gn_put_doubles(void *p, gn_type type, int64_t i, int64_t n, const double *values)
 {
     if (!p)
