@@ -16,8 +16,10 @@ static void note_fork(void)
     forked = true;
 }
 
-/* Whether the process is a copy of another one, made by fork() without an execve() since: proc(5),
- * the 9th field of stat, and PF_FORKNOEXEC in the kernel's sched.h. */
+/*
+ * Whether the process was made by fork() without an execve() since then. See proc(5), the 9th field
+ * of stat, and PF_FORKNOEXEC in the kernel's sched.h.
+ */
 static bool is_copy(void)
 {
     enum { PF_FORKNOEXEC = 0x40 };
@@ -26,14 +28,17 @@ static bool is_copy(void)
     FILE *file = fopen("/proc/self/stat", "re");
     if (!file)
         return false;
-    /* The command's name, in parentheses, may contain anything. */
+    /* The command's name, in parentheses, may contain any characters. */
     const char *after = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     bool found = after && sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1;
     fclose(file);
     return found && flags & PF_FORKNOEXEC;
 }
 
-/* Where two functions are in the list of loaded objects, which is in the order of loading. */
+/*
+ * The positions, in the list of loaded objects, of the objects that contain two functions. The list
+ * is in the order of loading.
+ */
 struct search {
     uintptr_t own, openmp;
     int objects, own_at, openmp_at;
@@ -62,7 +67,7 @@ static int visit(struct dl_phdr_info *object, size_t size, void *data)
     return 0;
 }
 
-/* Whether OpenMP was there before this library: else nobody has used it. */
+/* Whether OpenMP was loaded before this library. If it was not, nobody has used it yet. */
 static bool openmp_came_first(void)
 {
     struct search search = {.own = (uintptr_t)note_fork, .openmp = (uintptr_t)omp_get_num_procs};
@@ -72,7 +77,10 @@ static bool openmp_came_first(void)
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    /* The parent may have used OpenMP before the library was loaded, which is now, in the child. */
+    /*
+     * The library may be loaded in the child only. Then the parent may have used OpenMP before, and
+     * no handler of pthread_atfork has seen the fork.
+     */
     forked = is_copy() && openmp_came_first();
     pthread_atfork(NULL, NULL, note_fork);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether OpenMP's threads may be missing because the process was forked. They do not survive
- * fork(), but libgomp does not know, and would wait for them in the child for ever.
+ * fork(), but libgomp does not know that and would wait for them in the child for ever.
  */
 #ifndef GN_FORK_H
 #define GN_FORK_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floating-point environment that results are promised for: rounding to nearest, subnormals
- * kept, no trap. A caller may have another one, as after torch.set_flush_denormal, and threads that
- * OpenMP made meanwhile have inherited it. So every thread of a call enters the default environment
- * and leaves it again; the flags that were raised in between are put back with the rest.
+ * The default floating-point environment, in which all results are computed: rounding to nearest,
+ * subnormals kept, no traps. A caller may have another one, for example after
+ * torch.set_flush_denormal, and threads that OpenMP makes in that time inherit it. So every thread
+ * of a call enters the default environment, and afterwards restores its own, flags included.
  *
- * The compiler does not know that arithmetic depends on it. Enter it only around calls of functions
- * in other files, over which nothing is moved.
+ * The compiler does not know that arithmetic depends on the environment. Enter it only around calls
+ * of functions in other files: the compiler moves no arithmetic across these.
  */
 #ifndef GN_FP_ENV_H
 #define GN_FP_ENV_H
@@ -15,7 +15,9 @@
 
 #include <immintrin.h>
 
-/* The library computes with SSE and AVX only, whose environment is MXCSR. x87 has its own. */
+/*
+ * The library computes with SSE and AVX only. MXCSR controls these; x87 has its own control word.
+ */
 struct gn_fp_env {
     unsigned mxcsr;
 };

@@ -6,7 +6,10 @@
 #include "base/error.h"
 #include "run/threads.h"
 
-/* For so many threads or fewer, which share the work out otherwise. */
+/*
+ * The largest scratch for 1 to `threads` threads. OpenMP may give fewer threads than were asked
+ * for, and fewer threads share the work out differently, which may need more bytes.
+ */
 static int64_t bytes_for(const struct gn_job *job, int threads)
 {
     int64_t most = 0;
@@ -22,7 +25,10 @@ int64_t gn_run_bytes(const struct gn_runner *runner, const struct gn_job *job)
     return bytes_for(job, gn_threads_for(runner->threads, runner->elements));
 }
 
-/* Handing scratch around changes nothing that a caller can see: hence the runner is const. */
+/*
+ * The runner is const to callers because taking and giving scratch changes nothing that they can
+ * see.
+ */
 static gn_scratch_keeper *keeper_of(const struct gn_runner *runner)
 {
     return (gn_scratch_keeper *)(uintptr_t)&runner->scratch;
@@ -49,7 +55,9 @@ gn_status gn_run_prepare(struct gn_runner *runner, int64_t bytes)
 
 gn_status gn_run(const struct gn_runner *runner, struct gn_job *job)
 {
-    /* Scratch first: it may take the memory that stacks of more threads need. */
+    /*
+     * Take the scratch before the threads: it may use the memory that stacks of more threads need.
+     */
     int threads = gn_threads_for(runner->threads, runner->elements);
     struct gn_scratch *scratch;
     gn_status status = take(runner, bytes_for(job, threads), &scratch);

@@ -8,16 +8,16 @@
 #include "run/fp_env.h"
 #include "run/threads.h"
 
-/* With so many items per thread, one more or less is no loss. */
+/* With this many items per thread, an imbalance of one item does not matter. */
 enum { ENOUGH_ITEMS = 16 };
 
-/* A thread takes its share in so many portions at least: others can take what it has not got to. */
+/* A thread takes its share in at least this many portions, so that others can take what is left. */
 enum { PORTIONS = 4 };
 
 /*
- * The items that threads do each on their own; what is left over is done cooperatively. Items of a
- * single tile cannot be shared. The number follows from the threads that scratch was taken for,
- * also where OpenMP then gives fewer.
+ * The number of items that threads process per thread; the remaining ones are processed
+ * cooperatively. Items of a single tile cannot be shared. The number follows from the threads that
+ * scratch was taken for, even if OpenMP then gives fewer.
  */
 static int64_t items_per_thread(const struct gn_job *job, int64_t threads)
 {
@@ -26,20 +26,23 @@ static int64_t items_per_thread(const struct gn_job *job, int64_t threads)
     return job->items - job->items % threads;
 }
 
-/* The items that a thread takes at a time. */
+/* The number of items that a thread takes at a time. */
 static int64_t portion(const struct gn_job *job, int64_t items, int64_t threads)
 {
     int64_t share = threads == 1 ? items : items / (threads * PORTIONS);
     return share < 1 ? 1 : share < job->most_items ? share : job->most_items;
 }
 
-/* How many of the items in a thread's share have been taken, by itself or by others. */
+/* How many items of a thread's share have been taken, by that thread or by others. */
 union queue {
     _Atomic int64_t taken;
-    char line[64]; /* no two in one line of the cache */
+    char line[64]; /* each queue has a cache line to itself */
 };
 
-/* One workspace is shared; threads that do items on their own have one each. */
+/*
+ * One workspace is shared by all threads. If items are processed per thread, each thread has its
+ * own workspace as well.
+ */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
 {
     int64_t workspaces = 1 + (items_per_thread(job, threads) ? threads : 0);
@@ -55,13 +58,13 @@ struct member {
     char *workspace, *buffer, *shared_workspace;
 };
 
-/* The start of a thread's share of n things; that of the next thread is its end. */
+/* The start of a thread's share of n things, which is the end of the previous thread's share. */
 static int64_t share(int64_t thread, int64_t threads, int64_t n)
 {
     return n / threads * thread + n % threads * thread / threads;
 }
 
-/* The samples of an item's block: the last block may have fewer than the others. */
+/* The number of samples in an item's block. The last block may have fewer than the others. */
 static int64_t steps(const struct gn_job *job, int64_t item)
 {
     if (job->block_samples == 1)
@@ -70,7 +73,10 @@ static int64_t steps(const struct gn_job *job, int64_t item)
     return left < job->block_samples ? left : job->block_samples;
 }
 
-/* How many items from one on, at most `limit`, are a batch: they have the same number of steps. */
+/*
+ * The number of consecutive items, at most `limit`, that form a batch from `item` on. All of them
+ * have the same number of steps.
+ */
 static int64_t batch_items(const struct gn_job *job, int64_t item, int64_t limit)
 {
     int64_t items = limit < job->most_items ? limit : job->most_items;
@@ -102,9 +108,11 @@ static void work_per_thread(const struct member *m, struct gn_batch batch)
 }
 
 /*
- * One shared workspace is enough: nobody passes the first barrier of a step, to write what its last
- * phase reads, before all have done the step before; and nobody writes sums or moments of the next
- * phase before all have done with those of the one before.
+ * All tiles of a batch use the shared workspace. The barrier before the groups of a phase also
+ * separates steps: no thread passes the first barrier of a step, and then writes what the last
+ * phase of the step before reads, until all threads have finished that step. The barrier after the
+ * groups keeps a thread from writing sums or moments of the next phase before all threads have
+ * finished those of this one.
  */
 static void work_cooperatively(const struct member *m, struct gn_batch batch)
 {
@@ -112,15 +120,15 @@ static void work_cooperatively(const struct member *m, struct gn_batch batch)
     const struct gn_place place = {job, &batch, m->shared_workspace, m->buffer};
     int64_t first = share(m->thread, m->threads, job->tiles);
     int64_t last = share(m->thread + 1, m->threads, job->tiles);
-    int64_t unit = share(m->thread, m->threads, job->units);
-    int64_t end = share(m->thread + 1, m->threads, job->units);
+    int64_t first_unit = share(m->thread, m->threads, job->units);
+    int64_t last_unit = share(m->thread + 1, m->threads, job->units);
     for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
         for (int p = 0; p < job->phase_count; p++) {
             do_tiles(&job->phases[p], &place, first, last);
             if (!job->phases[p].groups)
                 continue;
 #pragma omp barrier
-            job->phases[p].groups(&place, unit, end);
+            job->phases[p].groups(&place, first_unit, last_unit);
 #pragma omp barrier
         }
     }
@@ -135,8 +143,8 @@ static void work_on_items(const struct member *m, int64_t first, int64_t end)
 }
 
 /*
- * The thread's own share of the items first, which its caches know from the call before; then what
- * slower threads have not got to.
+ * First takes the thread's own share of the items, which is in its caches from the call before;
+ * then what is left of the shares of slower threads.
  */
 static void work_on_shares(const struct member *m, int64_t items)
 {
@@ -151,7 +159,7 @@ static void work_on_shares(const struct member *m, int64_t items)
     }
 }
 
-/* scratch holds the shared workspace, `threads` buffers, and the workspaces. */
+/* The memory at `scratch`: the shared workspace, `threads` buffers, `threads` workspaces. */
 static void work(const struct gn_job *job, int64_t per_thread, union queue *queues, char *scratch,
                  int thread, int threads)
 {
@@ -185,7 +193,10 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
     char *shared = (char *)(queues + threads);
     for (int i = 0; i < threads; i++)
         atomic_init(&queues[i].taken, 0);
-    /* Not through a team of one: in a forked child, or in the caller's team, OpenMP stays out. */
+    /*
+     * A single thread does not use OpenMP: its team may not work in a forked child, nor inside a
+     * team of the caller.
+     */
     if (threads == 1) {
         struct gn_fp_env before = gn_fp_enter();
         work(job, job->items, queues, shared, 0, 1);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shares out a job over threads, never changing what is computed in which order.
+ * Distributes a job over threads. The distribution never changes what is computed in which order.
  *
- * A job has items that do not depend on each other: groups, samples, or blocks of samples. An item
- * is worked on in one or more steps, one for each sample of its block, in that order; and a step in
- * phases. A phase is one function on each tile of the item, then one on the groups that its tiles
- * complete.
+ * A job has independent items: groups, samples, or blocks of samples. An item is processed in
+ * steps, one per sample of its block, in order. A step consists of phases. A phase calls one
+ * function on each tile of the item, then another one on the groups that the tiles complete.
  *
- * A thread takes whole items where there are enough of them, several small ones as one batch: first
- * of its own share, then of the shares of threads that are slower. The items that would leave
- * threads idle are worked on cooperatively: all threads take tiles of one item.
+ * If there are enough items, a thread takes whole items, several small ones as one batch: first
+ * from its own share, then from the shares of slower threads. Items that would leave threads idle
+ * are processed cooperatively: all threads take tiles of one item.
  */
 #ifndef GN_SCHEDULE_H
 #define GN_SCHEDULE_H
@@ -17,14 +16,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Consecutive items that are worked on as one, at one of their steps. */
+/* Consecutive items that are processed as one, and their current step. */
 struct gn_batch {
     int64_t item, items, step;
 };
 
 struct gn_job;
 
-/* Where a phase works: the batch's workspace, and a buffer of the thread's own. */
+/* What a phase works on: its job, its batch, the batch's workspace, and the thread's buffer. */
 struct gn_place {
     const struct gn_job *job;
     const struct gn_batch *batch;
@@ -33,41 +32,53 @@ struct gn_place {
 
 struct gn_phase {
     void (*tile)(const struct gn_place *place, int64_t tile); /* NULL: nothing to do */
-    /* Units first to last - 1 of the batch's groups. NULL: nothing to do, no thread waits. */
+    /*
+     * Processes units first to last - 1 of the batch's groups. NULL: nothing to do, and no barrier.
+     */
     void (*groups)(const struct gn_place *place, int64_t first, int64_t last);
-    bool backwards; /* tiles from the last to the first: the last ones read are in the cache yet */
+    bool backwards; /* from the last tile to the first: the last ones that were read are still in
+                       the cache */
 };
 
 enum { GN_PHASES = 3 };
 
 struct gn_job {
-    const void *call; /* the driver's own */
+    const void *call; /* the driver's arguments */
     struct gn_phase phases[GN_PHASES];
     int phase_count;
 
     int64_t items;
     int64_t tiles;      /* per item */
-    int64_t units;      /* in which the groups of an item can be shared out */
-    int64_t most_items; /* in a batch */
-    int64_t within;     /* no batch crosses a multiple of it; 0: any may */
-    /* Items share a block of samples: so many have the same, of the job's samples. */
+    int64_t units;      /* per item: in how many units threads can share its groups */
+    int64_t most_items; /* per batch */
+    int64_t within;     /* no batch crosses a multiple of this; 0: no limit */
+    /*
+     * `items_per_block` consecutive items share a block of `block_samples` samples. The job has
+     * `samples` samples, so the last block may have fewer.
+     */
     int64_t items_per_block, block_samples, samples;
 
-    /* Divides a workspace, before anything else is done with it. */
+    /* Lays out a workspace. Called once per workspace, before any phase uses it. */
     void (*open)(const struct gn_job *job, void *workspace);
-    /* After all items: adds up partial sums first to last - 1 of `partials`. 0: there are none. */
+    /*
+     * Called after all items: reduces partial sums first to last - 1 of `partials`. Not called if
+     * `partials` is 0.
+     */
     void (*reduce)(const struct gn_job *job, int64_t first, int64_t last);
     int64_t partials;
 
-    /* Bytes, multiples of 64: of a workspace, of a thread's buffer, of all partial sums. */
+    /* Bytes of one workspace, of one thread's buffer, and of all partial sums: multiples of 64. */
     int64_t workspace_bytes, buffer_bytes, partial_bytes;
-    void *partial; /* set by gn_schedule_run, NULL without */
+    void *partial; /* set by gn_schedule_run; NULL if partial_bytes is 0 */
 };
 
-/* The bytes of scratch that a job needs on so many threads. */
+/* The bytes of scratch that a job needs on `threads` threads. */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads);
 
-/* `threads` is gn_threads_available's; scratch has the bytes for so many. */
+/*
+ * Runs a job. `threads` is what gn_threads_available returned, and `scratch` has
+ * gn_schedule_scratch bytes for that number.
+ */
 void gn_schedule_run(struct gn_job *job, int threads, char *scratch);
 
 #endif

@@ -19,14 +19,14 @@ static struct gn_scratch *make(int64_t bytes)
 
 struct gn_scratch *gn_scratch_take(gn_scratch_keeper *keeper, int64_t bytes)
 {
-    struct gn_scratch *kept = atomic_exchange(keeper, NULL);
-    if (kept && kept->bytes >= bytes)
-        return kept;
+    struct gn_scratch *previous = atomic_exchange(keeper, NULL);
+    if (previous && previous->bytes >= bytes)
+        return previous;
     struct gn_scratch *larger = make(bytes);
     if (larger)
-        free(kept);
+        free(previous);
     else
-        gn_scratch_give(keeper, kept);
+        gn_scratch_give(keeper, previous);
     return larger;
 }
 

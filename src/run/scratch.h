@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scratch memory that a plan keeps between calls. A call takes it with one atomic exchange; one
- * that comes meanwhile finds none and gets its own.
+ * Scratch memory that a plan keeps between calls. A call takes it with one atomic exchange. A call
+ * that overlaps it finds none and allocates its own.
  */
 #ifndef GN_SCRATCH_H
 #define GN_SCRATCH_H
@@ -20,10 +20,13 @@ static inline int64_t gn_round_up(int64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Scratch of at least so many bytes; NULL without memory. */
+/*
+ * Returns scratch of at least `bytes` bytes, or NULL if there is no memory. The caller owns it
+ * until gn_scratch_give.
+ */
 struct gn_scratch *gn_scratch_take(gn_scratch_keeper *keeper, int64_t bytes);
 
-/* Keeps the scratch, or NULL, for the next call, and frees what was kept before. */
+/* Stores the scratch, or NULL, for the next call, and frees what was stored before. */
 void gn_scratch_give(gn_scratch_keeper *keeper, struct gn_scratch *scratch);
 
 #endif

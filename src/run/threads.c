@@ -11,7 +11,7 @@
 #include "run/fork.h"
 #include "run/trial.h"
 
-/* Fewer elements than this are done before another thread has woken up. */
+/* Fewer elements than this are processed before another thread has woken up. */
 enum { ELEMENTS_PER_THREAD = 16384 };
 
 static int automatic_threads(int useful)
@@ -35,27 +35,27 @@ int gn_threads_for(int wanted, int64_t elements)
 }
 
 /*
- * libgomp keeps the threads of a team for the next team of the same calling thread, its leader, but
- * lets those go that a smaller team leaves over. So the threads of the leader's last team need not
- * be tried out, as long as none has exited. Where one has, a team of the caller's own was smaller,
- * and the others may be about to exit too.
+ * libgomp keeps the threads of a team for the next team of the same leader, the calling thread. If
+ * the next team is smaller, the threads that it does not need exit. So the threads of the leader's
+ * last team need no trial as long as none of them has exited. If one has exited, the caller has
+ * used a smaller team, and the others may be about to exit too.
  */
 struct gn_leader {
-    atomic_int references; /* the leader's and its workers': the last one to exit frees this */
+    atomic_int references; /* one for the leader and one per worker; the last to exit frees this */
     atomic_bool lost_workers;
-    atomic_bool unwatched; /* whether it has a worker whose exit would go unseen */
-    int available;         /* the threads that its next team may have, itself included */
-    int team;              /* those of its last team */
-    int refusals;          /* how many more calls make do with the threads that are there */
-    bool trying;           /* whether its threads were tried out and are not made yet */
+    atomic_bool unwatched; /* whether a worker's exit would go unnoticed */
+    int available;         /* threads that the next team may have, including the leader */
+    int team;              /* threads of the last team, including the leader */
+    int refusals;          /* calls left that use only the threads that exist, without a trial */
+    bool trying;           /* whether this leader holds the flag `trying` below */
 };
 
-/* So many calls later a process that was short of threads may have them. */
+/* After this many calls, a process that was short of threads tries again. */
 enum { REFUSALS = 1000 };
 
 /*
- * Whether some thread has tried out threads that OpenMP has not made yet. Another that would try
- * them out meanwhile makes do with what it has.
+ * Set while some leader has tried out threads that OpenMP has not made yet. Another leader that
+ * needs a trial in that time uses the threads that it has.
  */
 static atomic_flag trying = ATOMIC_FLAG_INIT;
 
@@ -73,9 +73,9 @@ static void leader_exits(void *leader)
     release(leader);
 }
 
-static void worker_exits(void *of)
+static void worker_exits(void *value)
 {
-    struct gn_leader *leader = of;
+    struct gn_leader *leader = value;
     atomic_store(&leader->lost_workers, true);
     release(leader);
 }
@@ -120,7 +120,7 @@ void gn_threads_join(struct gn_leader *leader)
         worker_exits(before);
 }
 
-/* How many of the threads a leader can have for its next team. */
+/* The number of threads, at most `threads`, that a leader can have for its next team. */
 static int find_threads(struct gn_leader *leader, int threads)
 {
     bool sure = !atomic_load(&leader->lost_workers) && !atomic_load(&leader->unwatched);
@@ -160,7 +160,7 @@ void gn_threads_made(struct gn_leader *leader, int threads)
     if (leader->trying)
         atomic_flag_clear(&trying);
     leader->trying = false;
-    /* OpenMP has a limit of its own, such as OMP_THREAD_LIMIT: more need not be tried out again. */
+    /* OpenMP has a limit of its own, such as OMP_THREAD_LIMIT: another trial would not help. */
     if (threads < leader->available)
         leader->refusals = REFUSALS;
     leader->team = threads;

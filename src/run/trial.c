@@ -13,7 +13,7 @@
 
 #include "base/number.h"
 
-/* All threads of a trial wait until each of them has been made, or one could not be. */
+/* A trial. Its threads wait until all of them have been made, or one could not be made. */
 struct trial {
     pthread_mutex_t lock;
     pthread_cond_t ends;
@@ -37,7 +37,10 @@ static void *take_part(void *argument)
     return NULL;
 }
 
-/* As libgomp reads it: blanks and a sign do not count, and without a letter it is in KiB. */
+/*
+ * Reads the value as libgomp does: it ignores blanks and a sign, and a number without a letter is
+ * in KiB.
+ */
 static bool read_stack_size(const char *name, size_t *bytes)
 {
     char text[32];
@@ -54,7 +57,7 @@ static bool read_stack_size(const char *name, size_t *bytes)
     return true;
 }
 
-/* Gives the threads of a trial stacks of the size that OpenMP's threads get. */
+/* Gives the threads of a trial the stack size of OpenMP's threads. */
 static void set_stack_size(pthread_attr_t *attributes)
 {
     size_t bytes;
@@ -62,7 +65,7 @@ static void set_stack_size(pthread_attr_t *attributes)
         pthread_attr_setstacksize(attributes, bytes);
 }
 
-/* The kernel counts a thread for a while after it can be joined. */
+/* The kernel still counts a thread for a while after it has been joined. */
 static void wait_until_gone(long kernel_id)
 {
     enum { TURNS = 1000, NANOSECONDS = 100000 };
@@ -99,11 +102,11 @@ int gn_try_threads(int count)
     int made = 0, cancel_state;
     if (!threads)
         return 0;
-    /* A call is no point where its thread can be cancelled. */
+    /* A call of this library is not a cancellation point. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     if (pthread_attr_init(&attributes) == 0) {
         set_stack_size(&attributes);
-        /* The caller's signal handlers are none of these threads' business. */
+        /* Block all signals: these threads must not run the caller's signal handlers. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         made = run_trial(threads, count, &attributes);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Trying out whether the process may have more threads. */
+/* A trial of whether the process may have more threads. */
 #ifndef GN_TRIAL_H
 #define GN_TRIAL_H
 
 /*
- * How many of `count` more threads can live at once, with stacks as OpenMP's have. None of them is
- * left, nor counted by the kernel any more, when this returns.
+ * Returns how many of `count` more threads can exist at once, with stacks of the size that OpenMP
+ * uses. When this returns, all of them have exited and the kernel no longer counts them.
  */
 int gn_try_threads(int count);
 
