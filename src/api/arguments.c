@@ -18,7 +18,7 @@ static gn_status check_pointer(const struct gn_argument *a)
     return GN_OK;
 }
 
-/* From its first byte to its last. */
+/* The bytes from the argument's first element to the end of its last one. */
 static int64_t bytes_of(const struct gn_argument *a)
 {
     if (a->view && !a->view->dense)
@@ -26,15 +26,15 @@ static int64_t bytes_of(const struct gn_argument *a)
     return a->count * gn_size(a->type);
 }
 
-/* Whether all of one lies before all of the other. */
-static bool apart(const struct gn_argument *a, const struct gn_argument *b)
+/* Whether the address ranges of two arguments are disjoint. */
+static bool are_disjoint(const struct gn_argument *a, const struct gn_argument *b)
 {
     uint64_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
     return from_a < from_b ? from_b - from_a >= (uint64_t)bytes_of(a)
                            : from_a - from_b >= (uint64_t)bytes_of(b);
 }
 
-/* Where the elements of an argument are. */
+/* The places of all elements of an argument. */
 static struct gn_extent extent_of(const struct gn_argument *a)
 {
     struct gn_extent extent = {
@@ -47,13 +47,13 @@ static struct gn_extent extent_of(const struct gn_argument *a)
 
 static bool overlap(const struct gn_argument *a, const struct gn_argument *b)
 {
-    if (!a->data || !b->data || a->count == 0 || b->count == 0 || apart(a, b))
+    if (!a->data || !b->data || a->count == 0 || b->count == 0 || are_disjoint(a, b))
         return false;
     struct gn_extent of_a = extent_of(a), of_b = extent_of(b);
     return gn_overlap(&of_a, &of_b);
 }
 
-/* Whether two tensors are the same elements in the same places. */
+/* Whether two tensors consist of the same elements in the same places. */
 static bool same(const struct gn_argument *a, const struct gn_argument *b)
 {
     const struct gn_extent *of_a = &a->view->extent, *of_b = &b->view->extent;

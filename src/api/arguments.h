@@ -13,10 +13,13 @@ enum {
 struct gn_argument {
     const char *name;
     const void *data;
-    int64_t count; /* of elements; NULL is fine where there are none */
+    int64_t count; /* elements; data may be NULL if this is 0 */
     unsigned flags;
     gn_type type;
-    /* Of a tensor: where its elements are. An output tensor may be an input tensor itself. */
+    /*
+     * A tensor's places of elements; NULL for a dense array. An output tensor may be an input
+     * tensor, with the same pointer, type and strides.
+     */
     const struct gn_view *view;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that execute a plan: arguments are checked here and nowhere below. */
+/* The calls that execute a plan. Arguments are checked here and nowhere below. */
 #include "api/arguments.h"
 #include "base/error.h"
 #include "norm/skip.h"
@@ -31,7 +31,7 @@ static struct gn_argument statistic(const gn_plan *plan, const char *name, const
     return (struct gn_argument){name, data, plan->N * plan->G, flags, plan->stored, NULL};
 }
 
-/* Of [N, C], in the type of x. */
+/* An array [N, C] of the type of x. */
 static struct gn_argument channels(const gn_plan *plan, const char *name, const void *data,
                                    unsigned flags)
 {
@@ -39,17 +39,17 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
 }
 
 /*
- * An output is written past the caches where it is large, and nothing but an output; but for
- * shorter rows apart, whose ends share lines of the cache with what lies between them. Of pixels,
- * the kernel looks at each.
+ * Use nontemporal stores if the output is large and is not also an input. Rows with gaps between
+ * them must be long: their first and last cache lines are shared with what lies in the gaps, and a
+ * nontemporal store of part of a line is slow. With columns, the kernel decides per pixel.
  */
-static bool goes_past_caches(const gn_plan *plan, bool large, const struct gn_view *view,
-                             const void *out, const void *in, const void *other)
+static bool use_nontemporal(const gn_plan *plan, bool large, const struct gn_view *view,
+                            const void *out, const void *in, const void *other)
 {
-    enum { LEAST_APART = 4096 };
+    enum { MIN_ROW_BYTES = 4096 };
     bool fits = view->direct || (plan->parts.axis == GN_COLUMNS
                                      ? view->uneven
-                                     : view->contiguous_len * gn_size(view->type) >= LEAST_APART);
+                                     : view->contiguous_len * gn_size(view->type) >= MIN_ROW_BYTES);
     return large && fits && out != in && out != other;
 }
 
@@ -77,8 +77,8 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
                                    .mean = mean,
                                    .rstd = rstd,
                                    .nontemporal =
-                                       goes_past_caches(plan, plan->forward_nontemporal,
-                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+                                       use_nontemporal(plan, plan->forward_nontemporal,
+                                                       &plan->views[GN_TENSOR_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
@@ -106,7 +106,7 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
                        "sum is NULL, and y of type %s cannot hold it: supported are a sum that is "
                        "stored, and a y of x's type or wider, here %s",
                        gn_types[plan->desc.y].name, gn_types[plan->desc.x].name);
-    /* Where it is not wanted, the sum is made in y, and normalized there. */
+    /* If the caller does not want the sum, it is computed in y and normalized there. */
     struct gn_forward_call call = {
         .plan = plan,
         .source = sum ? sum : y,
@@ -117,8 +117,8 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
         .y = y,
         .mean = mean,
         .rstd = rstd,
-        .nontemporal = sum && goes_past_caches(plan, plan->forward_nontemporal,
-                                               &plan->views[GN_TENSOR_Y], y, x, skip)};
+        .nontemporal = sum && use_nontemporal(plan, plan->forward_nontemporal,
+                                              &plan->views[GN_TENSOR_Y], y, x, skip)};
     return gn_forward_run(&call);
 }
 
@@ -143,12 +143,15 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
                                    .given_rstd = rstd,
                                    .y = y,
                                    .nontemporal =
-                                       goes_past_caches(plan, plan->forward_nontemporal,
-                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+                                       use_nontemporal(plan, plan->forward_nontemporal,
+                                                       &plan->views[GN_TENSOR_Y], y, x, NULL)};
     return gn_forward_run(&call);
 }
 
-/* What the two backward passes share; x is the tensor that was normalized, named so. */
+/*
+ * The arguments that gn_backward and gn_backward_add share. x is the tensor that was normalized:
+ * the argument called `name`, the tensor `which`.
+ */
 struct gradient {
     const char *name;
     gn_tensor which;
@@ -175,22 +178,25 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    struct gn_backward_call call = {
-        .plan = plan,
-        .dy = g->dy,
-        .x = g->x,
-        .x_view = &plan->views[g->which],
-        .mean = g->mean,
-        .rstd = g->rstd,
-        .parameters = gn_parameters_of(plan, g->gamma, g->beta),
-        .dx = g->dx,
-        .dx_view = &plan->views[GN_TENSOR_DX],
-        .dskip = g->dskip,
-        .dgamma = g->dgamma,
-        .dbeta = g->dbeta,
-        .nontemporal = goes_past_caches(plan, plan->backward_nontemporal,
-                                        &plan->views[GN_TENSOR_DX], g->dx, g->x, g->dy)};
-    /* In dx where it can be: not in the place of what is to be read yet, nor beyond the caches. */
+    struct gn_backward_call call = {.plan = plan,
+                                    .dy = g->dy,
+                                    .x = g->x,
+                                    .x_view = &plan->views[g->which],
+                                    .mean = g->mean,
+                                    .rstd = g->rstd,
+                                    .parameters = gn_parameters_of(plan, g->gamma, g->beta),
+                                    .dx = g->dx,
+                                    .dx_view = &plan->views[GN_TENSOR_DX],
+                                    .dskip = g->dskip,
+                                    .dgamma = g->dgamma,
+                                    .dbeta = g->dbeta,
+                                    .nontemporal = use_nontemporal(plan, plan->backward_nontemporal,
+                                                                   &plan->views[GN_TENSOR_DX],
+                                                                   g->dx, g->x, g->dy)};
+    /*
+     * Save g in dx if dx is no input, since inputs are still to be read, if dx can hold floats in
+     * place, and if what is written to it stays in the cache until the last pass.
+     */
     if (plan->activates && !plan->forward_nontemporal && g->dx && g->dx != g->x && g->dx != g->dy &&
         call.dx_view->type == GN_F32 && call.dx_view->direct)
         call.save_g = GN_SAVE_IN_DX;

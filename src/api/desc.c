@@ -74,7 +74,7 @@ gn_status gn_desc_set_groups(gn_desc *desc, int64_t groups)
     return GN_OK;
 }
 
-/* Enumerations arrive from other languages as any number: they are compared as integers. */
+/* Other languages may pass any number as an enumerator: compare enumerations as integers. */
 static gn_status check_enum(const char *name, int value, int last)
 {
     if (value < 0 || value > last)
@@ -105,7 +105,7 @@ gn_status gn_desc_set_epsilon(gn_desc *desc, double epsilon)
     return GN_OK;
 }
 
-/* The tensor's bytes, counting zero dims as 1; false where they are too many. */
+/* Whether the tensor's bytes, counting zero dims as 1, fit int64_t. */
 static bool size_fits(const gn_desc *desc, gn_type type)
 {
     int64_t bytes = gn_size(type);
@@ -152,10 +152,10 @@ static const char *tensor_name(gn_tensor which)
     return names[which];
 }
 
-/* No tensor in memory is longer. */
+/* The limit of an element's offset: no tensor in memory is longer. */
 #define MOST_ELEMENTS (INT64_C(1) << 56)
 
-/* An output's, which overlap. */
+/* Reports that elements of an output overlap. */
 static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_t *strides)
 {
     char text[2][24 * GN_MAX_RANK];
@@ -173,17 +173,19 @@ static gn_status fail_overlap(const gn_desc *desc, gn_tensor which, const int64_
                    tensor_name(which), text[0], text[1]);
 }
 
-/* The last element is too far on: by the stride that takes it the farthest. */
-static gn_status fail_far(const gn_desc *desc, gn_tensor which, const int64_t *strides)
+/*
+ * Reports that the last element is too far away. Names the dim that contributes most to its offset.
+ */
+static gn_status fail_too_far(const gn_desc *desc, gn_tensor which, const int64_t *strides)
 {
     int most = 0;
     int64_t farthest = 0;
     for (int i = 0; i < desc->rank; i++) {
-        int64_t far;
-        if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &far))
-            far = INT64_MAX;
-        if (desc->dims[i] > 1 && far > farthest) {
-            farthest = far;
+        int64_t distance;
+        if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &distance))
+            distance = INT64_MAX;
+        if (desc->dims[i] > 1 && distance > farthest) {
+            farthest = distance;
             most = i;
         }
     }
@@ -210,7 +212,7 @@ static gn_status check_strides(const gn_desc *desc, gn_tensor which, const int64
                            tensor_name(which), i, strides[i]);
         if (__builtin_mul_overflow(strides[i], desc->dims[i] - 1, &step) ||
             __builtin_add_overflow(last, step, &last) || last > MOST_ELEMENTS)
-            return fail_far(desc, which, strides);
+            return fail_too_far(desc, which, strides);
     }
     bool output = which == GN_TENSOR_Y || which == GN_TENSOR_DX || which == GN_TENSOR_SUM;
     if (output && !empty && gn_overlaps_itself(&extent))

@@ -11,7 +11,7 @@
 #include "plan/plan.h"
 #include "run/threads.h"
 
-/* A text that is longer than its buffer keeps counting. */
+/* A text in a buffer. `length` goes on counting when the text is longer than the buffer. */
 struct text {
     char *buf;
     size_t size;

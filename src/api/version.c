@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that make a plan, and what the loaded library is. */
+/* The version of the loaded library, and gn_plan_create. */
 #include "base/error.h"
 #include "norm/backward.h"
 #include "norm/forward.h"
