@@ -9,15 +9,15 @@
 #include <immintrin.h>
 
 /*
- * XCR0's bits: the registers that the operating system saves when it switches threads. Where it
- * does not, their instructions fault, whatever CPUID says.
+ * Bits of XCR0: the registers that the operating system saves when it switches threads.
+ * Instructions on registers that it does not save fault, whatever CPUID says.
  */
 enum {
     SAVES_XMM = 1 << 1,
     SAVES_YMM = 1 << 2,
     SAVES_MASKS = 1 << 5,
-    SAVES_ZMM_UPPER = 1 << 6, /* the upper halves of the first 16 */
-    SAVES_ZMM_HIGH = 1 << 7,  /* the other 16 */
+    SAVES_ZMM_UPPER = 1 << 6, /* the upper halves of registers 0 to 15 */
+    SAVES_ZMM_HIGH = 1 << 7,  /* registers 16 to 31 */
     SAVES_AVX = SAVES_XMM | SAVES_YMM,
     SAVES_AVX512 = SAVES_AVX | SAVES_MASKS | SAVES_ZMM_UPPER | SAVES_ZMM_HIGH
 };
@@ -32,17 +32,17 @@ static bool has(unsigned set, unsigned bits)
     return (set & bits) == bits;
 }
 
-/* A bit 1 << isa for each that runs. */
+/* The instruction sets that this machine runs: bit 1 << isa for each. */
 static unsigned detect(void)
 {
     unsigned eax, ebx, ecx, edx, isas = 1u << GN_ISA_GENERIC;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX))
         return isas;
     unsigned saved = xcr0();
-    bool beside = has(ecx, bit_FMA | bit_F16C);
+    bool has_fma_f16c = has(ecx, bit_FMA | bit_F16C);
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
         return isas;
-    if (!beside)
+    if (!has_fma_f16c)
         return isas;
     if (has(saved, SAVES_AVX) && has(ebx, bit_AVX2))
         isas |= 1u << GN_ISA_AVX2;
@@ -53,8 +53,8 @@ static unsigned detect(void)
 }
 
 /*
- * The largest cache that this core shares in, by Intel's leaf 4 or AMD's like it. What sysconf says
- * of an AMD EPYC is the sum of all its last-level caches, of which a core uses one.
+ * The bytes of the largest cache that this core uses, by CPUID leaf 4 on Intel or its equivalent on
+ * AMD. On an AMD EPYC, sysconf returns the sum of all last-level caches, of which a core uses one.
  */
 static int64_t find_cache(void)
 {
@@ -80,7 +80,7 @@ static int64_t find_cache(void)
 static unsigned detect(void)
 {
 #ifdef __aarch64__
-    return 1u << GN_ISA_GENERIC | 1u << GN_ISA_NEON; /* in AArch64's ABI */
+    return 1u << GN_ISA_GENERIC | 1u << GN_ISA_NEON; /* AArch64 always has it */
 #else
     return 1u << GN_ISA_GENERIC;
 #endif
@@ -89,12 +89,15 @@ static unsigned detect(void)
 
 bool gn_cpu_runs(gn_isa isa)
 {
-    /* CPUID takes a virtual machine microseconds. Threads may race here: all find the same. */
-    static atomic_uint kept;
-    unsigned isas = atomic_load_explicit(&kept, memory_order_relaxed);
+    /*
+     * Detect once: CPUID takes microseconds in a virtual machine. Threads that race here all find
+     * the same.
+     */
+    static atomic_uint found;
+    unsigned isas = atomic_load_explicit(&found, memory_order_relaxed);
     if (!isas) {
         isas = detect();
-        atomic_store_explicit(&kept, isas, memory_order_relaxed);
+        atomic_store_explicit(&found, isas, memory_order_relaxed);
     }
     return isas >> isa & 1;
 }
@@ -102,15 +105,15 @@ bool gn_cpu_runs(gn_isa isa)
 int64_t gn_cpu_cache(void)
 {
     enum { GUESS = 32 << 20 };
-    static atomic_llong kept;
-    int64_t bytes = atomic_load_explicit(&kept, memory_order_relaxed);
+    static atomic_llong found;
+    int64_t bytes = atomic_load_explicit(&found, memory_order_relaxed);
     if (!bytes) {
         bytes = find_cache();
 #ifdef _SC_LEVEL3_CACHE_SIZE
         bytes = bytes > 0 ? bytes : sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
         bytes = bytes > 0 ? bytes : GUESS;
-        atomic_store_explicit(&kept, bytes, memory_order_relaxed);
+        atomic_store_explicit(&found, bytes, memory_order_relaxed);
     }
     return bytes;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What this processor, and the operating system under us, can run. */
+/* What the processor and the operating system can run. */
 #ifndef GN_CPU_H
 #define GN_CPU_H
 
@@ -10,7 +10,7 @@
 
 bool gn_cpu_runs(gn_isa isa);
 
-/* The bytes of the largest cache that a core shares in, or a guess. */
+/* The bytes of the largest cache that a core uses, or a guess. */
 int64_t gn_cpu_cache(void);
 
 #endif

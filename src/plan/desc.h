@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a descriptor has; api/desc.c is the only place where shapes and types are validated. */
+/*
+ * The contents of a descriptor. api/desc.c is the only place where shapes and types are validated.
+ */
 #ifndef GN_DESC_H
 #define GN_DESC_H
 
@@ -17,7 +19,7 @@ struct gn_desc {
     gn_layout layout;
     double epsilon;
     gn_type x, y, param;
-    bool strided[GN_TENSORS]; /* else dense */
+    bool strided[GN_TENSORS]; /* false: dense, and strides are not set */
     int64_t strides[GN_TENSORS][GN_MAX_RANK];
     gn_affine affine;
     gn_activation activation;

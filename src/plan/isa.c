@@ -5,7 +5,7 @@
 
 #include "plan/cpu.h"
 
-/* CMakeLists.txt compiles the kernels of the target's processor alone. */
+/* CMakeLists.txt compiles only the kernels of the target's processor. */
 #ifdef __x86_64__
 #define X86_64(kernels) (&(kernels))
 #else
@@ -18,8 +18,8 @@
 #endif
 
 /*
- * From the lowest to the highest: GN_ISA_AUTO takes the last that runs here. A set that this build
- * lacks has a name but no kernels.
+ * From the lowest to the highest: GN_ISA_AUTO takes the last one that runs here. A set that this
+ * build lacks has a name but no kernels.
  */
 static const struct {
     gn_isa isa;
@@ -43,7 +43,7 @@ const char *gn_isa_name(gn_isa isa)
     return "unknown";
 }
 
-/* In either case; the letters of a name are those of ASCII, whatever the locale. */
+/* Compares in either case, by the ASCII letters only, whatever the locale. */
 static bool is_name(const char *name, const char *given)
 {
     for (; *name && *given; name++, given++)

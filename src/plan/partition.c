@@ -4,19 +4,20 @@
 #include "plan/plan.h"
 
 enum {
-    ROW_TILE = 16384,         /* elements: two spans */
-    ROW_TILE_UNIT = 2048,     /* elements: one chunk */
-    MAX_ROW_TILES = 4096,     /* of a group, about: bounds the scratch */
-    COLUMN_TILE = 65536,      /* elements: together with dy, inside an L2 cache */
-    COLUMN_TILE_UNIT = 64,    /* pixels: one chunk */
-    COLUMN_TILE_WIDTH = 8192, /* channels, at most: bounds a thread's work area */
-    MAX_COLUMN_TILES = 64,    /* of a sample */
-    BATCH = 32768,            /* elements: with the output, inside an L2 cache */
+    ROW_TILE = 16384,         /* elements: two spans (SPAN) */
+    ROW_TILE_UNIT = 2048,     /* elements: one chunk (CHUNK) */
+    MAX_ROW_TILES = 4096,     /* per group, approximately: bounds the scratch */
+    COLUMN_TILE = 65536,      /* elements: fits an L2 cache together with dy */
+    COLUMN_TILE_UNIT = 64,    /* pixels: one chunk (GN_CHUNK_PIXELS) */
+    COLUMN_TILE_WIDTH = 8192, /* channels, at most: bounds the scratch of a thread */
+    MAX_COLUMN_TILES = 64,    /* per sample */
+    BATCH = 32768,            /* elements: fits an L2 cache together with the output */
     MAX_BATCH_GROUPS = 512,
     MAX_SAMPLE_BLOCKS = 64,
-    BLOCK = 8192,     /* elements of a block of samples, about: each has sums to collect */
-    ROW_ITEMS = 512,  /* blocks of groups: enough for any number of threads */
-    SMALL_SAMPLES = 8 /* whose parts of dgamma and dbeta are added up in float */
+    BLOCK = 8192,     /* elements in a block of samples, at least, approximately: each block costs
+                         partial sums */
+    ROW_ITEMS = 512,  /* items, approximately: enough for any number of threads */
+    SMALL_SAMPLES = 8 /* whose dgamma and dbeta are summed in float */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -129,7 +130,7 @@ void gn_divide(struct gn_plan *plan)
         divide_columns(plan, p);
     else
         divide_rows(plan, p);
-    /* In float alone, with float parameters, and without an activation. */
+    /* Small groups have kernels only for float tensors and parameters, without an activation. */
     bool simple = !plan->is_f64 && !plan->activates && plan->desc.param == GN_F32;
     p->small = plan->S == 1 && p->tiles == 1 && simple;
     p->small_batch = max(1, BATCH / plan->C);
@@ -161,7 +162,9 @@ double gn_moments_count(const struct gn_plan *plan, int64_t set)
         struct gn_tile_shape t = row_tile(plan, set);
         return (double)(t.channels * t.length);
     }
-    /* With pieces, the first group's tiles come first in a row of tiles. */
+    /*
+     * With several pieces per group, the tiles of the first group come first in each row of tiles.
+     */
     int64_t channel_tiles = p->tiles / p->pixel_tiles;
     struct gn_tile_shape t = column_tile(plan, set / p->pieces * channel_tiles + set % p->pieces);
     return (double)(t.depth * t.length);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a plan's tensors are divided: into tiles, each small enough for a cache, and where groups are
- * small, into batches of them. All follows from the shape alone, so that results do too.
+ * How a plan's tensors are divided: into tiles that fit a cache and, where groups are small, into
+ * batches of groups. The partition follows from the shape only, so that results depend on the shape
+ * and not on the machine.
  */
 #ifndef GN_PARTITION_H
 #define GN_PARTITION_H
@@ -13,58 +14,65 @@
 
 /* A part of a group (rows) or of a sample (columns). */
 struct gn_tile_shape {
-    int64_t channel, channels; /* of the group, or of the sample */
-    int64_t position, length;  /* elements of each channel, from this one on */
-    int64_t moments, sums;     /* which sets of the group or the channels are its own */
-    int64_t depth;             /* channels of a group in it */
+    int64_t channel,
+        channels; /* its channels: within the group (rows), or within the sample (columns) */
+    int64_t position, length; /* elements position to position + length - 1 of each channel */
+    int64_t moments,
+        sums;      /* index of its set of moments per group, and of its set of sums per channel */
+    int64_t depth; /* consecutive channels of the tile that belong to one group */
 };
 
 struct gn_partition {
     /*
-     * Columns: channels last, or S = 1. A single channel is a row in either layout.
+     * Columns for channels last, and for S = 1. A tensor with one channel is rows in either layout
+     * unless S = 1.
      */
     enum gn_axis axis;
 
     /*
-     * Whether the groups are small: columns of one pixel, of few enough channels for a single tile,
-     * in float without an activation. Then how many samples are worked on as one, at most, and for
-     * how many of them dgamma and dbeta are added up in float.
+     * Whether the groups are small: columns of one pixel, with few enough channels for a single
+     * tile, computed in float, without an activation. Then `small_batch` is the largest number of
+     * samples in a batch, and `small_sums` the number of samples whose dgamma and dbeta are summed
+     * in float.
      */
     bool small;
     int64_t small_batch, small_sums;
 
     /*
-     * The tiles of a group (rows) or of a sample (columns). Rows: either tile_channels whole rows,
-     * or, with tile_channels = 1, tile_length elements of one. Columns: tile_length pixels of
-     * tile_channels channels, which are all, or some groups, or, with pieces > 1, one of the pieces
-     * of a group.
+     * The tiles of a group (rows) or of a sample (columns). Rows: a tile is tile_channels whole
+     * rows or, with tile_channels = 1, tile_length elements of one row. Columns: a tile is
+     * tile_length pixels of tile_channels channels. These are all channels, or some whole groups
+     * or, with pieces > 1, one of the `pieces` pieces of a group.
      */
     int64_t tiles, tile_channels, tile_length;
-    int64_t pixel_tiles, pieces; /* columns */
+    int64_t pixel_tiles, pieces; /* columns only: tiles over the spatial extent; pieces per group */
 
-    struct gn_tile_shape whole; /* where there is but one tile */
+    struct gn_tile_shape whole; /* the only tile, if tiles = 1 */
 
-    /* How many sets of moments a group has from the tiles, and of sums a channel. */
+    /* The number of sets of moments per group, and of sets of sums per channel. */
     int64_t moments, sums;
 
-    /* Groups (rows) or samples (columns) of a single tile that are worked off as one, at most. */
+    /* The most items in a batch: groups (rows) or samples (columns) of a single tile; else 1. */
     int64_t most_items;
-    int64_t batch_groups; /* the groups of so many */
+    int64_t batch_groups; /* the groups in such a batch */
 
-    /* dgamma and dbeta are summed over blocks of so many samples, then over the blocks. */
+    /* dgamma and dbeta are summed over blocks of block_samples samples, then over the blocks. */
     int64_t blocks, block_samples;
 };
 
 struct gn_plan;
 
-/* Divides the shape that the plan has. */
+/* Sets plan->parts from the plan's shape. */
 void gn_divide(struct gn_plan *plan);
 
-/* A tile: the plan's own where there is one alone, else made in the room. */
+/*
+ * The shape of a tile: the plan's own if there is only one tile, else `room`, which this function
+ * fills.
+ */
 const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
                                              struct gn_tile_shape *room);
 
-/* The elements of a group behind one set of moments. */
+/* The number of a group's elements that one set of moments covers. */
 double gn_moments_count(const struct gn_plan *plan, int64_t set);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "base/types.h"
 
-/* Scratch for so many channels cannot be had; with more, its size might overflow. */
+/* With more channels, the size of the scratch might overflow. No machine has memory for so many. */
 #define MAX_CHANNELS (INT64_C(1) << 40)
 
 static void set_shape(gn_plan *plan)
@@ -29,11 +29,11 @@ static void set_shape(gn_plan *plan)
     plan->is_f64 = desc->x == GN_F64;
     plan->stored = plan->is_f64 ? GN_F64 : GN_F32;
     plan->activates = desc->activation != GN_ACTIVATION_IDENTITY;
-    /* Squares that underflow do not matter beside an epsilon that is much larger. */
+    /* Squares that underflow do not matter beside an epsilon that is much larger than them. */
     plan->min_m2 = gn_number_at_least(desc->epsilon, 0x1p-60) ? 0 : GN_LEAST_SQUARES;
 }
 
-/* The highest instruction set that the environment allows; GN_ISA_AUTO where it sets no limit. */
+/* The highest instruction set that the environment allows; GN_ISA_AUTO if it sets no limit. */
 static gn_status find_highest_isa(gn_isa *highest)
 {
     const char *name = getenv("GN_ISA");
@@ -55,7 +55,7 @@ static gn_status find_highest_isa(gn_isa *highest)
     return GN_OK;
 }
 
-/* A wrong GN_ISA is an error too where the descriptor names the instruction set. */
+/* An invalid GN_ISA is an error even if the descriptor names the instruction set. */
 static gn_status choose_kernels(gn_plan *plan)
 {
     gn_isa highest;
@@ -67,7 +67,7 @@ static gn_status choose_kernels(gn_plan *plan)
     return GN_OK;
 }
 
-/* The bytes of the last-level cache. */
+/* The bytes of the last-level cache: GN_CACHE, or else what the machine has. */
 static gn_status find_cache(int64_t *bytes)
 {
     const char *text = getenv("GN_CACHE");
@@ -95,15 +95,15 @@ static void set_views(gn_plan *plan)
     plan->channels = gn_view_of(desc->x, GN_COLUMNS, 2, desc->dims, flat);
 }
 
-/* Whether every tensor can be read and written where it lies, without conversion. */
+/* Whether every tensor can be read and written in place, without conversion. */
 static bool needs_no_buffers(const gn_plan *plan)
 {
-    bool as_it_is = plan->desc.x == plan->desc.y;
+    bool in_place = plan->desc.x == plan->desc.y;
     for (int i = 0; i < GN_TENSORS; i++) {
         const struct gn_view *view = &plan->views[i];
-        as_it_is &= plan->parts.small ? view->dense && view->type == GN_F32 : view->direct;
+        in_place &= plan->parts.small ? view->dense && view->type == GN_F32 : view->direct;
     }
-    return as_it_is;
+    return in_place;
 }
 
 static void set_buffers(gn_plan *plan)
@@ -124,7 +124,7 @@ static void set_buffers(gn_plan *plan)
     plan->raw_bytes = p->small ? gn_round_up(plan->C * (int64_t)sizeof(double)) : 0;
 }
 
-/* The checks that need more than one of the descriptor's settings. */
+/* Checks that need more than one of the descriptor's settings. */
 static gn_status check_desc(const gn_desc *desc)
 {
     if (desc->dims[1] % desc->groups != 0)
