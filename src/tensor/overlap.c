@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two elements share memory where the distance between them, a sum of strides times differences of
+ * Two elements share memory if the distance between them, a sum of strides times differences of
  * indices, is less than an element. The search for such differences goes from the largest stride to
- * the smallest, and leaves out what the strides below cannot make up for: of tensors that are
- * nested as usual, it follows a single path.
+ * the smallest, and skips differences that the smaller strides cannot make up for. For tensors
+ * whose dims are nested as usual, it follows a single path.
  */
 #include "tensor/overlap.h"
 
 enum { MAX_TERMS = 2 * GN_MAX_RANK, MAX_STEPS = 10000 };
 
-/* No memory has so many bytes; sums of a few such sizes do not overflow. */
+/* No memory has so many bytes, and a sum of a few such sizes does not overflow. */
 #define MAX_BYTES (INT64_C(1) << 60)
 
-/* A stride, and the multiples of it that count: low..high. */
+/* A stride, and the range of its multiples: low to high. */
 struct term {
     int64_t stride, low, high;
 };
 
 struct search {
-    struct term terms[MAX_TERMS]; /* strides descending */
+    struct term terms[MAX_TERMS]; /* in descending order of strides */
     int count;
-    int64_t least[MAX_TERMS + 1], most[MAX_TERMS + 1]; /* what the terms from here on can add */
-    int64_t above, below; /* the distances that are sought: above < distance < below */
-    bool any;             /* whether all differences may be 0 */
+    int64_t least[MAX_TERMS + 1],
+        most[MAX_TERMS + 1]; /* the least and the most that terms i and after can add */
+    int64_t above, below;    /* sought: above < distance < below */
+    bool any;                /* whether all differences may be 0 */
     int steps;
 };
 
-/* Equal strides are one term, so that there are the fewest combinations. */
+/* Adds a term. Terms of equal strides are merged, which keeps the number of combinations low. */
 static void add_term(struct search *s, int64_t stride, int64_t low, int64_t high)
 {
     int i = 0;
@@ -58,7 +59,10 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* Whether a distance that is sought can be had from `distance` by terms `at` and after. */
+/*
+ * Whether terms `at` and after can take `distance` into the range that is sought. `differ` is
+ * whether a term before has a multiple other than 0. Also true if the search takes too long.
+ */
 static bool found(struct search *s, int at, int64_t distance, bool differ)
 {
     if (++s->steps > MAX_STEPS)

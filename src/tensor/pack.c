@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Packed copies of regions that kernels cannot use where they lie, and back. */
+/* Packs regions that kernels cannot use in place into contiguous buffers, and unpacks them. */
 #include <string.h>
 
 #include "tensor/view.h"
@@ -7,7 +7,10 @@
 
 typedef uint8_t bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
 
-/* Bytes side by side, mostly of short rows: for these a call takes longer than what it does. */
+/*
+ * Copies n contiguous bytes, which are mostly of short rows. For these a call of memcpy takes
+ * longer than the copy itself.
+ */
 static inline void copy_bytes(char *to, const char *from, int64_t n)
 {
     if (n < 16 || n > 1024) {
@@ -29,7 +32,7 @@ static inline void copy_bytes(char *to, const char *from, int64_t n)
     *(bytes16 *)(to + n - 16) = last;
 }
 
-/* Elements of any size, so far apart in both. */
+/* Copies n elements of any size. Strides are in elements. */
 static void copy_strided(void *to, int64_t to_stride, const void *from, int64_t from_stride,
                          int64_t n, int64_t size)
 {
@@ -52,9 +55,13 @@ static void copy_strided(void *to, int64_t to_stride, const void *from, int64_t 
     }
 }
 
-/* A step of copying between a part and its packed copy: n elements of a row, or of the channels. */
+/*
+ * One step of packing or unpacking a region: n elements of one row, or of the channels of one
+ * pixel.
+ */
 struct copy {
-    int64_t at, stride; /* in the tensor */
+    int64_t at, stride; /* in elements: the first one's offset, and the stride, in the tensor and in
+                           the packed copy */
     int64_t in_packed, packed_stride;
     int64_t n;
 };
@@ -68,7 +75,10 @@ static void move(char *tensor, char *packed, const struct copy *copy, int64_t si
         copy_strided(b, copy->packed_stride, a, copy->stride, copy->n, size);
 }
 
-/* Rows of contiguous elements of a channel; there is a dim of rows, or they would be one. */
+/*
+ * Copies contiguous rows of one channel. The view has a dim of rows: otherwise they would be a
+ * single row.
+ */
 static void move_lines(const struct gn_view *view, char *channel, const struct gn_region *region,
                        char *packed, bool back)
 {
@@ -95,8 +105,8 @@ static void move_lines(const struct gn_view *view, char *channel, const struct g
 }
 
 /*
- * As far as the last spatial dim goes at a time: row after row, or where channels are nearer to
- * each other, a few elements of each row.
+ * Copies up to the end of the last spatial dim at a time: one row after the other or, if channels
+ * are nearer to each other than a row's elements, a few elements of each row in turn.
  */
 static void move_rows(const struct gn_view *view, char *tensor, const struct gn_region *region,
                       char *packed, bool back)
@@ -128,7 +138,10 @@ static void move_rows(const struct gn_view *view, char *tensor, const struct gn_
     }
 }
 
-/* Pixel after pixel where channels are nearer to each other, else a few pixels of each channel. */
+/*
+ * Copies one pixel after the other if channels are nearer to each other than pixels, else a few
+ * pixels of each channel in turn.
+ */
 static void move_pixels(const struct gn_view *view, char *tensor, const struct gn_region *region,
                         char *packed, bool back)
 {

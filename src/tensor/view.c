@@ -5,7 +5,7 @@
 
 #include "tensor/walk.h"
 
-/* Pieces of fewer elements than this are rather copied. */
+/* Contiguous pieces of fewer elements than this are packed. */
 enum { LEAST_CONTIGUOUS = 8 };
 
 void gn_dense_strides(int rank, const int64_t *dims, gn_layout layout, int64_t *strides)
@@ -24,7 +24,10 @@ void gn_dense_strides(int rank, const int64_t *dims, gn_layout layout, int64_t *
     }
 }
 
-/* Merges spatial dims that follow on each other, and leaves out those of size 1. */
+/*
+ * Sets the spatial dims: merges dims that follow each other without a gap, and leaves out those of
+ * size 1.
+ */
 static void set_spatial(struct gn_view *view, int rank, const int64_t *dims, const int64_t *strides)
 {
     for (int i = 2; i < rank; i++) {
@@ -91,7 +94,10 @@ struct gn_view gn_view_of(gn_type type, enum gn_axis axis, int rank, const int64
     return view;
 }
 
-/* Where each of a region's pixels begins. */
+/*
+ * Writes the offset of each of a region's pixels, from the region's first channel at spatial index
+ * 0.
+ */
 static void list_pixels(const struct gn_view *view, const struct gn_region *region,
                         int64_t *offsets)
 {
@@ -105,7 +111,7 @@ static void list_pixels(const struct gn_view *view, const struct gn_region *regi
     }
 }
 
-/* Where each piece of a region's rows begins. */
+/* Writes the offset of each contiguous piece of a region's rows, from a row's first element. */
 static void list_pieces(const struct gn_view *view, const struct gn_region *region,
                         int64_t *offsets)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Going through the spatial extent of a view in order. */
+/* Iterates over the spatial extent of a view in order. */
 #ifndef GN_WALK_H
 #define GN_WALK_H
 
 #include "tensor/view.h"
 
-/* An element of the spatial extent: where it is along each dim, and in memory. */
+/* An element of the spatial extent: its index along each dim, and its offset in elements. */
 struct gn_walk {
     int64_t index[GN_MAX_RANK], offset;
 };
@@ -21,7 +21,7 @@ static inline struct gn_walk gn_walk_to(const struct gn_view *view, int64_t s)
     return walk;
 }
 
-/* How many elements are left of the last dim, from here on, at most n. */
+/* The number of elements from here to the end of the last dim, at most n. */
 static inline int64_t gn_walk_left(const struct gn_view *view, const struct gn_walk *walk,
                                    int64_t n)
 {
@@ -29,7 +29,7 @@ static inline int64_t gn_walk_left(const struct gn_view *view, const struct gn_w
     return left < n ? left : n;
 }
 
-/* Goes on along a dim, by no more than is left of it. */
+/* Advances by n along a dim, by no more than is left of it. */
 static inline void gn_walk_on(const struct gn_view *view, struct gn_walk *walk, int dim, int64_t n)
 {
     int i = dim;
