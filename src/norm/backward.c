@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The backward pass as a job. An item is a block of samples: of one group in channels first, of all
- * in channels last.
+ * groups in channels last.
  */
 #include "norm/backward.h"
 
@@ -73,7 +73,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     struct gn_job job = backward_job(plan);
     job.call = call;
     if (plan->parts.small) {
-        /* All samples of a block in one go. */
+        /* The phase processes all samples of a block at once: one step per item. */
         job.samples = job.items;
         job.block_samples = 1;
         add_phase(&job, (struct gn_phase){gn_backward_small, NULL, false});

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The backward pass: sums over every channel and group, then dx; dgamma and dbeta over samples. */
+/*
+ * The backward pass: sums over every channel and group, then dx; dgamma and dbeta are summed over
+ * samples.
+ */
 #ifndef GN_BACKWARD_H
 #define GN_BACKWARD_H
 
@@ -10,16 +13,19 @@ struct gn_backward_call {
     const void *dy, *x, *mean, *rstd;
     struct gn_parameters parameters;
     const struct gn_view *x_view, *dx_view;
-    void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL */
-    bool nontemporal;                  /* stores of dx pass the caches by */
-    /* Where g = dy * act'(z) is saved until it becomes dx: in dx, or in a buffer, or nowhere. */
+    void *dx, *dskip, *dgamma, *dbeta; /* each may be NULL: not computed */
+    bool nontemporal;                  /* use nontemporal stores for dx */
+    /*
+     * Where g = dy * act'(z) is saved between the sums and the last pass: nowhere, in the memory of
+     * dx, or in the thread's buffer saved_g.
+     */
     enum { GN_SAVE_NOT, GN_SAVE_IN_DX, GN_SAVE_IN_BUFFER } save_g;
 };
 
 /* The bytes of scratch that a call needs. */
 int64_t gn_backward_scratch(const gn_plan *plan);
 
-/* Fails for want of memory only, before anything is written. */
+/* Fails only for lack of memory, before it writes anything. */
 gn_status gn_backward_run(const struct gn_backward_call *call);
 
 #endif

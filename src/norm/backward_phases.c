@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums are about the mean as it was stored, rounded to float. Where it matters what the rounding
- * took, mean_lo = mean - stored is found again from x; a stored mean that is not that of x is taken
- * as it is. An rstd that is no normal float is found again too.
+ * Sums are about the stored mean, which is rounded to the type of the statistics. Where that
+ * rounding matters, mean_lo = mean - stored is found again from x. If the stored mean is not the
+ * mean of x, it is used as it is. An rstd that is infinite or subnormal is found again too.
  */
 #include "norm/backward_phases.h"
 
@@ -33,7 +33,7 @@ static bool rounding_matters(const struct gn_backward_call *call, const struct g
     return call->plan->kernels->load_statistics(stored_statistics(call, &t->range), NULL, none);
 }
 
-/* The moments of x in a tile, per group, or with a depth of 1 per channel. */
+/* The moments of x in a tile: per group or, with a depth of 1, per channel. */
 static void find_moments(const gn_plan *plan, const struct gn_work_tile *t, struct gn_tile k,
                          double min_m2, struct gn_moments out)
 {
@@ -63,18 +63,20 @@ void gn_backward_moments_tile(const struct gn_place *place, int64_t tile)
     }
 }
 
-/* The statistics of a range: as stored, and what rounding took where that matters. */
+/*
+ * Loads the statistics of a range as stored and, where their rounding matters, finds what it took.
+ */
 static void load_statistics(const struct gn_backward_call *call, const struct gn_workspace *ws,
                             const struct gn_group_range *range)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     struct gn_stored stored = stored_statistics(call, range);
-    struct gn_statistics of = gn_statistics_from(ws->of, range->first);
+    struct gn_statistics out = gn_statistics_from(ws->of, range->first);
     struct gn_statistics found = gn_statistics_from(ws->found, range->first);
-    if (!kernels->load_statistics(stored, NULL, of))
+    if (!kernels->load_statistics(stored, NULL, out))
         return;
     gn_find_statistics(call->plan, ws, range->first, range->groups, found);
-    kernels->load_statistics(stored, &found, of);
+    kernels->load_statistics(stored, &found, out);
 }
 
 void gn_backward_moments_groups(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
@@ -88,16 +90,16 @@ void gn_backward_moments_groups(const struct gn_place *place, int64_t first_unit
     for (int64_t i = first; i < end;) {
         struct gn_group_range range;
         gn_range_at(plan, place, i, end, &range);
-        struct gn_coefficients with;
+        struct gn_coefficients coefficients;
         load_statistics(call, ws, &range);
-        gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
+        gn_coefficients_at(plan, ws, &call->parameters, &range, &coefficients);
         if (!plan->is_f64)
-            plan->kernels->forward_coefficients(range.groups, &with);
+            plan->kernels->forward_coefficients(range.groups, &coefficients);
         i += range.groups;
     }
 }
 
-/* Where dx of the tile goes, and g until then. */
+/* Sets the operands for dx of the tile, and for g until then. */
 static void place_dx(const struct gn_backward_call *call, const struct gn_work_tile *t,
                      struct gn_tile *k)
 {
@@ -129,17 +131,17 @@ static void sums_of_tile(const struct gn_place *place, const struct gn_work_tile
     struct gn_tile k;
     gn_kernel_tile(plan, t, plan->backward_beyond_llc, &k);
     struct gn_sums sums = gn_sums_from(ws->sums, at);
-    struct gn_coefficients with;
+    struct gn_coefficients coefficients;
     gn_read_region(call->x_view, call->x, &t->region, t->buffers.x, &k.x);
     gn_read_region(&plan->views[GN_TENSOR_DY], call->dy, &t->region, t->buffers.dy, &k.dy);
     if (call->save_g != GN_SAVE_NOT)
         place_dx(call, t, &k);
-    gn_tile_coefficients(plan, ws, &call->parameters, t, &with);
+    gn_tile_coefficients(plan, ws, &call->parameters, t, &coefficients);
     if (in_phase) {
-        with.group_mean = stored_statistics(call, &t->range).mean;
+        coefficients.group_mean = stored_statistics(call, &t->range).mean;
         sums.needs_f64 = NULL;
     }
-    plan->kernels->gradient_sums(&k, &with, sums, t->buffers.scratch);
+    plan->kernels->gradient_sums(&k, &coefficients, sums, t->buffers.scratch);
     if (in_phase && rounding_matters(call, t))
         find_moments(plan, t, k, plan->min_m2, moments_at(ws, t));
     if (call->dskip) {
@@ -158,7 +160,7 @@ void gn_backward_sums_tile(const struct gn_place *place, int64_t tile)
     }
 }
 
-/* The sums over tiles, into the first set, of channels first to end - 1. */
+/* Adds the other tiles' sums of channels first to end - 1 to the first set. */
 static void add_sets(const gn_plan *plan, const struct gn_workspace *ws, int64_t first, int64_t end)
 {
     struct gn_sums all = ws->sums;
@@ -173,7 +175,7 @@ static void add_sets(const gn_plan *plan, const struct gn_workspace *ws, int64_t
     }
 }
 
-/* From the sums of a range to the coefficients of its last pass, dgamma, dbeta and dskip. */
+/* Computes the coefficients of the last pass, dgamma, dbeta and dskip from the sums of a range. */
 static void finish_range(const struct gn_place *place, const struct gn_group_range *range)
 {
     const struct gn_backward_call *call = place->job->call;
@@ -181,19 +183,19 @@ static void finish_range(const struct gn_place *place, const struct gn_group_ran
     const struct gn_workspace *ws = place->workspace;
     int64_t c = range->g * plan->D, channels = range->groups * plan->D;
     struct gn_sums sums = gn_sums_from(ws->sums, range->first * plan->D);
-    struct gn_coefficients with;
+    struct gn_coefficients coefficients;
     double *dgamma = gn_parameter_sums(place->job, range->block, c);
     if (place->batch->step == 0 || plan->by_sample)
         gn_clear_parameter_sums(place->job, range->block, c, channels);
     if (!gn_has_moments_phase(plan))
         load_statistics(call, ws, range);
-    gn_coefficients_at(plan, ws, &call->parameters, range, &with);
+    gn_coefficients_at(plan, ws, &call->parameters, range, &coefficients);
     if (!call->dx || plan->is_f64)
-        with.slope = NULL;
+        coefficients.slope = NULL;
     if (!plan->activates)
         sums.needs_f64 = NULL;
-    plan->kernels->gradient_coefficients(range->groups, (double)(plan->D * plan->S), sums, &with,
-                                         dgamma, dgamma ? dgamma + plan->C : NULL);
+    plan->kernels->gradient_coefficients(range->groups, (double)(plan->D * plan->S), sums,
+                                         &coefficients, dgamma, dgamma ? dgamma + plan->C : NULL);
     if (call->dskip)
         gn_store_dskip(call, ws, range);
     if (plan->by_sample)
@@ -218,7 +220,10 @@ void gn_backward_sums_groups(const struct gn_place *place, int64_t first_unit, i
     }
 }
 
-/* Whether the last pass over a sample reads dy: g is not saved, or was not in float for all. */
+/*
+ * Whether the last pass over a sample reads dy: g is not saved, or was not computed in float for
+ * all of the sample's groups.
+ */
 static bool reads_dy(const struct gn_backward_call *call, const struct gn_workspace *ws,
                      const struct gn_work_tile *t)
 {
@@ -236,7 +241,7 @@ void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
     const struct gn_view *views[] = {call->x_view, dy_view, call->dx_view};
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
-        struct gn_coefficients with;
+        struct gn_coefficients coefficients;
         gn_open_tile(plan, place, i, tile, &t);
         if (plan->parts.axis == GN_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 3);
@@ -247,8 +252,8 @@ void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
         if (reads_dy(call, place->workspace, &t))
             gn_read_region(dy_view, call->dy, &t.region, t.buffers.dy, &k.dy);
         place_dx(call, &t, &k);
-        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &with);
-        plan->kernels->gradient_apply(&k, &with);
+        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &coefficients);
+        plan->kernels->gradient_apply(&k, &coefficients);
         gn_unpack(call->dx_view, call->dx, &t.region, &k.out);
     }
 }

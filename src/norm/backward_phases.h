@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The phases of the backward pass: {moments only where the rounding of the stored mean matters,
- * gradient sums, apply}, each a function on a tile and one on the groups that tiles complete.
+ * The phases of the backward pass: moments, only where the rounding of the stored mean matters;
+ * gradient sums; apply. Each is a function on a tile and, except for apply, a function on the
+ * groups that the tiles complete.
  */
 #ifndef GN_BACKWARD_PHASES_H
 #define GN_BACKWARD_PHASES_H
@@ -10,9 +11,9 @@
 #include "run/schedule.h"
 
 /*
- * Whether moments come in a phase of their own, before sums that need the coefficients. Without an
- * activation, sums of floats need no more than the stored mean: then moments, where they matter,
- * are found in the same phase as the sums, while x is in the cache.
+ * Whether moments have a phase of their own before the sums, because the sums need the forward
+ * coefficients. Without an activation, float sums need only the stored mean. Then moments, where
+ * they matter, are computed in the same phase as the sums, while x is in the cache.
  */
 bool gn_has_moments_phase(const gn_plan *plan);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The phases of the forward pass: {moments, normalize}. An item is a group in channels first, a
- * sample in channels last.
+ * The forward pass as a job of two phases: moments, normalize. An item is a group in channels
+ * first, a sample in channels last.
  */
 #include "norm/forward.h"
 
@@ -43,27 +43,27 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
     gn_put_doubles(call->rstd, type, index, range->groups, ws->of.rstd + range->first);
 }
 
-/* The statistics of groups, which may be of several samples. */
+/* Computes or loads the statistics of a range of groups, which may belong to several samples. */
 static void find_statistics(const struct gn_forward_call *call, const struct gn_workspace *ws,
                             const struct gn_group_range *range)
 {
     const gn_plan *plan = call->plan;
-    struct gn_statistics of = gn_statistics_from(ws->of, range->first);
+    struct gn_statistics out = gn_statistics_from(ws->of, range->first);
     int64_t index = gn_group_index(plan, range);
     if (call->given_mean) {
         struct gn_stored given = {range->groups, gn_at(call->given_mean, plan->stored, index),
                                   gn_at(call->given_rstd, plan->stored, index), plan->stored};
-        plan->kernels->load_statistics(given, NULL, of);
+        plan->kernels->load_statistics(given, NULL, out);
         return;
     }
-    gn_find_statistics(plan, ws, range->first, range->groups, of);
+    gn_find_statistics(plan, ws, range->first, range->groups, out);
     store_statistics(call, ws, range);
 }
 
 /*
- * Floats do not do for given means that are so large that x - mean can overflow: those found are
- * never that far from x. 2^102 is less than half of the distance of the largest float to the next
- * power of two: it is rounded away.
+ * Use f64 for given means that are so large that x - mean can overflow. Means that are computed
+ * from x are never that far from it. 2^102 is less than half of 2^104, the ulp of the largest
+ * float, so that adding it to any float is rounded away and does not overflow.
  */
 static void limit_given(const struct gn_workspace *ws, int64_t first, int64_t end)
 {
@@ -76,7 +76,7 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     const struct gn_forward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
     const struct gn_workspace *ws = place->workspace;
-    struct gn_coefficients with;
+    struct gn_coefficients coefficients;
     int64_t first, end;
     gn_groups_of_units(plan, place, first_unit, last_unit, &first, &end);
     if (first == end)
@@ -89,8 +89,8 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
         memset(ws->coefficients.use_f32 + first, false, (size_t)(end - first));
         return;
     }
-    gn_coefficients_at(plan, ws, &call->parameters, &range, &with);
-    plan->kernels->forward_coefficients(end - first, &with);
+    gn_coefficients_at(plan, ws, &call->parameters, &range, &coefficients);
+    plan->kernels->forward_coefficients(end - first, &coefficients);
     if (call->given_mean)
         limit_given(ws, first, end);
 }
@@ -103,7 +103,7 @@ static void normalize(const struct gn_place *place, int64_t tile)
     const struct gn_view *views[] = {call->source_view, y_view};
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
-        struct gn_coefficients with;
+        struct gn_coefficients coefficients;
         gn_open_tile(plan, place, i, tile, &t);
         if (plan->parts.axis == GN_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 2);
@@ -112,8 +112,8 @@ static void normalize(const struct gn_place *place, int64_t tile)
         k.nontemporal = call->nontemporal;
         gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
         gn_operand_at(y_view, call->y, &t.region, t.buffers.out, &k.out);
-        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &with);
-        plan->kernels->normalize(&k, &with);
+        gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &coefficients);
+        plan->kernels->normalize(&k, &coefficients);
         gn_unpack(y_view, call->y, &t.region, &k.out);
     }
 }
@@ -124,7 +124,10 @@ static void open_workspace(const struct gn_job *job, void *workspace)
     gn_open_workspace(call->plan, false, workspace);
 }
 
-/* Whether samples follow on each other in all tensors of the call: batches may cross them. */
+/*
+ * Whether samples follow each other without a gap in all tensors of the call. Only then may a batch
+ * contain groups of several samples.
+ */
 static bool is_dense(const struct gn_forward_call *call)
 {
     const struct gn_view *views = call->plan->views;

@@ -4,28 +4,29 @@
 #include <string.h>
 
 /*
- * n sums, into a tensor of the same type, or into floats, which hold all sums of shorter types;
- * `one`: skip is one element for all.
+ * Stores n sums x + skip in a tensor of the type of x, or in floats, which hold all sums of shorter
+ * types. If `broadcast` is true, skip is a single element.
  */
-static void add(const struct gn_forward_call *call, const void *x, const void *skip, bool one,
+static void add(const struct gn_forward_call *call, const void *x, const void *skip, bool broadcast,
                 int64_t n, void *to)
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     gn_type type = call->plan->desc.x;
     uint16_t sums[512];
     if (call->source_view->type == type) {
-        kernels->add(x, skip, one, type, n, to);
+        kernels->add(x, skip, broadcast, type, n, to);
         return;
     }
     const int64_t most = sizeof sums / sizeof *sums;
     for (int64_t i = 0; i < n; i += most) {
         int64_t count = n - i < most ? n - i : most;
-        kernels->add(gn_at(x, type, i), gn_at(skip, type, one ? 0 : i), one, type, count, sums);
+        kernels->add(gn_at(x, type, i), gn_at(skip, type, broadcast ? 0 : i), broadcast, type,
+                     count, sums);
         kernels->convert(sums, type, count, (float *)to + i);
     }
 }
 
-/* Element i of an operand's row or pixel. */
+/* The first element of row or pixel i of an operand. */
 static void *at(const struct gn_operand *operand, int64_t i)
 {
     return gn_out_at(operand->data, operand->type,
@@ -45,7 +46,7 @@ static void add_tensor(const struct gn_forward_call *call, const struct gn_regio
         add(call, at(x, i), at(&skip, i), false, inner, at(sum, i));
 }
 
-/* One value per channel. */
+/* Adds a skip of [N, C]: one value per channel. */
 static void add_channels(const struct gn_forward_call *call, const struct gn_region *region,
                          const struct gn_operand *x, const struct gn_operand *sum)
 {
@@ -72,14 +73,14 @@ void gn_add_skip(const struct gn_forward_call *call, const struct gn_region *reg
     gn_unpack(call->source_view, (void *)(uintptr_t)call->source, region, sum);
 }
 
-/* The elements of a channel behind one set of sums. */
+/* The number of a channel's elements that one set of sums covers. */
 static int64_t sums_count(const gn_plan *plan, int64_t set)
 {
     int64_t length = plan->parts.tile_length, left = plan->S - set * length;
     return left < length ? left : length;
 }
 
-/* The sum of x - mean over a channel of a group, about the mean as it was stored. */
+/* The sum of x - mean over a channel, where mean is the stored mean of its group. */
 static double sum_about_mean(const gn_plan *plan, const struct gn_workspace *ws, int64_t c)
 {
     struct gn_moments m = ws->x_moments;
@@ -93,8 +94,9 @@ static double sum_about_mean(const gn_plan *plan, const struct gn_workspace *ws,
 }
 
 /*
- * The sum of dx over a channel of S elements: with X = sum (x - mean), rstd * gamma * sum g + slope
- * * X + S * offset.
+ * The sum of dx over a channel of S elements is, with X = sum (x - mean),
+ *
+ *     rstd * gamma * sum g + slope * X + S * offset.
  */
 void gn_store_dskip(const struct gn_backward_call *call, const struct gn_workspace *ws,
                     const struct gn_group_range *range)

@@ -8,17 +8,20 @@
 #include "norm/forward.h"
 #include "norm/tiles.h"
 
-/* Adds skip to a region of x, into where it is normalized from, and where kernels can read it. */
+/*
+ * Stores x + skip for a region in the source of the call, and returns it in `sum` as an operand
+ * that kernels can read.
+ */
 void gn_add_skip(const struct gn_forward_call *call, const struct gn_region *region,
                  const struct gn_buffers *buffers, struct gn_operand *sum);
 
-/* The sums of dx over the channels of some groups, from what is in the workspace. */
+/* Stores dskip for the channels of a range, from the sums and coefficients in the workspace. */
 void gn_store_dskip(const struct gn_backward_call *call, const struct gn_workspace *ws,
                     const struct gn_group_range *range);
 
 /*
- * Where channels have one element, dskip is dx: found in its place, or copied from there. The call
- * wants both, or dskip only.
+ * For channels of one element, where dskip equals dx: computes dskip in place of dx, or copies it
+ * from dx. The call wants both, or only dskip.
  */
 gn_status gn_run_with_dskip_as_dx(struct gn_backward_call *call);
 

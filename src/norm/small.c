@@ -16,7 +16,7 @@ static struct gn_region sample_region(const gn_plan *plan, int64_t n)
     return (struct gn_region){.n = n, .channels = plan->C, .length = 1};
 }
 
-/* Samples from n on as floats, one after the other: where they lie, or in the buffer. */
+/* Returns samples n to n + samples - 1 as contiguous floats: in place, or in the buffer. */
 static const float *read_samples(const gn_plan *plan, const struct gn_view *view,
                                  const void *tensor, int64_t n, int64_t samples, void *buffer,
                                  void *raw)
@@ -36,13 +36,13 @@ static const float *read_samples(const gn_plan *plan, const struct gn_view *view
     return buffer;
 }
 
-/* Where floats of samples are to go. */
+/* Where to write the floats of samples from n on: in place, or in the buffer. */
 static float *place_samples(const struct gn_view *view, void *tensor, int64_t n, void *buffer)
 {
     return are_floats(view) ? (float *)tensor + n * view->n : buffer;
 }
 
-/* Brings them from the buffer to their place. */
+/* Converts and copies samples from the buffer to the tensor, unless they were written in place. */
 static void store_samples(const gn_plan *plan, const struct gn_view *view, void *tensor, int64_t n,
                           int64_t samples, const float *buffer, void *raw)
 {
@@ -58,7 +58,7 @@ static void store_samples(const gn_plan *plan, const struct gn_view *view, void 
     }
 }
 
-/* What kernels need to know of `samples` samples from n on, but for the tensors. */
+/* The kernels' arguments for `samples` samples from n on, except for the tensors. */
 static struct gn_small open_samples(const gn_plan *plan, const struct gn_parameters *parameters,
                                     int64_t n, int64_t samples)
 {
@@ -117,7 +117,7 @@ static void backward_samples(const struct gn_place *place, int64_t block, int64_
     const gn_plan *plan = call->plan;
     const struct gn_view *dy_view = &plan->views[GN_TENSOR_DY];
     struct gn_small in = open_samples(plan, &call->parameters, n, samples);
-    in.beta = NULL; /* Whatever it is, it does not count. */
+    in.beta = NULL; /* without an activation, gradients do not depend on beta */
     in.x = read_samples(plan, call->x_view, call->x, n, samples, b->x, b->raw);
     in.dy = read_samples(plan, dy_view, call->dy, n, samples, b->dy, b->raw);
     in.out = call->dx ? place_samples(call->dx_view, call->dx, n, b->out) : NULL;

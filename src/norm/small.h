@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small groups: the passes where channels have one element each, over whole samples at once. In the
- * forward pass an item is a sample, in the backward pass a block of samples.
+ * Small groups: the passes for channels of one element, over whole samples at once. An item is a
+ * sample in the forward pass, a block of samples in the backward pass.
  */
 #ifndef GN_SMALL_H
 #define GN_SMALL_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tiles of a batch: which groups each has, and where it lies in the tensors and the workspace.
+/*
+ * The tiles of a batch: the groups of each tile, and its place in the tensors and in the workspace.
  */
 #ifndef GN_TILES_H
 #define GN_TILES_H
@@ -8,7 +9,7 @@
 #include "norm/workspace.h"
 #include "run/schedule.h"
 
-/* A batch's tile is worked on once for each of so many samples. */
+/* The number of samples in a batch for each of which a tile is processed. */
 static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
 {
     return plan->parts.axis == GN_COLUMNS ? batch->items : 1;
@@ -19,13 +20,16 @@ static inline int64_t gn_batch_groups(const gn_plan *plan, const struct gn_batch
     return batch->items * (plan->parts.axis == GN_COLUMNS ? plan->G : 1);
 }
 
-/* The number of a group of all samples' groups. */
+/* The index of a range's first group among the groups of all samples. */
 static inline int64_t gn_group_index(const gn_plan *plan, const struct gn_group_range *range)
 {
     return range->n * plan->G + range->g;
 }
 
-/* The range from a group of the batch on, up to `end` at most. */
+/*
+ * The range of groups from `group` of the batch on, up to `end` at most. In columns it ends with
+ * the sample.
+ */
 static inline void gn_range_at(const gn_plan *plan, const struct gn_place *place, int64_t group,
                                int64_t end, struct gn_group_range *range)
 {
@@ -41,7 +45,7 @@ static inline void gn_range_at(const gn_plan *plan, const struct gn_place *place
         range->groups = G - range->g;
 }
 
-/* The groups of a batch that are a thread's part of some units; none where first is end. */
+/* The batch's groups in units first_unit to last_unit - 1. There are none if *first is *end. */
 static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place *place,
                                       int64_t first_unit, int64_t last_unit, int64_t *first,
                                       int64_t *end)
@@ -58,10 +62,10 @@ static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place
 /* A tile of one of a batch's samples. */
 struct gn_work_tile {
     const struct gn_tile_shape *shape;
-    struct gn_tile_shape room;   /* for the shape, where the plan has more than one */
-    int64_t first, groups;       /* in the workspace: of the sample, or of the batch */
-    struct gn_group_range range; /* those that the tile has, or has a part of */
-    int64_t channel;             /* its first, in the workspace */
+    struct gn_tile_shape room; /* storage for the shape, if the plan has more than one */
+    int64_t first, groups; /* groups of the sample (columns) or batch (rows), in the workspace */
+    struct gn_group_range range; /* groups that the tile contains, in whole or in part */
+    int64_t channel;             /* the tile's first channel, in the workspace */
     struct gn_region region;
     struct gn_buffers buffers;
 };
@@ -91,7 +95,9 @@ static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *plac
     gn_buffers_of(plan, place->buffer, &t->buffers);
 }
 
-/* What kernels need of a tile whatever they do with it; dy, out and saved_g are left out. */
+/*
+ * Sets what every kernel needs from a tile. The caller sets x, and dy, out and saved_g as needed.
+ */
 static inline void gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile *t,
                                   bool beyond_llc, struct gn_tile *k)
 {
@@ -108,7 +114,7 @@ static inline void gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile
     k->beyond_llc = beyond_llc;
 }
 
-/* The coefficients of a tile: they begin at its first channel, which may be within a group. */
+/* The coefficients from the tile's first channel on, which may lie within a group. */
 static inline void gn_tile_coefficients(const gn_plan *plan, const struct gn_workspace *ws,
                                         const struct gn_parameters *parameters,
                                         const struct gn_work_tile *t, struct gn_coefficients *with)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "norm/workspace.h"
 
-/* A piece of memory that arrays are taken from; without memory, only their bytes are counted. */
+/* Memory from which arrays are taken. If `memory` is NULL, only their bytes are counted. */
 struct arena {
     char *memory;
     int64_t at;
 };
 
-/* An array of n values and padding. */
+/* Takes an array of n elements and padding. */
 static void *take(struct arena *arena, int64_t n, size_t size)
 {
     char *array = arena->memory ? arena->memory + arena->at : NULL;
@@ -48,7 +48,10 @@ static void take_coefficients(struct arena *arena, int64_t groups, int64_t chann
     c->group_offset = take(arena, groups, sizeof(double));
 }
 
-/* The memory of `sets` sets, of which the first was taken from `start` on; doubles per set. */
+/*
+ * Extends the memory taken since `start`, which is one set, to `sets` sets. Returns the distance
+ * between sets in doubles.
+ */
 static int64_t repeat(struct arena *arena, int64_t start, int64_t sets)
 {
     int64_t bytes = arena->at - start;
@@ -60,7 +63,7 @@ static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct g
 {
     const struct gn_partition *parts = &plan->parts;
     struct arena arena = {memory, gn_round_up((int64_t)sizeof *ws)};
-    /* The backward pass of small groups needs nothing here. */
+    /* The backward pass of small groups uses no workspace. */
     int64_t groups = backward && parts->small ? 0 : parts->batch_groups;
     int64_t channels = groups * plan->D;
     ws->of = take_statistics(&arena, groups);
@@ -116,7 +119,7 @@ void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
     with->group_offset = all->group_offset + g;
 }
 
-/* The elements behind sets first to end - 1 of a group. */
+/* The number of a group's elements in sets first to end - 1. */
 static double counts(const gn_plan *plan, int64_t first, int64_t end)
 {
     double count = 0;
@@ -125,7 +128,10 @@ static double counts(const gn_plan *plan, int64_t first, int64_t end)
     return count;
 }
 
-/* In pairs, and these in pairs: rounding errors grow with the logarithm of their number. */
+/*
+ * Merges sets in pairs, then pairs of pairs: rounding errors grow with the logarithm of the number
+ * of sets.
+ */
 static void merge_in_pairs(const gn_plan *plan, struct gn_moments moments, int64_t set,
                            int64_t groups)
 {

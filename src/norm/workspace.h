@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known of a batch's groups and their channels between the phases of a pass. All arrays lie
+ * What a pass knows about a batch's groups and their channels between its phases. All arrays lie
  * one after the other in one piece of memory, which begins with this struct.
  */
 #ifndef GN_WORKSPACE_H
@@ -8,47 +8,49 @@
 
 #include "plan/plan.h"
 
-/* Arrays of one value per group are worked on in whole vectors: threads share them in such units.
+/*
+ * Threads share arrays of one value per group in units of this many groups: kernels work on whole
+ * vectors.
  */
 enum { GN_UNIT = GN_PADDING };
 
 /*
- * Consecutive groups of a batch. In channels last they are of one sample; in channels first they
- * are those of the batch, and in the forward pass may go on into the next samples.
+ * Consecutive groups of a batch. In channels last they belong to one sample. In channels first they
+ * may extend into the next samples, in the forward pass only.
  */
 struct gn_group_range {
     int64_t first, groups; /* in the workspace */
     int64_t n, g;          /* sample and group of the first */
-    int64_t block;         /* of samples, to which n belongs */
+    int64_t block;         /* the block of samples to which n belongs */
 };
 
 struct gn_workspace {
     struct gn_statistics of;             /* per group */
-    struct gn_coefficients coefficients; /* of all groups and channels; slope, offset: backward */
-    /* From here on: of the first set; those of other tiles' lie `..._set` doubles apart. */
+    struct gn_coefficients coefficients; /* slope, offset, group_*: backward only */
+    /*
+     * Tiles have sets of moments and of sums of their own (plan/partition.h). The pointers below
+     * are those of the first set; the next set is moments_set, or sums_set, doubles further on.
+     */
     struct gn_moments moments; /* per group */
     int64_t moments_set;
     /* Backward only. */
     struct gn_statistics
-        found;           /* per group: of x, where rounding took something from those stored */
+        found;           /* per group: of x, where the rounding of the stored statistics matters */
     struct gn_sums sums; /* per channel */
-    struct gn_moments x_moments; /* per channel, for dskip; offset as sums are */
+    struct gn_moments x_moments; /* per channel, for dskip; in the same sets as sums */
     int64_t sums_set;
 };
 
-/* The bytes of a workspace, and its division. */
+/* The bytes of a workspace, and the layout of one in `memory`. */
 int64_t gn_workspace_bytes(const gn_plan *plan, bool backward);
 void gn_open_workspace(const gn_plan *plan, bool backward, void *memory);
 
-/*
- * The coefficients of groups from one of the workspace on, which is group g of sample n, with these
- * parameters.
- */
+/* The coefficients of a range of groups, with these parameters. */
 void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
                         const struct gn_parameters *parameters, const struct gn_group_range *range,
                         struct gn_coefficients *with);
 
-/* From element i on. */
+/* The arrays from element i on. */
 static inline struct gn_moments gn_moments_from(struct gn_moments m, int64_t i)
 {
     return (struct gn_moments){m.origin + i, m.offset + i, m.m2 + i};
@@ -64,7 +66,10 @@ static inline struct gn_sums gn_sums_from(struct gn_sums s, int64_t i)
     return (struct gn_sums){s.dy + i, s.dyx + i, s.needs_f64 ? s.needs_f64 + i : NULL};
 }
 
-/* The statistics of groups from one of the workspace on, from their sets of moments. */
+/*
+ * Computes the statistics of `groups` groups, from `group` of the workspace on, from their sets of
+ * moments.
+ */
 void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int64_t group,
                         int64_t groups, struct gn_statistics of);
 
