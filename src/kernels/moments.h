@@ -2,9 +2,10 @@
 /*
  * Moments of a set of values: count, mean, and M2, the sum of squared differences from the mean.
  *
- * The mean is origin + offset. The origin is a value near the data, at best one of them: where
- * deviations are so small beside the mean that double has too few bits for both, the offset has
- * them. A group of equal floats but for the last bit of one is such a case.
+ * The mean is origin + offset. The origin is a value near the data, at best one of the values.
+ * Where deviations are so small beside the mean that one double has too few bits for both, the
+ * offset holds what the origin cannot. An example is a group of equal floats in which one differs
+ * in its last bit.
  */
 #ifndef GN_MOMENTS_H
 #define GN_MOMENTS_H
@@ -15,21 +16,24 @@ struct gn_moment {
     double count, origin, offset, m2;
 };
 
-/* Of consecutive groups of the same count: arrays with room for gn_padded(groups). */
+/*
+ * Moments of consecutive groups of the same count: arrays with room for gn_padded(groups) elements.
+ */
 struct gn_moments {
     double *origin, *offset, *m2;
 };
 
 /*
- * What the last passes need, arrays too. The mean is held as two numbers: `mean`, rounded to the
- * type in which it is stored, and mean_lo, what the rounding took.
+ * Statistics of consecutive groups, which the last passes need: arrays with room for
+ * gn_padded(groups) elements. The mean is held as two numbers: `mean`, rounded to the type in which
+ * it is stored, and mean_lo, what the rounding took.
  */
 struct gn_statistics {
     double *mean, *mean_lo, *rstd;
 };
 
 /*
- * Adds the values behind `more` to those behind `into`.
+ * Merges the moments `more` into `into`.
  *
  * Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
  * Variances", 1979. Equal means merge exactly, which keeps a constant group constant.
@@ -44,7 +48,7 @@ static inline void gn_merge_moments(struct gn_moment *into, const struct gn_mome
     into->count = count;
 }
 
-/* The same for each of some groups. */
+/* Merges moments for each of consecutive groups, which have the same counts. */
 static inline void gn_merge_groups(int64_t groups, double count, struct gn_moments into,
                                    double more_count, struct gn_moments more)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels for NEON, as every AArch64 has it. */
+/* Kernels for NEON, which every AArch64 processor has. */
 #include "kernels/simd/vec_neon.h"
 
 #define KERNELS gn_kernels_neon

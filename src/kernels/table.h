@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernels of one instruction set. Before including it, include its vector vocabulary
- * (simd/vec*.h) and define KERNELS, the table's name, ISA, the instruction set, and ISA_NAME, its
- * name as text.
+ * Defines the kernel table of one instruction set. Before including it, include the vector
+ * vocabulary (simd/vec*.h) and define KERNELS, the table's name; ISA, the instruction set; and
+ * ISA_NAME, its name as text.
  */
 #include "kernels/algo/column_gradients.h"
 #include "kernels/algo/column_moments.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Includes the file EACH_REAL for each computing type: see real.h. It has no guard on purpose. */
+/*
+ * Includes the file EACH_REAL once per computing type: see real.h. It has no include guard on
+ * purpose.
+ */
 #define REAL float
 #define R f32
 #include EACH_REAL

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One algorithm in two precisions. Such a file has its functions once, in terms of the computing
- * type REAL (float or double) and its suffix R (f32 or f64): FN(name) is name_f32 or name_f64, and
- * the other names below are the vocabulary's for R. Its first inclusion, without REAL, includes
- * what it needs and then itself for each of the two, by each_real.h.
+ * One algorithm in two precisions. A file that is "written for a computing type" has its functions
+ * once, in terms of the computing type REAL (float or double) and its suffix R (f32 or f64):
+ * FN(name) is name_f32 or name_f64, and the other names below are those of the vocabulary for R.
+ * When REAL is not defined, the file includes what it needs, and then itself twice through
+ * each_real.h, once per computing type.
  */
 #ifndef GN_REAL_H
 #define GN_REAL_H
@@ -42,7 +43,8 @@
 #define MASK PASTE(mask, R)
 
 /*
- * CALL, in which T is a type that is computed in float as a constant: a loop of its own for each.
+ * Expands CALL once per type that is computed in float, with the type as the constant T, so that
+ * each has a loop of its own.
  */
 #define WITH_FLOAT_TYPE(type, CALL)                                                                \
     switch (type) {                                                                                \
@@ -65,7 +67,7 @@
         __builtin_unreachable();                                                                   \
     }
 
-/* The same for the types of 16 bits, which are all that it can be. */
+/* The same for the types of 16 bits. `type` must be one of them. */
 #define WITH_SHORT_TYPE(type, CALL)                                                                \
     switch (type) {                                                                                \
     case GN_BF16: {                                                                                \
@@ -83,7 +85,7 @@
         __builtin_unreachable();                                                                   \
     }
 
-/* Vectors of an array take a step together. */
+/* A loop over the vectors of an array, which perform the same step. It is always unrolled. */
 #define EACH(v, count)                                                                             \
     UNROLL                                                                                         \
     for (int v = 0; v < (count); v++)
@@ -91,18 +93,18 @@
 enum {
     TOGETHER_f32 = 4,
     TOGETHER_f64 = 4,
-    SEGMENT = 8,                    /* additions in a row, before the sums are added to others */
+    SEGMENT = 8,                    /* additions to a lane, before its sum is added to others */
     CHUNK = 2048,                   /* elements of a row that are added up in float */
-    SPAN = 8192,                    /* elements of a row about one shift */
-    SHORT = 512,                    /* below this, half as many lanes add up a row */
+    SPAN = 8192,                    /* elements of a row that share one shift */
+    SHORT = 512,                    /* rows of fewer elements are added up in half as many lanes */
     CHUNK_PIXELS = GN_CHUNK_PIXELS, /* pixels that are added up in float, in columns */
-    PIXELS_AHEAD = 16,              /* fetched from memory while others are added up */
-    ROWS_AHEAD = 4096,              /* elements of short rows, likewise */
-    JOIN_BELOW = 256, /* rows below this are mapped as one, for lines that rows share */
+    PIXELS_AHEAD = 16,              /* pixels that are prefetched while others are added up */
+    ROWS_AHEAD = 4096,              /* elements that are prefetched likewise, in short rows */
+    JOIN_BELOW = 256, /* rows of fewer elements are mapped as one row: they share cache lines */
     JOIN_NONTEMPORAL_BELOW =
-        8192,   /* likewise with nontemporal stores, for lines that would be broken */
-    LINE = 64,  /* bytes of a line of the cache */
-    SMALL = 16, /* fewer values than this are computed in double at once */
+        8192,   /* likewise with nontemporal stores: they would write parts of lines at row ends */
+    LINE = 64,  /* bytes per cache line */
+    SMALL = 16, /* fewer values than this are computed in f64 at once */
 };
 
 #endif

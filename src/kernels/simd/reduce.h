@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the virtual lanes of a sum to the sum: always lane l and lane l + half, whatever the
- * vectors, so that every instruction set adds the same numbers in the same order.
+ * Reduces the virtual lanes of a sum. It always adds lane l and lane l + half, whatever the vector
+ * width, so that every instruction set adds the same numbers in the same order.
  *
- *   sum_R(v, n)      all lanes of n vectors, in double from the lanes on
- *   rough_R(v, n)    in double from 8 lanes on
+ *     sum_R(v, n)      the sum of all lanes of n vectors, all additions in double
+ *     rough_R(v, n)    the same, with additions down to 8 lanes in R, then in double
  *
- * The sums of four short rows are finished together: from 8 lanes each, or 16, in memory.
+ * The sums of four short rows are finished together, from 8 or 16 lanes per row in memory.
  */
 #ifndef GN_REDUCE_H
 #define GN_REDUCE_H
 
 #include "kernels/simd/real.h"
 
-/* The two halves of a vector of float, also widened. */
+/* Half i of a vector of floats; HALF converts it to double. */
 #if VEC_BYTES == 16
 #define HALF_OF(v, i) __builtin_shufflevector(v, v, 2 * (i), 2 * (i) + 1)
 #elif VEC_BYTES == 32
@@ -30,7 +30,7 @@
     for (int i = 0; i < (half); i++)                                                               \
     (t)[i] += (t)[i + (half)]
 
-/* The sum of all lanes of 1 to 16 vectors, a power of two, folded in halves: l and l + half. */
+/* The sum of all lanes of `count` vectors, a power of two from 1 to 16. */
 INLINE double fold(vec_f64 *t, int count)
 {
     if (count > 8) {
@@ -55,7 +55,7 @@ INLINE double fold(vec_f64 *t, int count)
 #endif
 }
 
-/* In double from the lanes on, for sums that are large beside what they are to be exact to. */
+/* All additions in double, for sums that are large compared with the error they may have. */
 INLINE double sum_f32(const vec_f32 *v, int count)
 {
     vec_f64 t[2 * VECS];
@@ -76,7 +76,7 @@ INLINE double sum_f64(const vec_f64 *v, int count)
     return fold(t, count);
 }
 
-/* Folded to 8 lanes, to memory. */
+/* Adds up lanes until 8 are left, and stores these. */
 INLINE void put_eight(float *p, const vec_f32 *v, int count)
 {
     vec_f32 t[VECS];
@@ -117,7 +117,7 @@ INLINE void sum_quads(const quad *t, quad *sums)
         __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* The sums of 8 lanes of four rows each, in double. */
+/* The sum of 8 lanes for each of four rows, in double. */
 INLINE void sum_eights(const float *p, quad *sums)
 {
     quad t[4];
@@ -128,7 +128,7 @@ INLINE void sum_eights(const float *p, quad *sums)
     sum_quads(t, sums);
 }
 
-/* The sums of 16 lanes of four rows each, all in double. */
+/* The sum of 16 lanes for each of four rows, all additions in double. */
 INLINE void sum_sixteens(const float *p, quad *sums)
 {
     quad t[4];
@@ -143,7 +143,7 @@ INLINE void sum_sixteens(const float *p, quad *sums)
     sum_quads(t, sums);
 }
 
-/* In double from 8 lanes on: as exact as the lanes themselves. */
+/* Additions in double from 8 lanes on: as accurate as the lanes themselves. */
 INLINE double rough_f32(const vec_f32 *v, int count)
 {
     float eight[8];

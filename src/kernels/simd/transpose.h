@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks of as many groups as a vector has lanes, of 2, 4, 8 or 16 contiguous elements each: from
- * memory to a group a lane, and back.
+ * Transposes blocks of groups of 2, 4, 8 or 16 contiguous elements: from memory to one group per
+ * lane, and back. A block has as many groups as a vector has lanes.
  */
 #ifndef GN_TRANSPOSE_H
 #define GN_TRANSPOSE_H
 
 #include "kernels/simd/vec.h"
 
-/* The vectors of a block, at most. */
+/* The most vectors in a block, which are as many as a group has elements. */
 enum { LANES_ROOM = 16 };
 
 #if VEC_BYTES == 16
@@ -36,8 +36,10 @@ enum { LANES_ROOM = 16 };
     __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 #endif
 
-/* A block of groups, one after the other in `depth` vectors, to a lane a group; columns come in the
- * order of their bits reversed. */
+/*
+ * Transposes `depth` vectors from groups that follow each other to one group per lane. Vector i
+ * then holds the element of each group whose index is i with its bits reversed.
+ */
 INLINE void columns_of(vec_f32 *v, int depth)
 {
     UNROLL
@@ -55,7 +57,7 @@ INLINE void columns_of(vec_f32 *v, int depth)
     }
 }
 
-/* And back. */
+/* The inverse of columns_of. */
 INLINE void groups_of(vec_f32 *v, int depth)
 {
     UNROLL
@@ -73,14 +75,14 @@ INLINE void groups_of(vec_f32 *v, int depth)
     }
 }
 
-/* The first n values of a block of `room`, and zeros. */
+/* Copies n values to a block of `room` values, and fills the rest with zeros. */
 COLD const float *padded(const float *p, int64_t n, int64_t room, float *block)
 {
     memset(block + n, 0, (size_t)(room - n) * sizeof *block);
     return memcpy(block, p, (size_t)n * sizeof *block);
 }
 
-/* The first `groups` groups of a block, at most a vector's lanes; zeros in the other lanes. */
+/* Loads and transposes `groups` groups, at most a vector's lanes. The other lanes are 0. */
 INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
 {
     float block[LANES_ROOM * WIDTH_f32];
@@ -92,7 +94,7 @@ INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
     columns_of(v, depth);
 }
 
-/* NULL: the same value for all. */
+/* The same for gamma or beta. If p is NULL, every value is `otherwise`. */
 INLINE void load_parameters(const float *p, int64_t groups, int depth, float otherwise, vec_f32 *v)
 {
     if (p) {
@@ -104,7 +106,7 @@ INLINE void load_parameters(const float *p, int64_t groups, int depth, float oth
         v[i] = splat_f32(otherwise);
 }
 
-/* The first `groups` groups of a block, or those of them that are done. */
+/* Stores the first `groups` groups of a block: all, or only those that are done. */
 COLD void store_done(float *p, int64_t groups, int depth, const float *block, const bool *done,
                      bool all)
 {
@@ -117,7 +119,10 @@ COLD void store_done(float *p, int64_t groups, int depth, const float *block, co
             memcpy(p + g * depth, block + g * depth, (size_t)depth * sizeof *p);
 }
 
-/* Those of the first `groups` groups that are done: the others may yet be read, in place. */
+/*
+ * Transposes back and stores those of the first `groups` groups that are done. The others are not
+ * written, because they will be read again if out is an input. v is lost.
+ */
 INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const bool *done,
                           bool all)
 {

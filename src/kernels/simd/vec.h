@@ -6,28 +6,28 @@
  * The vector vocabulary, for one width. Before including it, define
  *
  *   VEC_BYTES        width of the machine's vectors: 16, 32 or 64
- *   VEC_PART         optional: load_part_f32 and store_part_f32 are given by the includer
+ *   VEC_PART         optional: the includer defines load_part_f32 and store_part_f32
  *   WIDEN, NARROW    optional: between WIDTH_f64 floats and a vec_f64
  *   WIDEN_FOUR       optional: four floats to a quad
  *   SQRT, SQRT_FLOATS   optional: of a vec_f64, of a vec_f32
- *   ALL_LANES        optional: whether all of a mask_f32 are set
- *   NONTEMPORAL_FLOATS    optional: a non-temporal store of a vec_f32
+ *   ALL_LANES        optional: whether all lanes of a mask_f32 are set
+ *   NONTEMPORAL_FLOATS    optional: a nontemporal store of a vec_f32
  *   NONTEMPORAL_SHORTS    with it: likewise, of as many elements of 16 bits
  *   NONTEMPORAL_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
  *   FUSED_FLOATS     optional: a * b + c, fused
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
- *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second where one is NaN
+ *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second if one is NaN
  *   FROM_BF16, FROM_F16, VALUE_F16, TO_F16, NARROW_BITS, NARROW_HIGH, UNLESS_NAN, PART_SHORTS
  *                    optional: see vec_types.h
  *
- * A kernel computes in f32 or in f64. For each of the two, R, and arrays of floats:
+ * A kernel computes in f32 or in f64. For each of the two, R, the vocabulary has
  *
- *   vec_R            a vector; WIDTH_R elements
+ *   vec_R            a vector of WIDTH_R elements
  *   load_R(p)        WIDTH_R floats, converted
- *   load_part_f32(p, n, fill)   the first n, the rest is fill; n may be any number
+ *   load_part_f32(p, n, fill)   the first n floats, the rest is fill; n may be any number
  *   store_R(p, v), store_part_f32(p, v, n)   the reverse; here n < WIDTH_f32
- *   store_nontemporal_f32(p, v)   a store past the caches, to an address aligned to the vector
+ *   store_nontemporal_f32(p, v)   a nontemporal store; p is aligned to the vector
  *   get_R(p), put_R(p, v)     from and to arrays of the computing type, whole vectors
  *   four_R(p)        four values of the computing type from an array, in double
  *   round_R(p, v), round_part_R(p, v, n)    to an array of the computing type, from a vec_f64
@@ -37,8 +37,8 @@
  *   fused_R(a, b, c)   a * b + c where the product is exact, so that it may be fused
  *
  * Reductions run over a fixed number of virtual lanes whatever the width: the 32 of float or 16 of
- * double that VECS vectors have, or half as many for short rows; see reduce.h. Sums across
- * channels have 4 lanes.
+ * double that VECS vectors have, or half as many for short rows; see reduce.h. Sums across channels
+ * have 4 lanes.
  */
 #include <float.h>
 #include <math.h>
@@ -56,18 +56,18 @@ enum { WIDTH_f32 = VEC_BYTES / 4, WIDTH_f64 = VEC_BYTES / 8, VECS = 128 / VEC_BY
 
 typedef float vec_f32 __attribute__((vector_size(VEC_BYTES)));
 typedef double vec_f64 __attribute__((vector_size(VEC_BYTES)));
-/* As they lie in memory: aligned to their element only. */
+/* Vectors in memory, aligned to their element only. */
 typedef float mem_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 typedef float mem_half __attribute__((vector_size(VEC_BYTES / 2), aligned(4), may_alias));
 typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
 
-/* What comparisons give: all ones where they are true. */
+/* Results of comparisons: all bits of a lane are set where it is true. */
 typedef int32_t mask_f32 __attribute__((vector_size(VEC_BYTES)));
 typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 
 /*
- * Before a loop over an array of vectors, which stays in registers only if the loop is written out;
- * and before the loop around it, which gcc would otherwise write out too.
+ * UNROLL precedes a loop over an array of vectors: the array stays in registers only if the loop is
+ * fully unrolled. ROLLED precedes the loop around it, which gcc would otherwise unroll too.
  */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -78,12 +78,13 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #endif
 
 /*
- * In a loop of i that mostly has a turn or two: the compiler is not to work out beforehand what i
- * comes to, which takes longer: bench/NOTES.md, special paths.
+ * Used in a loop over i that mostly has one or two iterations. It hides i from the compiler, which
+ * would otherwise compute the final value of i before the loop. That takes longer: bench/NOTES.md,
+ * special paths.
  */
 #define UNCOUNTED(i) __asm__("" : "+r"(i))
 
-/* A test counts what goes to double. */
+/* Called where values fall back to f64. A test redefines it to count such cases. */
 #ifndef FELL_BACK
 #define FELL_BACK() ((void)0)
 #endif
@@ -99,18 +100,19 @@ typedef int64_t mask_f64 __attribute__((vector_size(VEC_BYTES)));
 #define NARROW(v) __builtin_convertvector(v, mem_half)
 #endif
 
-/* Whether vector v of an array of the type begins a line of the cache, if the array begins one. */
+/* Whether vector v of an array of the type starts a cache line, if the array starts one. */
 #define STARTS_LINE(type, v) ((v)*WIDTH_f32 * gn_size(type) % 64 == 0)
 /*
- * What lies so many elements on, into the L2 cache: from memory it takes longer than the work
- * before. It may be beyond the tensor, where no pointer may point, but a prefetch does no harm.
+ * Prefetches into the L2 cache what lies `elements` elements further on: memory takes longer than
+ * the work until then. The address may be beyond the tensor, where C allows no pointer, so it is
+ * computed as an integer. A prefetch from there does no harm.
  */
 #define FETCH(p, type, elements)                                                                   \
     __builtin_prefetch((void *)((uintptr_t)(p) + (uintptr_t)((elements)*gn_size(type))), 0, 2)
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
-/* For what the values seldom demand: out of the way of what they mostly do. */
+/* For code that values seldom need: the compiler keeps it apart from the usual code. */
 #define COLD static __attribute__((noinline, cold))
 
 #include "kernels/simd/vec_math.h"
@@ -154,7 +156,7 @@ INLINE vec_f64 get_f64(const double *p)
     return *(const mem_f64 *)p;
 }
 
-/* The first n values of an array, beyond which there may be nothing; the other lanes are 0. */
+/* The first n values of an array, which may end there. The other lanes are 0. */
 INLINE vec_f64 some_f64(const double *p, int64_t n)
 {
     if (n >= WIDTH_f64)
@@ -231,7 +233,7 @@ typedef float mem_four __attribute__((vector_size(16), aligned(4), may_alias));
 #define four_f64(p) (*(const mem_quad *)(p))
 typedef float mem_two __attribute__((vector_size(8), aligned(4), may_alias));
 
-/* Each of the WIDTH_f64 / times values so many times: 1, 2, 4 or 8. */
+/* A vector of WIDTH_f64 / times values, each repeated `times` times: 1, 2, 4 or 8. */
 INLINE vec_f64 repeat_f64(const double *p, int64_t times)
 {
     if (times == 1)

@@ -5,7 +5,7 @@
 #define VEC_BYTES 32
 #define VEC_PART
 #define PART_SHORTS
-/* gcc takes several instructions for each of these where it is not told. */
+/* gcc generates several instructions for each of these without intrinsics. */
 #define WIDEN(half) ((vec_f64)_mm256_cvtps_pd((__m128)(half)))
 #define NARROW(v) ((mem_half)_mm256_cvtpd_ps((__m256d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
@@ -21,7 +21,7 @@
     ((vec_f32)_mm256_blendv_ps((__m256)(no), (__m256)(yes), (__m256)(mask)))
 #define MAX_FLOATS(a, b) ((vec_f32)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MIN_FLOATS(a, b) ((vec_f32)_mm256_min_ps((__m256)(a), (__m256)(b)))
-/* The load costs no more than one of 16 bytes. */
+/* The broadcasting load costs no more than a load of 16 bytes. */
 #define FROM_BF16(p)                                                                               \
     ((vec_f32)_mm256_shuffle_epi8(                                                                 \
         _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p))),          \
@@ -56,7 +56,7 @@ INLINE vec_f32 load_part_f32(const float *p, int64_t n, float fill)
                                      _mm256_castsi256_ps(mask));
 }
 
-/* In pairs, and the last one by itself. */
+/* Loads pairs, then an odd last element by itself. */
 INLINE short_f32 load_part_shorts(const uint16_t *p, int64_t n)
 {
     n = n > 8 ? 8 : n < 0 ? 0 : n;
@@ -70,7 +70,7 @@ INLINE short_f32 load_part_shorts(const uint16_t *p, int64_t n)
     return (short_f32)v;
 }
 
-/* In pieces of 4, 2 and 1: masked stores are slow on some processors. */
+/* Stores pieces of 4, 2 and 1 floats: masked stores are slow on some processors. */
 INLINE void store_part_f32(float *p, vec_f32 v, int64_t n)
 {
     __m128 piece = _mm256_castps256_ps128((__m256)v);

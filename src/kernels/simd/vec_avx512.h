@@ -5,7 +5,7 @@
 #define VEC_BYTES 64
 #define VEC_PART
 #define PART_SHORTS
-/* gcc takes several instructions for each of these where it is not told. */
+/* gcc generates several instructions for each of these without intrinsics. */
 #define WIDEN(half) ((vec_f64)_mm512_cvtps_pd((__m256)(half)))
 #define NARROW(v) ((mem_half)_mm512_cvtpd_ps((__m512d)(v)))
 #define WIDEN_FOUR(four) ((quad)_mm256_cvtps_pd((__m128)(four)))
@@ -19,7 +19,7 @@
 #define ALL_LANES(mask) (_mm512_movepi32_mask((__m512i)(mask)) == 0xffff)
 #define MAX_FLOATS(a, b) ((vec_f32)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_FLOATS(a, b) ((vec_f32)_mm512_min_ps((__m512)(a), (__m512)(b)))
-/* Words into the upper halves, and out of them. */
+/* Permutations of 16-bit words into the upper halves of lanes, and out of them. */
 typedef short words_512 __attribute__((vector_size(64)));
 #define TO_HIGH                                                                                    \
     ((words_512){0, 0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,                              \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of vec.h that computes: arithmetic, comparisons, and choices by them. */
+/* The part of vec.h that computes: arithmetic, comparisons, and selections. */
 
 INLINE vec_f32 splat_f32(float a)
 {
-    return a - (vec_f32){0}; /* minus, not plus: -0 stays -0 */
+    return a - (vec_f32){0}; /* a minus, not a plus, so that -0 stays -0 */
 }
 
 INLINE vec_f64 splat_f64(double a)
@@ -77,7 +77,7 @@ INLINE vec_f64 select_f64(mask_f64 mask, vec_f64 yes, vec_f64 no)
     return (vec_f64)((mask & (mask_f64)yes) | (~mask & (mask_f64)no));
 }
 
-/* The first n lanes of one, the rest of the other. */
+/* The first n lanes of `yes`, the other lanes of `no`. */
 INLINE vec_f64 select_first_f64(int64_t n, vec_f64 yes, vec_f64 no)
 {
     mask_f64 lane;
@@ -127,18 +127,18 @@ INLINE vec_f64 abs_f64(vec_f64 a)
     return (vec_f64)((mask_f64)a & INT64_MAX);
 }
 
-/* The sizes of vectors of other widths, by their sign bits. */
+/* The absolute values of a vector of any width, by clearing the sign bits. */
 #define ABS_OF_f32(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT32_MAX))
 #define ABS_OF_f64(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT64_MAX))
 
-/* Which are 0 or a normal float. */
+/* Which lanes are 0 or a normal float. */
 INLINE mask_f64 fits_float(vec_f64 a)
 {
     vec_f64 size = abs_f64(a);
     return (size == splat_f64(0)) | ((size >= splat_f64(FLT_MIN)) & (size <= splat_f64(FLT_MAX)));
 }
 
-/* The larger and the smaller; b where one is NaN. */
+/* The larger and the smaller of two; b if one is NaN. */
 INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b)
 {
 #ifdef MAX_FLOATS
@@ -168,9 +168,14 @@ INLINE vec_f64 min_f64(vec_f64 a, vec_f64 b)
 }
 
 /*
- * What exp needs of a type: the arguments between which half of it is a normal number, 88 and 709
- * being exceeded where it overflows in the end; the number that rounds to an integer what it is
- * added to, and adds the exponents' bias less 1; ln 2 in two parts; and the coefficients of r^2 on.
+ * Constants of exp for each type.
+ *
+ * EXP_LOWEST and EXP_HIGHEST limit the argument. At the lowest one, half of exp is still a normal
+ * number. At the highest one, which is above 88 and 709, half of exp overflows to infinity.
+ *
+ * Adding EXP_ROUND rounds to an integer, and adds the exponent bias less 1 to that.
+ * EXP_LN2 and EXP_LN2_REST are ln 2 in two parts. exp_terms are the coefficients of the polynomial
+ * from r^2 on, EXP_DIGITS the bits of a mantissa.
  */
 #define EXP_LOWEST_f32 -86.0f
 #define EXP_LOWEST_f64 -707.0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vector vocabulary for NEON on AArch64: see vec.h. Its own are only those for which gcc goes
- * lane by lane, or through memory, where it is not told.
+ * The vector vocabulary for NEON on AArch64: see vec.h. It defines only what gcc would otherwise do
+ * lane by lane, or through memory.
  */
 #include <arm_neon.h>
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of vec.h that goes between vectors and tensors of any type. A type that is a constant
- * where these are called costs nothing; one that is not, a branch a vector.
+ * The part of vec.h that converts between vectors and tensors of any type. If the type is a
+ * constant at the call, it costs nothing; otherwise it costs a branch per vector.
  *
  *   read_R(p, t, i)                 elements from i on of p, of type t
  *   read_part_R(p, t, i, n, fill)   the first n of them, the rest is fill; n may be any number
  *   write_R(p, t, i, v, raw, nontemporal)
- *                                   the reverse, past the caches if nontemporal is true and the
- *                                   address aligned to as many elements of the type; raw: whether
- *                                   v may have a NaN that arithmetic did not make of a short one
+ *                                   the reverse. nontemporal: use a nontemporal store, for which
+ *                                   the address must be aligned to as many elements of the type.
+ *                                   raw: v may have a NaN that does not come from a short number
  *   write_part_R(p, t, i, v, n)     here n < WIDTH_R
  *   value_R(p, t, i)                one element
  *
- * NARROW_BITS(bits) and NARROW_HIGH(bits) are the lower and the upper halves of each lane.
- * load_part_shorts(p, n), the first n and zeros, is given by the includer who defines PART_SHORTS.
- * FROM_BF16(p), NARROW_HIGH(bits), FROM_F16(p), VALUE_F16(bits) and TO_F16(v) are given by the
- * includer where the machine has them; with the same results.
+ * NARROW_BITS(bits) and NARROW_HIGH(bits) are the lower and the upper halves of each lane. An
+ * includer that defines PART_SHORTS defines load_part_shorts(p, n): the first n elements, then
+ * zeros. It may define FROM_BF16(p), NARROW_HIGH(bits), FROM_F16(p), VALUE_F16(bits) and TO_F16(v)
+ * if the machine has instructions for them with the same results.
  */
 
 typedef uint16_t short_f32 __attribute__((vector_size(VEC_BYTES / 2)));
@@ -26,7 +26,6 @@ typedef uint32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
 #define NARROW_BITS(v) __builtin_convertvector(v, short_f32)
 #endif
 
-/* The upper halves. */
 #ifndef NARROW_HIGH
 #define NARROW_HIGH(v) NARROW_BITS((v) >> 16)
 #endif
@@ -40,7 +39,7 @@ INLINE bits_f32 select_bits(mask_f32 mask, bits_f32 yes, bits_f32 no)
 static short_f32 load_part_shorts(const uint16_t *p, int64_t n);
 #endif
 
-/* Lane by lane, yes where v is a number, else 0. */
+/* Lane by lane: `yes` if v is not NaN, else 0. */
 #ifndef UNLESS_NAN
 #define UNLESS_NAN(v, yes) ((bits_f32)((v) == (v)) & (yes))
 #endif
@@ -55,8 +54,10 @@ INLINE vec_f32 from_bf16(const uint16_t *p)
 }
 
 /*
- * Of what comes of arithmetic: there a NaN has a bit in its upper half. Rounding would carry out of
- * one that has them all, but for one of short numbers, whose lower half is 0.
+ * v is a result of arithmetic, so that a NaN has a bit set in the upper half of its mantissa, and
+ * stays a NaN. Rounding could carry out of a NaN whose upper bits are all set. A NaN that comes
+ * from a short number has a lower half of 0, and does not carry. So rounding needs to spare NaNs
+ * only if v is raw.
  */
 INLINE short_f32 to_bf16(vec_f32 v, bool raw)
 {
@@ -64,7 +65,7 @@ INLINE short_f32 to_bf16(vec_f32 v, bool raw)
     return NARROW_HIGH(bits + (raw ? UNLESS_NAN(v, half) : half));
 }
 
-/* As gn_from_f16. */
+/* Vectors of gn_from_f16. */
 INLINE vec_f32 from_f16(const uint16_t *p)
 {
 #ifdef FROM_F16
@@ -79,7 +80,7 @@ INLINE vec_f32 from_f16(const uint16_t *p)
 #endif
 }
 
-/* As gn_to_f16. */
+/* Vectors of gn_to_f16. */
 INLINE short_f32 to_f16(vec_f32 v)
 {
 #ifdef TO_F16
@@ -183,7 +184,7 @@ INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
     memcpy((uint16_t *)p + i, &bits, (size_t)n * sizeof(uint16_t));
 }
 
-/* What is in double is rare, or a tensor of doubles. */
+/* Not inlined: values of short types are seldom computed in f64. */
 NOINLINE vec_f64 read_short_f64(const void *p, gn_type t, int64_t i)
 {
     double lanes[WIDTH_f64];
@@ -213,7 +214,7 @@ INLINE vec_f64 read_part_f64(const void *p, gn_type t, int64_t i, int64_t n, dou
         return read_lanes_f64(p, t, i, n, fill);
     float lanes[WIDTH_f32];
     put_f32(lanes, load_part_f32((const float *)p + i, n, 0));
-    return select_first_f64(n, load_f64(lanes), splat_f64(fill)); /* which may be no float */
+    return select_first_f64(n, load_f64(lanes), splat_f64(fill)); /* fill may be no float */
 }
 
 NOINLINE void write_part_f64(void *p, gn_type t, int64_t i, vec_f64 v, int64_t n)
