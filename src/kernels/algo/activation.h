@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Activations and their derivatives, with the same bits in every instruction set, and the numbers
- * of a channel.
+ * Activations and their derivatives, with the same bits in every instruction set.
  *
- * exp(a) is p(r) * 2^n with n = round(a / ln 2) and |r| <= ln(2)/2, where the subtraction of n * ln
- * 2, in two parts of which the first has few bits, is all but exact, and p is a polynomial: for
- * float fitted to the relative error, which is then 3.1e-9, for double Taylor's. Half of 2^n is
- * what is computed, so that all that is no infinity can be. Products with it, and with the first
- * part of ln 2, are exact: they may be fused with what is added.
+ * exp(a) is p(r) * 2^n with n = round(a / ln 2) and |r| <= ln(2)/2. r = a - n * ln 2 is all but
+ * exact, because ln 2 is subtracted in two parts, of which the first has few bits. p is a
+ * polynomial: for float it is fitted to the relative error, which is then 3.1e-9; for double it is
+ * Taylor's. The code computes with 2^n / 2, which is finite for every n of a finite result.
+ * Products with it, and with the first part of ln 2, are exact, so they may be fused with an
+ * addition.
  *
  * Written for a computing type: see real.h.
  */
@@ -21,8 +21,8 @@
 #include "kernels/simd/each_real.h"
 
 /*
- * CALL, in which ACT is the activation as a constant: a loop of its own for each, where there is
- * one.
+ * Expands CALL once per activation, with the activation as the constant ACT, so that each has a
+ * loop of its own. Does nothing for GN_ACTIVATION_IDENTITY.
  */
 #define WITH_ACTIVATION(activation, CALL)                                                          \
     switch (activation) {                                                                          \
@@ -40,8 +40,7 @@
     }                                                                                              \
     }
 
-/* Whether act'(z) is 0 for many z, exactly: where it is, sums of |dy| say nothing about those of g.
- */
+/* Whether act'(z) is exactly 0 for many z. Then sums of |dy| say nothing about sums of |g|. */
 INLINE bool vanishes(gn_activation activation)
 {
     switch (activation) {
@@ -67,7 +66,7 @@ INLINE bool can_underflow(gn_activation activation)
     __builtin_unreachable();
 }
 
-/* Whether it takes many operations: then it pays to compute z of several short rows first. */
+/* Whether it takes so many operations that it pays to compute z of several short rows first. */
 INLINE bool is_costly(gn_activation activation)
 {
     switch (activation) {
@@ -84,19 +83,20 @@ INLINE bool is_costly(gn_activation activation)
 #else
 
 /*
- * What one channel, or one vector of channels, is multiplied with and added to: z = (x - mean) *
- * scale + shift, and backward dx = scale * g + (slope * (x - mean) + offset).
+ * The coefficients of one channel, or of one vector of channels: z = (x - mean) * scale + shift,
+ * and backward dx = scale * g + (slope * (x - mean) + offset).
  */
 struct FN(numbers) {
     VEC mean, scale, shift, slope, offset;
 };
 
 /*
- * Several vectors take each step together: an exp is a long chain of operations, and a processor
- * looks ahead for others no further than two or three of them.
+ * The functions below perform each step on several vectors. An exp is a long chain of dependent
+ * operations, and a processor looks ahead by only two or three such chains to find independent
+ * operations.
  */
 
-/* p(r) = 1 + r + r^2 * q(r), where q is the sum of two polynomials of r^2. */
+/* p(r) = 1 + r + r^2 * q(r). The even and the odd terms of q are separate polynomials in r^2. */
 INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 {
     enum { LAST = FN(EXP_TERMS) - 1 };
@@ -119,9 +119,9 @@ INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 }
 
 /*
- * (1 + exp(-z)) / 2. Below the limits of exp, SiLU is as good as 0, and becomes it; above them, z,
- * whose limit it is. z becomes no less than the lower limit, limited no more than the upper one
- * either.
+ * Computes half = (1 + exp(-z)) / 2. Raises z to -EXP_HIGHEST: from there on down exp(-z)
+ * overflows, and SiLU becomes -0, which it all but equals. `limited` is z lowered to -EXP_LOWEST as
+ * well: above it exp(-z) no longer matters beside 1, and SiLU all but equals z.
  */
 INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 {
@@ -137,12 +137,12 @@ INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
     EACH (v, count)
         r[v] = FUSED(n[v], SPLAT(FN(EXP_LN2)), -limited[v]) + n[v] * FN(EXP_LN2_REST);
     FN(exp_polynomials)(r, count, half);
-    /* n, negated, plus the bias less 1 are the low bits of what rounded it. */
+    /* The low bits of `shifted` are -n[v] plus the bias less 1: the exponent of 2^-n[v] / 2. */
     EACH (v, count)
         half[v] = FUSED(half[v], (VEC)((MASK)shifted[v] << FN(EXP_DIGITS)), SPLAT((REAL)0.5));
 }
 
-/* act(z) in its place. A NaN stays one. */
+/* act(z) in place. A NaN stays a NaN. */
 INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 {
     VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
@@ -161,8 +161,7 @@ INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
     }
 }
 
-/* The derivative of SiLU in the place of z: s * (1 + z * (1 - s)), s being the logistic function.
- */
+/* The derivative of SiLU in place of z: s * (1 + z * (1 - s)), where s is the logistic function. */
 INLINE void FN(silu_slopes)(VEC *z, int count)
 {
     VEC limited[FN(TOGETHER)], half[FN(TOGETHER)];
@@ -173,7 +172,10 @@ INLINE void FN(silu_slopes)(VEC *z, int count)
         z[v] = half[v] * (limited[v] * (1 - half[v]) + 1);
 }
 
-/* g = dy * act'(z) in the place of dy; 0 where ReLU is, whatever dy. z is lost. */
+/*
+ * g = dy * act'(z) in place of dy. With ReLU it is 0 where z <= 0, whatever dy is. z is
+ * overwritten.
+ */
 INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
 {
     switch (activation) {

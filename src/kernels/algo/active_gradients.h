@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* With an activation: g = dy * act'(z), of rows and of pixels, four vectors a step. */
+/* g = dy * act'(z) of rows and of pixels, for tiles with an activation, four vectors per step. */
 #ifndef GN_ACTIVE_GRADIENTS_H
 #define GN_ACTIVE_GRADIENTS_H
 
@@ -35,7 +35,10 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
     }
 }
 
-/* g of n elements of a row from `first` on: of floats as they come, else a branch a vector. */
+/*
+ * g of n elements of a row from `first` on. Floats have loops of their own; other types cost a
+ * branch per vector.
+ */
 NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t n,
                              const struct numbers_f32 *of, float *g)
 {
@@ -49,8 +52,8 @@ NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t 
 }
 
 /*
- * g of short rows, from x to out, which follow on each other like dy, all as floats. z comes first,
- * row by row; what follows knows of no rows, and so of few tails.
+ * g of short rows. x, dy and out are floats, whose rows follow each other without a gap. z is
+ * computed row by row first. The activation then runs over all rows as one, with a single tail.
  */
 static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_activation activation,
                                  const float *mean, const float *scale, const float *shift)
@@ -60,14 +63,17 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
     pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
-/* Pixels of a tile, with their types and numbers. */
+/* The pixels of a tile, with their types and coefficients. */
 struct pixels {
     const struct gn_tile *in;
     struct operands_f32 as;
     struct column_numbers_f32 of;
 };
 
-/* g of `count` vectors of channels from c on, or of the last `part`, of a pixel. */
+/*
+ * g of `count` vectors of channels from c on of a pixel; or, if `part` is not 0, of the last `part`
+ * channels.
+ */
 INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c, int count,
                              int64_t part, float *g)
 {
@@ -93,7 +99,7 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
             store_f32(g + c + v * WIDTH_f32, dy[v]);
 }
 
-/* g of pixels first to first + pixels - 1, `stride` floats apart. */
+/* g of pixels first to first + pixels - 1. `stride` is that of g, in floats. */
 INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, struct column_numbers_f32 of,
                             int64_t first, int64_t pixels, float *g, int64_t stride)
 {
@@ -109,7 +115,7 @@ INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as, struct co
     }
 }
 
-/* g of some pixels: of floats as they come, of all else with a branch a vector. */
+/* The same. Floats have loops of their own; other types cost a branch per vector. */
 NOINLINE void make_pixel_gradients(const struct gn_tile *in, int64_t first, int64_t pixels,
                                    struct column_numbers_f32 of, float *g, int64_t stride)
 {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of the last passes, one value per channel: z = (x - mean) * scale + shift, and dx =
- * scale * g + (slope * (x - mean) + offset). They are computed in double and rounded to REAL; the
- * functions return whether REAL carries them, which for double nobody asks.
+ * The coefficients of the last passes, one value per channel: z = (x - mean) * scale + shift, and
+ * dx = scale * g + (slope * (x - mean) + offset). They are computed in double and rounded to REAL.
+ * The functions return whether REAL is accurate enough; for double, callers ignore that.
  *
- * Float does where every factor is 0 or a normal float, and where nothing overflows unless the
- * result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
- * that an overflow could cancel against reaches 2^128. For statistics that are given the driver
- * sees to it that x - mean does not overflow; then the product does only where y does, as the
- * shift is below 2^100.
+ * Float is accurate enough if every factor is 0 or a normal float, and if nothing overflows unless
+ * the result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
+ * that an overflow could cancel against reaches 2^128. For given statistics the driver ensures that
+ * x - mean does not overflow. Then the product overflows only if y does, as the shift is below
+ * 2^100.
  *
- * The mean is a float, and mean_lo goes into the shift. x holds floats, none of which is
- * nearer to the mean than the mean's rounding, so that this is at most one standard deviation.
+ * The mean is a float, and mean_lo goes into the shift. The values x are floats, and none of them
+ * is nearer to the exact mean than the rounded mean is. So mean_lo is at most one standard
+ * deviation.
  *
  * Written for a computing type: see real.h.
  */
@@ -29,8 +30,9 @@
 #else
 
 /*
- * A vector of channels, of which `part` are left, or 0 for all. Beyond the last there are zeros,
- * or ones, which always fit, and nothing is written: the next may be another thread's.
+ * Load and store a vector of channels, of which only `part` exist if part is not 0. Lanes beyond
+ * the last channel load zeros, or `otherwise` from a NULL array, which always fit. They are not
+ * stored, because the memory after the last channel may belong to another thread.
  */
 INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t part, double otherwise)
 {
@@ -48,22 +50,22 @@ INLINE void FN(put_number)(REAL *p, int64_t c, int64_t part, vec_f64 v)
 }
 
 /*
- * How many groups make up a vector of channels together. Where none do, a vector begins with a
- * group, and its lanes beyond that get what is wrong for them, and then what is right: the next
- * group comes after. That they may seem not to fit costs but time: the caller then asks for each
- * group alone, with nothing beyond it.
+ * The number of groups whose channels together fill a vector, or 1. With 1, vectors start at a
+ * group's channels, and their lanes beyond the group belong to the next one: they get wrong values,
+ * which are overwritten when the next group is processed. Such lanes may also seem not to fit. That
+ * only costs time: the caller then repeats each group by itself, without lanes beyond it.
  */
 INLINE int64_t FN(groups_together)(int64_t depth)
 {
     return depth <= WIDTH_f64 && WIDTH_f64 % depth == 0 ? WIDTH_f64 / depth : 1;
 }
 
-/* What the channels of a vector share, or groups in it have each. */
+/* Statistics and coefficients of a vector's channels: those of its group, or one value per lane. */
 struct FN(group) {
     vec_f64 mean, mean_lo, rstd, slope, offset;
 };
 
-/* Where the numbers go: arrays of one value per channel. */
+/* The output arrays, of one value per channel. */
 struct FN(numbers_out) {
     REAL *mean, *scale, *shift, *slope, *offset;
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The sums of gradients over columns: chunk by chunk in float where it holds, then in double. */
+/*
+ * The sums of gradients over columns: chunks in float, added up in double. Channels for which float
+ * is not accurate enough are summed in f64.
+ */
 #ifndef GN_COLUMN_GRADIENTS_H
 #define GN_COLUMN_GRADIENTS_H
 
@@ -7,7 +10,7 @@
 #include "kernels/algo/column_moments.h"
 #include "kernels/algo/gradient_range.h"
 
-/* sizes[c] is the size of a channel: see gradient_holds. */
+/* sizes[c] is the size of channel c that gradient_holds takes. */
 static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 of, float *sizes)
 {
     if (in->activation == GN_ACTIVATION_IDENTITY)
@@ -29,7 +32,7 @@ static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 of,
     }
 }
 
-/* The numbers of float, in double. */
+/* The float coefficients as doubles. */
 static struct column_numbers_f64
 widened_columns(const struct gn_tile *in, struct column_numbers_f32 of, const struct column_work *w)
 {
@@ -43,7 +46,7 @@ widened_columns(const struct gn_tile *in, struct column_numbers_f32 of, const st
     return (struct column_numbers_f64){w->f64[2], w->f64[3], w->f64[4]};
 }
 
-/* In double, the channels whose float sums do not hold. */
+/* Recomputes in f64 the channels whose float sums cannot be trusted. */
 COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_numbers_f32 of,
                                   const struct column_work *w, double *needs_f64)
 {
@@ -74,8 +77,8 @@ COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_number
 }
 
 /*
- * With an activation: the chunk's g first, where it is saved or in the L1 cache, some channels at a
- * time, then its sums.
+ * The sums of a chunk with an activation. Computes g of the chunk first, into saved_g or into a
+ * buffer in the L1 cache, and then its sums.
  */
 static void active_gradient(const struct gn_tile *in, int64_t first, int64_t pixels,
                             struct column_numbers_f32 of, const struct column_work *w)
@@ -96,7 +99,7 @@ static void active_gradient(const struct gn_tile *in, int64_t first, int64_t pix
     column_gradient_f32(&chunk, 0, pixels, of, w->f32[0], w->f32[1]);
 }
 
-/* Each group's mean for its channels. */
+/* Copies each group's mean to its channels. */
 static void spread_means(const struct gn_tile *in, const float *mean, float *means)
 {
     for (int64_t c = 0; c < in->channels; c += in->depth, mean++)
@@ -106,7 +109,10 @@ static void spread_means(const struct gn_tile *in, const float *mean, float *mea
            (size_t)(gn_padded(in->channels) - in->channels) * sizeof *means);
 }
 
-/* per_group: the means are the caller's, one per group, without padding. */
+/*
+ * The sums of a tile in f32. If per_group is true, all->mean is the caller's array of one mean per
+ * group, without padding.
+ */
 static void sums_columns(const struct gn_tile *in, const struct arrays_f32 *all, bool per_group,
                          struct gn_sums to, double *scratch)
 {
@@ -132,7 +138,7 @@ static void sums_columns(const struct gn_tile *in, const struct arrays_f32 *all,
     memcpy(to.dyx, w.sums[1], (size_t)in->channels * sizeof(double));
 }
 
-/* All in f64, with numbers for each channel. */
+/* The sums of a tile in f64, with coefficients per channel. */
 static void sums_columns_f64(const struct gn_tile *in, const struct arrays_f64 *all,
                              struct gn_sums to, double *scratch)
 {

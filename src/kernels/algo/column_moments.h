@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the reducing kernels for columns share, and the moments: sums down the columns of a tile of
- * pixels, chunk by chunk in float, then in double; for moments, about a shift a group, so that a
- * group's sums are those of its channels added up.
+ * The moments of columns, and what all reductions over columns share: sums down the columns of a
+ * tile of pixels, chunk by chunk in float, added up in double. Moments use one shift per group, so
+ * that a group's sums are the sums over its channels.
  *
- * Scratch: see gn_columns_scratch_bytes. What is computed for the padding of the last vector is
- * never used.
+ * Scratch: see gn_columns_scratch_bytes. Values for the padding of the last vector are never used.
  */
 #ifndef GN_COLUMN_MOMENTS_H
 #define GN_COLUMN_MOMENTS_H
@@ -16,9 +15,9 @@
 struct column_work {
     float *f32[3];
     double *f64[5];
-    double *sums[2]; /* of all chunks */
-    float *means;    /* one per channel */
-    float *g;        /* of a chunk of pixels, where there is an activation */
+    double *sums[2]; /* over all chunks */
+    float *means;    /* per channel */
+    float *g;        /* of a chunk of pixels, only with an activation */
 };
 
 INLINE struct column_work split_work(double *work, int64_t channels)
@@ -54,7 +53,7 @@ INLINE double sum_channels(const double *v, int64_t n)
     return sum;
 }
 
-/* A chunk's sums in float to those of all chunks; the first is what they begin with. */
+/* Adds a chunk's float sums to the sums of all chunks. The first chunk sets these. */
 INLINE void add_chunk(int64_t channels, const float *chunk, bool first, double *sums)
 {
     for (int64_t c = 0; c < channels; c += WIDTH_f64) {
@@ -72,7 +71,7 @@ static void add_float_sums(const struct gn_tile *in, const struct column_work *w
     }
 }
 
-/* The sums of all groups in double, about the shifts in f64[0]. */
+/* Sums of all groups in double, about the shifts in f64[0]. */
 static void add_double_sums(const struct gn_tile *in, const struct column_work *w)
 {
     memset(w->sums[0], 0, 2 * (size_t)gn_padded(in->channels) * sizeof(double));
@@ -85,7 +84,7 @@ static void add_double_sums(const struct gn_tile *in, const struct column_work *
     }
 }
 
-/* The sums over the channels of four groups. */
+/* The sums over the channels of each of four groups. */
 INLINE void sum_four(const double *v, int64_t depth, quad *sums)
 {
     quad t[4];
@@ -101,8 +100,8 @@ INLINE void sum_four(const double *v, int64_t depth, quad *sums)
 }
 
 /*
- * The moments of four groups from their channels' sums, if float holds them all: bench/NOTES.md,
- * special paths.
+ * The moments of four groups from their channels' sums. Returns false, and stores nothing, if the
+ * float sums of any group cannot be trusted. bench/NOTES.md, special paths, has its gain.
  */
 INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, double inverse,
                          double min_m2, struct gn_moments out)
@@ -122,10 +121,10 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     return true;
 }
 
-/* Up to so many channels are added up in four lanes. */
+/* Up to this many channels are added up in four lanes. */
 enum { UNPAIRED = 64 };
 
-/* The sum over many channels, in pairs: rounding then grows with the logarithm of their number. */
+/* The sum over many channels, in pairs: rounding errors grow with the logarithm of their number. */
 static double sum_in_pairs(const double *v, int64_t n)
 {
     if (n <= UNPAIRED)
@@ -133,7 +132,7 @@ static double sum_in_pairs(const double *v, int64_t n)
     return sum_in_pairs(v, n / 2) + sum_in_pairs(v + n / 2, n - n / 2);
 }
 
-/* The moments of a group from its channels' sums in double. */
+/* The moments of a group from its channels' double sums. */
 INLINE struct gn_moment double_moment_at(const struct column_work *w, int64_t c, int64_t depth,
                                          double n, double inverse)
 {
@@ -148,7 +147,7 @@ INLINE void put_moment(struct gn_moments out, int64_t g, struct gn_moment m)
     out.m2[g] = m.m2;
 }
 
-/* All groups again, in double, for those whose float sums do not hold. */
+/* Recomputes all groups in f64, and stores those whose float sums cannot be trusted: m2 is NaN. */
 COLD void recompute_moments_f64(const struct gn_tile *in, int64_t depth, double n, double inverse,
                                 const struct column_work *w, struct gn_moments out)
 {
@@ -161,8 +160,9 @@ COLD void recompute_moments_f64(const struct gn_tile *in, int64_t depth, double 
 }
 
 /*
- * Of doubles. Once more about the means, where shifts were not near them: there is no wider type.
- * The others come out as before.
+ * The moments of columns of doubles. If a group's shift is not near its mean, a second pass uses
+ * the mean as the shift, since there is no wider type. The second pass gives the other groups the
+ * same results again.
  */
 static void double_moments_columns(const struct gn_tile *in, int64_t depth, double n,
                                    double inverse, const struct column_work *w,

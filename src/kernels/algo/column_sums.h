@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums about a shift, as in row_sums.h, of columns: per channel, with one shift per group.
+ * Sums of columns about a shift, as in row_sums.h: per channel, with one shift per group.
  *
  * Written for a computing type: see real.h.
  */
@@ -18,8 +18,8 @@
 #else
 
 /*
- * Whether to fetch columns ahead. The processor does it by itself where a panel is most of the
- * channels, so that it reads on and on.
+ * Whether to prefetch columns. The processor does so by itself if a panel has most of the channels,
+ * so that memory is read sequentially.
  */
 INLINE bool FN(fetches)(const struct gn_tile *in)
 {
@@ -27,8 +27,8 @@ INLINE bool FN(fetches)(const struct gn_tile *in)
 }
 
 /*
- * A panel of pixels: some pixels of a tile, whose sums about shift[c] are added to s[c] and q[c],
- * or are what they begin with.
+ * A panel: some pixels of a tile. Their sums about shift[c] are added to s[c] and q[c], or stored
+ * there if `begins` is true.
  */
 struct FN(panel) {
     const struct gn_tile *in;
@@ -40,7 +40,10 @@ struct FN(panel) {
     REAL *s, *q;
 };
 
-/* `vecs` vectors of channels from c on, or the last `part` channels. */
+/*
+ * Sums a panel over `vecs` vectors of channels from c on or, if `part` is not 0, over the last
+ * `part` channels.
+ */
 INLINE void FN(column_panel)(const struct FN(panel) * of, int64_t c, int vecs, int64_t part)
 {
     const void *x = of->in->x.data;
@@ -71,7 +74,7 @@ INLINE void FN(column_panel)(const struct FN(panel) * of, int64_t c, int vecs, i
     }
 }
 
-/* All channels of pixels, a segment of them at a time. */
+/* Sums all channels, in panels of SEGMENT pixels. */
 INLINE void FN(column_panels)(struct FN(panel) all)
 {
     int64_t channels = all.in->channels;
@@ -90,7 +93,7 @@ INLINE void FN(column_panels)(struct FN(panel) all)
     }
 }
 
-/* The panel's loops with what it says of type, offsets and distance as constants. */
+/* The same with type, offsets and beyond_llc as constants. */
 INLINE void FN(column_panels_of)(struct FN(panel) all, gn_type type, const int64_t *offsets,
                                  bool beyond_llc)
 {
@@ -100,7 +103,7 @@ INLINE void FN(column_panels_of)(struct FN(panel) all, gn_type type, const int64
     FN(column_panels)(all);
 }
 
-/* s[c] and q[c] of up to CHUNK_PIXELS pixels for each channel c. */
+/* Sets s[c] and q[c] to the sums over up to CHUNK_PIXELS pixels, for each channel c. */
 static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pixels,
                             const REAL *shift, REAL *s, REAL *q)
 {
@@ -121,7 +124,10 @@ static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pix
     }
 }
 
-/* The means of `count` pixels, `step` of them apart, and of their distances from the first. */
+/*
+ * For each channel of a vector, the mean of `count` pixels at a stride of `step` pixels, and the
+ * mean of their distances from the first one.
+ */
 INLINE void FN(sample_columns)(const struct gn_tile *in, int64_t c, int64_t step, int count,
                                int64_t part, REAL *mean, REAL *distance)
 {
@@ -160,7 +166,10 @@ INLINE REAL FN(group_shift)(const REAL *means, const REAL *distances, int64_t de
     return ROUNDED_SHIFT(mean, distance);
 }
 
-/* A shift for each group, of 16 values or 4 pixels or more; `distance` is scratch. */
+/*
+ * The shift of each group, from at least 16 values in at least 4 pixels, if there are so many.
+ * `distance` is scratch of one value per channel.
+ */
 static void FN(column_shifts)(const struct gn_tile *in, int64_t depth, REAL *shift, REAL *distance)
 {
     int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;

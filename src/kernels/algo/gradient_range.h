@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether sums of gradients in float can be trusted, and those of a row in double. */
+/* Whether float sums of gradients can be trusted, and their recomputation in f64 for a row. */
 #ifndef GN_GRADIENT_RANGE_H
 #define GN_GRADIENT_RANGE_H
 
 #include "kernels/algo/gradient_sums.h"
 
-/* Below this, products may have underflowed. */
+/* In smaller sums, products may have underflowed. */
 #define GRADIENT_LEAST 0x1p-100
 
 /* The least |A| that can be trusted: with SiLU, g itself may have underflowed. */
@@ -16,8 +16,8 @@ INLINE double least_gradient(gn_activation activation)
 
 /*
  * Whether float sums of gradients can be trusted: they did not overflow, and no product that
- * matters underflowed. `size` is the sum of |dy|, or of |g| for ReLU: where it is 0, as after a
- * ReLU, nothing matters; UNKNOWN_SIZE where it has not been found yet.
+ * matters underflowed. `size` is the sum of |dy|, or of |g| with ReLU. If it is 0, as may be after
+ * a ReLU, no product matters. UNKNOWN_SIZE: the size has not been computed yet.
  */
 #define UNKNOWN_SIZE (-1.0f)
 
@@ -28,7 +28,10 @@ INLINE bool gradient_holds(double a, double b, double least, float size)
     return finite && ((large && fabs(b) >= GRADIENT_LEAST) || size == 0);
 }
 
-/* Where the sums of all channels hold; where not, a channel's g may be all zero. */
+/*
+ * Whether the sums of all channels can be trusted. False also for a channel whose g are all 0,
+ * which only its size tells.
+ */
 INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b, double least)
 {
     mask_f64 all = splat_f64(0) == splat_f64(0);
@@ -43,7 +46,7 @@ INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *
     return all_f64(all) && rest;
 }
 
-/* The size of some elements of a row. */
+/* The size of some elements of a row, for gradient_holds. */
 static float row_size(const struct gradient_span_f32 *in)
 {
     gn_activation activation = in->as.activation;
@@ -66,7 +69,10 @@ INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
                                 .shift = splat_f64((double)of->shift[0])};
 }
 
-/* In double, unless all g are 0; returns whether. */
+/*
+ * Recomputes the sums in f64, unless all g are 0 or the sums can be trusted. Returns whether it
+ * did.
+ */
 COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double *b)
 {
     float size = row_size(&in);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sums behind the gradients: A = sum g and B = sum g * (x - mean), where mean is the group's
- * mean as it was stored, and g = dy * act'(z), dy itself where there is no activation.
+ * The sums behind the gradients: A = sum g and B = sum g * (x - mean), where mean is the stored
+ * mean of the group and g = dy * act'(z), which is dy without an activation.
  *
  * Written for a computing type: see real.h.
  */
@@ -18,20 +18,23 @@
 #endif
 #else
 
-/* The type of x and that of dy, and what makes g of dy. */
+/* The types of x and dy, and the activation between dy and g. */
 struct FN(operands) {
     gn_type x, dy;
     gn_activation activation;
 };
 
-/* What makes g of dy: the numbers of each vector, or of all, where there is an activation. */
+/*
+ * How to get g from dy: the coefficients of each vector or, if `shared` is true, of all vectors.
+ * They are used only with an activation.
+ */
 struct FN(gradient) {
     const struct FN(numbers) * of;
-    bool one;
+    bool shared;
     gn_activation activation;
 };
 
-/* Adds g and g * d of several vectors; dy becomes g. */
+/* Adds g and g * d of several vectors to a and b. dy becomes g. */
 INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradient) how, VEC *a,
                               VEC *b)
 {
@@ -41,7 +44,7 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
             int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
             VEC z[FN(TOGETHER)];
             EACH (v, n) {
-                const struct FN(numbers) *own = &how.of[how.one ? 0 : first + v];
+                const struct FN(numbers) *own = &how.of[how.shared ? 0 : first + v];
                 z[v] = d[first + v] * own->scale + own->shift;
             }
             FN(through)(dy + first, z, n, how.activation);
@@ -53,7 +56,7 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
     }
 }
 
-/* n elements of a row, from the first on, and the numbers of the row. */
+/* n elements of a row from `first` on, and the coefficients of the row. */
 struct FN(gradient_span) {
     const void *dy, *x;
     struct FN(operands) as;
@@ -61,7 +64,7 @@ struct FN(gradient_span) {
     const struct FN(numbers) * of;
 };
 
-/* Its `n` elements at most, from element i of it on. */
+/* The part of a span from its element i on, of at most n elements. */
 INLINE struct FN(gradient_span) FN(gradient_from)(struct FN(gradient_span) in, int64_t i, int64_t n)
 {
     in.first += i;
@@ -101,7 +104,7 @@ INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, 
     }
 }
 
-/* Both of a chunk of a row, added up in segments as in row_sums.h, lane by lane. */
+/* The lanes of A and B of a chunk of a row, added up in segments as in row_sums.h. */
 INLINE void FN(row_lanes)(struct FN(gradient_span) in, int vecs, VEC *a_all, VEC *b_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
@@ -117,7 +120,7 @@ INLINE void FN(row_lanes)(struct FN(gradient_span) in, int vecs, VEC *a_all, VEC
     }
 }
 
-/* The sums themselves. */
+/* A and B of a chunk of a row. */
 INLINE void FN(row_gradient)(struct FN(gradient_span) in, int vecs, double *a_sum, double *b_sum)
 {
     VEC a[VECS] = {{0}}, b[VECS] = {{0}};
@@ -126,23 +129,29 @@ INLINE void FN(row_gradient)(struct FN(gradient_span) in, int vecs, double *a_su
     *b_sum = ROUGH(b, vecs);
 }
 
-/* What the sums over columns need per channel; scale and shift for an activation only. */
+/* Arrays per channel that the sums over columns need; scale and shift only with an activation. */
 struct FN(column_numbers) {
     const REAL *mean, *scale, *shift;
 };
 
-/* Some pixels of a tile, whose sums are added to a[c] and b[c], or are what they begin with. */
+/*
+ * Some pixels of a tile. Their sums are added to a[c] and b[c], or stored there if `begins` is
+ * true.
+ */
 struct FN(gradient_panel) {
     const struct gn_tile *in;
     struct FN(operands) as;
-    bool uneven; /* whether there are offsets */
+    bool uneven; /* x or dy has offsets */
     bool begins, beyond_llc;
     int64_t first, pixels;
     struct FN(column_numbers) of;
     REAL *a, *b;
 };
 
-/* `vecs` vectors of channels from c on, or the last `part` channels. */
+/*
+ * Sums a panel over `vecs` vectors of channels from c on or, if `part` is not 0, over the last
+ * `part` channels.
+ */
 INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int64_t c, int vecs,
                                    int64_t part)
 {
@@ -186,7 +195,7 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
     }
 }
 
-/* All channels of pixels, a segment of them at a time, with these as constants. */
+/* Sums all channels, in panels of SEGMENT pixels, with the last three parameters as constants. */
 INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) as, bool uneven,
                                 bool beyond_llc)
 {
@@ -210,13 +219,13 @@ INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operand
 }
 
 /*
- * a[c] and b[c] of up to CHUNK_PIXELS pixels for each channel c: of floats as they come, of the
- * short types alike, and of all else with a branch a vector.
+ * Sets a[c] and b[c] to the sums over up to CHUNK_PIXELS pixels, for each channel c. In f32 there
+ * are loops for x and dy of the same type; other types cost a branch per vector.
  */
 static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t pixels,
                                 struct FN(column_numbers) of, REAL *a, REAL *b)
 {
-    /* Float comes with g already. */
+    /* In f32, dy is g already. */
     struct FN(operands)
         as = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
     bool plain = IN_FLOAT && as.x == as.dy, beyond_llc = FN(fetches)(in);

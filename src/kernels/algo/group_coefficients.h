@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of the last passes of whole groups. With A = sum g and B = sum g * (x - mean) over a
- * channel of a group of m elements,
+ * The coefficients of whole groups. With A = sum g and B = sum g * (x - mean) over a channel of a
+ * group of m elements,
  *
  *     dx = rstd * gamma * g - rstd * P/m - (x - mean) * rstd^3 * R/m,
  *     P = sum_c gamma * A,  R = sum_c gamma * B,
  *     dbeta = sum_n A,      dgamma = sum_n rstd * B.
  *
- * B was summed about the mean as it was stored: B - mean_lo * A is the sum about the mean.
+ * B was summed about the stored mean: B - mean_lo * A is the sum about the exact mean.
  */
 #ifndef GN_GROUP_COEFFICIENTS_H
 #define GN_GROUP_COEFFICIENTS_H
 
 #include "kernels/algo/coefficients.h"
 
-/* The floats of coefficients from group g on. */
-INLINE struct numbers_out_f32 numbers_from(const struct gn_coefficients *with, int64_t g)
+/* The float coefficients from group g on. */
+INLINE struct numbers_out_f32 numbers_from(const struct gn_coefficients *coefficients, int64_t g)
 {
-    int64_t c = g * with->parameters->depth;
-    bool backward = with->slope;
-    return (struct numbers_out_f32){with->mean + c, with->scale + c, with->shift + c,
-                                    backward ? with->slope + c : NULL,
-                                    backward ? with->offset + c : NULL};
+    int64_t c = g * coefficients->parameters->depth;
+    bool backward = coefficients->slope;
+    return (struct numbers_out_f32){
+        coefficients->mean + c, coefficients->scale + c, coefficients->shift + c,
+        backward ? coefficients->slope + c : NULL, backward ? coefficients->offset + c : NULL};
 }
 
-static void forward_coefficients(int64_t groups, const struct gn_coefficients *with)
+static void forward_coefficients(int64_t groups, const struct gn_coefficients *coefficients)
 {
-    int64_t depth = with->parameters->depth;
+    int64_t depth = coefficients->parameters->depth;
     for (int64_t g = 0, n; g < groups; g += n) {
-        n = groups_in_sequence(with, g, groups);
-        struct group_parameters in = parameters_at(with, g, n, 0, depth);
-        bool fit = z_coefficients_f32(&in, numbers_from(with, g));
-        memset(with->use_f32 + g, fit, (size_t)n);
+        n = groups_in_sequence(coefficients, g, groups);
+        struct group_parameters in = parameters_at(coefficients, g, n, 0, depth);
+        bool fit = z_coefficients_f32(&in, numbers_from(coefficients, g));
+        memset(coefficients->use_f32 + g, fit, (size_t)n);
         for (int64_t i = g; !fit && i < g + n; i++) {
-            struct group_parameters one = parameters_at(with, i, 1, 0, depth);
-            with->use_f32[i] = z_coefficients_f32(&one, numbers_from(with, i));
+            struct group_parameters single = parameters_at(coefficients, i, 1, 0, depth);
+            coefficients->use_f32[i] = z_coefficients_f32(&single, numbers_from(coefficients, i));
         }
     }
 }
@@ -49,12 +49,12 @@ INLINE void four_at(const void *p, gn_type t, int64_t i, quad *four)
 }
 
 /*
- * R and P of group g, in the places of its slope and offset, and its part of dgamma and dbeta, of
- * consecutive groups of one sample. The sums over channels have four lanes.
+ * Stores R and P of group g in place of its slope and offset, and adds to dgamma and dbeta. The
+ * groups are consecutive ones of one sample. The sums over channels have four lanes.
  */
 INLINE void weigh_group(const struct group_parameters *in, gn_type type, int64_t g,
-                        struct gn_sums sums, const struct gn_coefficients *with, double *dgamma,
-                        double *dbeta)
+                        struct gn_sums sums, const struct gn_coefficients *coefficients,
+                        double *dgamma, double *dbeta)
 {
     const double *dy = sums.dy + g * in->depth, *dyx = sums.dyx + g * in->depth;
     const void *gamma = gn_at(in->gamma, type, g * in->depth);
@@ -85,11 +85,11 @@ INLINE void weigh_group(const struct group_parameters *in, gn_type type, int64_t
             dbeta[c] += a;
         }
     }
-    with->group_slope[g] = r_sum;
-    with->group_offset[g] = p_sum;
+    coefficients->group_slope[g] = r_sum;
+    coefficients->group_offset[g] = p_sum;
 }
 
-/* slope and offset of each group, from R and P, which are in their places. */
+/* Computes slope and offset of each group from R and P, which are in their places. */
 INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics of, double *slope,
                           double *offset)
 {
@@ -103,15 +103,16 @@ INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics o
 }
 
 INLINE void weigh_groups(const struct group_parameters *in, gn_type type, struct gn_sums sums,
-                         const struct gn_coefficients *with, double *dgamma, double *dbeta)
+                         const struct gn_coefficients *coefficients, double *dgamma, double *dbeta)
 {
     for (int64_t g = 0, c = 0; g < in->groups; g++, c += in->depth)
-        weigh_group(in, type, g, sums, with, dgamma ? dgamma + c : NULL, dgamma ? dbeta + c : NULL);
+        weigh_group(in, type, g, sums, coefficients, dgamma ? dgamma + c : NULL,
+                    dgamma ? dbeta + c : NULL);
 }
 
 /*
- * What is hard on the sums of a group is hard on its last pass: where g = dy * act'(z) underflows
- * or overflows, all of it is computed in double.
+ * If float sums of a group were not accurate enough, floats are not accurate enough for its last
+ * pass either: g = dy * act'(z) underflows or overflows. So all of the group is computed in f64.
  */
 static void limit_to_sums(int64_t groups, int64_t depth, const double *needs_f64, bool *use_f32)
 {
@@ -121,23 +122,25 @@ static void limit_to_sums(int64_t groups, int64_t depth, const double *needs_f64
 }
 
 static void gradient_coefficients(int64_t groups, double count, struct gn_sums sums,
-                                  const struct gn_coefficients *with, double *dgamma, double *dbeta)
+                                  const struct gn_coefficients *coefficients, double *dgamma,
+                                  double *dbeta)
 {
-    int64_t depth = with->parameters->depth;
-    struct group_parameters in = parameters_at(with, 0, groups, 0, depth);
+    int64_t depth = coefficients->parameters->depth;
+    struct group_parameters in = parameters_at(coefficients, 0, groups, 0, depth);
     if (in.type == GN_F32)
-        weigh_groups(&in, GN_F32, sums, with, dgamma, dbeta);
+        weigh_groups(&in, GN_F32, sums, coefficients, dgamma, dbeta);
     else
-        weigh_groups(&in, in.type, sums, with, dgamma, dbeta);
-    finish_slopes(groups, 1.0 / count, with->of, with->group_slope, with->group_offset);
-    if (!with->slope)
+        weigh_groups(&in, in.type, sums, coefficients, dgamma, dbeta);
+    finish_slopes(groups, 1.0 / count, coefficients->of, coefficients->group_slope,
+                  coefficients->group_offset);
+    if (!coefficients->slope)
         return;
     if (sums.needs_f64)
-        limit_to_sums(groups, depth, sums.needs_f64, with->use_f32);
-    bool fit = dx_coefficients_f32(&in, numbers_from(with, 0));
+        limit_to_sums(groups, depth, sums.needs_f64, coefficients->use_f32);
+    bool fit = dx_coefficients_f32(&in, numbers_from(coefficients, 0));
     for (int64_t g = 0; !fit && g < groups; g++) {
-        struct group_parameters one = parameters_at(with, g, 1, 0, depth);
-        with->use_f32[g] &= dx_coefficients_f32(&one, numbers_from(with, g));
+        struct group_parameters single = parameters_at(coefficients, g, 1, 0, depth);
+        coefficients->use_f32[g] &= dx_coefficients_f32(&single, numbers_from(coefficients, g));
     }
 }
 

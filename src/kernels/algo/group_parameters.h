@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the numbers of consecutive groups are made of: their statistics and parameters. */
+/* The inputs of the coefficients of consecutive groups: their statistics and parameters. */
 #ifndef GN_GROUP_PARAMETERS_H
 #define GN_GROUP_PARAMETERS_H
 
@@ -10,12 +10,12 @@
 struct group_parameters {
     int64_t groups, depth;
     struct gn_statistics of;
-    const double *slope, *offset; /* backward only, where the mean is of.mean */
-    const void *gamma, *beta;     /* of the first channel; NULL: ones, zeros */
+    const double *slope, *offset; /* per group; backward only, where the mean is of.mean */
+    const void *gamma, *beta;     /* from the first channel on; NULL: ones, zeros */
     gn_type type;                 /* of both */
 };
 
-/* Which of the parameters' groups belongs to group g of some coefficients. */
+/* The group in `parameters` that belongs to group g of the coefficients. */
 INLINE int64_t parameter_group(const struct gn_coefficients *of, int64_t g)
 {
     int64_t at = of->group + g, groups = of->parameters->groups;
@@ -23,8 +23,8 @@ INLINE int64_t parameter_group(const struct gn_coefficients *of, int64_t g)
 }
 
 /*
- * Groups of some coefficients from group g on; or `depth` channels from `channel` on of the first
- * of them.
+ * The inputs of `groups` groups from group g on; or, with groups = 1, of `depth` channels of group
+ * g from `channel` on.
  */
 INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, int64_t g,
                                              int64_t groups, int64_t channel, int64_t depth)
@@ -43,7 +43,7 @@ INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, i
     };
 }
 
-/* How many of the groups from g on have their parameters one after the other. */
+/* The number of groups from g on, below `groups`, whose parameters follow each other in memory. */
 INLINE int64_t groups_in_sequence(const struct gn_coefficients *of, int64_t g, int64_t groups)
 {
     const struct gn_parameters *p = of->parameters;

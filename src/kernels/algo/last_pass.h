@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arithmetic of the last passes, y = act(z), z = (x - mean) * scale + shift, and dx = scale * g
- * + (slope * (x - mean) + offset), g = dy * act'(z), with one value a channel.
+ * The arithmetic of the last passes, with coefficients per channel:
+ *
+ *     y = act(z), z = (x - mean) * scale + shift
+ *     dx = scale * g + (slope * (x - mean) + offset), g = dy * act'(z)
  *
  * Written for a computing type: see real.h.
  */
@@ -17,12 +19,15 @@
 #endif
 #else
 
-/* What a pass does, and with what types: x and dx, and y and dy. */
+/* What a pass computes, and with which types: x is that of x and dx, y that of y and dy. */
 struct FN(pass) {
     gn_type x, y;
     gn_activation activation;
     bool backward, nontemporal;
-    /* Whether z, and backward g, come first, as floats: types would cost branches amid the exps. */
+    /*
+     * Compute z, and backward g, as floats in a block first: a branch per type would slow down the
+     * exps.
+     */
     bool blocks;
 };
 
@@ -31,22 +36,22 @@ INLINE gn_type FN(out_type)(struct FN(pass) how)
     return how.backward ? how.x : how.y;
 }
 
-/* See vec_types.h, write: whether something that is read is no short number. */
+/* The argument `raw` of write, see vec_types.h: whether an input is not of a short type. */
 INLINE bool FN(raw)(struct FN(pass) how)
 {
     return how.x == GN_F32 || (how.backward && how.y == GN_F32);
 }
 
 /*
- * Several vectors; x becomes what is to be written. The numbers are those of each vector, or all of
- * the first.
+ * Maps several vectors: x becomes the output. `of` has the coefficients of each vector or, if
+ * `shared` is true, of all vectors.
  */
-INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, bool one,
+INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, bool shared,
                     struct FN(pass) how)
 {
     VEC d[FN(TOGETHER)], z[FN(TOGETHER)];
     EACH (v, count) {
-        const struct FN(numbers) *own = &of[one ? 0 : v];
+        const struct FN(numbers) *own = &of[shared ? 0 : v];
         d[v] = x[v] - own->mean;
         if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
             z[v] = d[v] * own->scale + own->shift;
@@ -60,21 +65,21 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * of, b
     if (how.activation != GN_ACTIVATION_IDENTITY)
         FN(through)(dy, z, count, how.activation);
     EACH (v, count) {
-        const struct FN(numbers) *own = &of[one ? 0 : v];
+        const struct FN(numbers) *own = &of[shared ? 0 : v];
         x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
     }
 }
 
-/* Elements from x_at of x, dy_at of dy and out_at of out on. */
+/* Elements of x, dy and out, from these offsets on. */
 struct FN(elements) {
     const void *x, *dy;
     void *out;
     int64_t x_at, dy_at, out_at;
 };
 
-/* `count` vectors of these. */
-INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numbers) * of, bool one,
-                         struct FN(pass) how, bool nontemporal)
+/* Maps `count` vectors of these elements. */
+INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numbers) * of,
+                         bool shared, struct FN(pass) how, bool nontemporal)
 {
     VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
     EACH (v, count) {
@@ -82,12 +87,12 @@ INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numb
         if (how.backward)
             b[v] = READ(at.dy, how.y, at.dy_at + v * WIDTH);
     }
-    FN(map)(a, b, count, of, one, how);
+    FN(map)(a, b, count, of, shared, how);
     EACH (v, count)
         WRITE(at.out, FN(out_type)(how), at.out_at + v * WIDTH, a[v], FN(raw)(how), nontemporal);
 }
 
-/* act(z) of n elements, in their place. */
+/* act(z) of n elements in place. */
 NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 {
     enum { BLOCK = FN(TOGETHER) * WIDTH };
@@ -111,7 +116,7 @@ NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
     }
 }
 
-/* g of n elements of dy, of which z is given, in the place of z. */
+/* g of n elements of dy in place of z. */
 NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
 {
     enum { BLOCK = FN(TOGETHER) * WIDTH };
@@ -137,7 +142,7 @@ NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation 
     }
 }
 
-/* The vector from element i of x and of dy on. */
+/* The output for a whole vector, from element i of x and of dy on. */
 INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i, const struct FN(numbers) * of,
                       struct FN(pass) how)
 {

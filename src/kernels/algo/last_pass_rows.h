@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last passes over one row, and over short rows that follow on each other.
+ * The last passes over one row, and over short rows that follow each other without a gap.
  *
- * In a row, the last vector overlaps the one before: its elements are loaded before anything of the
- * row is stored, so that an output that does not pass the caches by may be an input. What is in
- * double is rare, or a tensor of doubles, and neither joined nor nontemporal.
+ * The last vector of a row overlaps the one before. Its elements are loaded before anything of the
+ * row is stored, so that an output may be an input unless stores are nontemporal. Rows in f64 are
+ * rare, or of a tensor of doubles; they are neither joined nor nontemporal.
  *
  * Written for a computing type: see real.h.
  */
@@ -21,7 +21,7 @@
 #endif
 #else
 
-/* How many elements of the type lie before the next line of the cache. */
+/* The number of elements of the type before the next cache line. */
 INLINE int64_t FN(before_line)(const void *p, gn_type t)
 {
     int64_t size = gn_size(t);
@@ -40,7 +40,10 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
     VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
     int64_t head = how.nontemporal ? FN(before_line)(out, to) : 0;
     head = head < n ? head : n;
-    /* A nontemporal output is no input: elements may be written twice. */
+    /*
+     * These vectors overlap those of the loops below. That is correct since a nontemporal output is
+     * no input.
+     */
     for (; i < head; i += WIDTH) {
         int64_t at = i < n - WIDTH ? i : n - WIDTH;
         WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), FN(raw)(how), false);
@@ -54,7 +57,7 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
         WRITE(out, to, n - WIDTH, last, FN(raw)(how), false);
 }
 
-/* One value a channel, or of what a pass does not need, NULL. */
+/* Coefficients: arrays of one value per channel, NULL if a pass does not need them. */
 struct FN(arrays) {
     const REAL *mean, *scale, *shift, *slope, *offset;
 };
@@ -73,8 +76,8 @@ INLINE struct FN(numbers)
 }
 
 /*
- * Short rows, of a vector or more, as what they are in memory: one row. Stores are aligned, and a
- * vector that two rows share is computed for both.
+ * Maps short rows of at least a vector as one row, which they are in memory. Stores are aligned. A
+ * vector that belongs to two rows is computed with the coefficients of each.
  */
 INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                            struct FN(pass) how)
@@ -114,10 +117,13 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
         NONTEMPORAL_END();
 }
 
-/* How many elements a block of z or g has. */
+/* elements in a block of z or g */
 enum { FN(BLOCK) = 2048 };
 
-/* What is left to do once a block is y, or g: the numbers with which y stays, its sign included. */
+/*
+ * Coefficients that leave y unchanged, its sign included. They are used to store a block that is y
+ * already.
+ */
 INLINE struct FN(numbers) FN(numbers_of_none)(void)
 {
     return (struct FN(numbers)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
@@ -157,8 +163,9 @@ INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int6
 }
 
 /*
- * Short rows with an activation, of which most vectors would be alone in every step of an exp: z of
- * some rows first, and then what knows of no rows.
+ * Maps short rows with an activation. In map_joined most vectors would be by themselves in every
+ * step of an exp. So this computes z of some rows first, and then activates them without regard to
+ * rows.
  */
 INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                                      struct FN(pass) how)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last passes over rows and columns: last_pass_rows.h is one row, last_pass.h the arithmetic.
+ * The last passes over tiles of rows and of columns. last_pass_rows.h has one row, last_pass.h the
+ * arithmetic.
  *
  * Written for a computing type: see real.h.
  */
@@ -19,11 +20,11 @@
 INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
                          struct FN(pass) how)
 {
-    int64_t run = in->contiguous_len ? in->contiguous_len : in->length;
+    int64_t contiguous_len = in->contiguous_len ? in->contiguous_len : in->length;
     for (int64_t c = 0; c < in->channels; c++) {
         struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
         int64_t n = in->contiguous_len ? in->first_len : in->length;
-        for (int64_t s = 0, r = 0; s < in->length; s += n, n = run, r++) {
+        for (int64_t s = 0, r = 0; s < in->length; s += n, n = contiguous_len, r++) {
             int64_t x = c * in->x.stride + (in->x.offsets ? in->x.offsets[r] : s);
             int64_t dy = c * in->dy.stride + (in->dy.offsets ? in->dy.offsets[r] : s);
             int64_t out = c * in->out.stride + (in->out.offsets ? in->out.offsets[r] : s);
@@ -44,8 +45,8 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
                              struct FN(pass) how)
 {
     int64_t n = in->length;
-    bool listed = in->x.offsets || in->out.offsets || (how.backward && in->dy.offsets);
-    bool together = !listed && in->x.stride == n && in->out.stride == n &&
+    bool has_offsets = in->x.offsets || in->out.offsets || (how.backward && in->dy.offsets);
+    bool together = !has_offsets && in->x.stride == n && in->out.stride == n &&
                     (!how.backward || in->dy.stride == n);
     bool joins = IN_FLOAT && together && n >= WIDTH &&
                  n < (how.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
@@ -70,18 +71,18 @@ INLINE struct FN(numbers)
     return numbers;
 }
 
-/* `listed` is whether it says anywhere where each pixel begins. */
+/* `has_offsets`: x, dy or out has offsets. */
 INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                            struct FN(pass) how, bool listed)
+                            struct FN(pass) how, bool has_offsets)
 {
     int64_t channels = in->channels;
     const void *x = in->x.data, *dy = in->dy.data;
     void *out = in->out.data;
     gn_type to = FN(out_type)(how);
     for (int64_t p = 0; p < in->length; p++) {
-        int64_t i = gn_offset_at(listed ? in->x.offsets : NULL, in->x.stride, p);
-        int64_t j = gn_offset_at(listed ? in->dy.offsets : NULL, in->dy.stride, p);
-        int64_t o = gn_offset_at(listed ? in->out.offsets : NULL, in->out.stride, p), c = 0;
+        int64_t i = gn_offset_at(has_offsets ? in->x.offsets : NULL, in->x.stride, p);
+        int64_t j = gn_offset_at(has_offsets ? in->dy.offsets : NULL, in->dy.stride, p);
+        int64_t o = gn_offset_at(has_offsets ? in->out.offsets : NULL, in->out.stride, p), c = 0;
         for (; how.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
              c += 4 * WIDTH) {
             struct FN(numbers) of[4];
@@ -107,7 +108,7 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
         NONTEMPORAL_END();
 }
 
-/* Whether each pixel is whole lines of the cache, where out is of the type. */
+/* Whether each pixel of out consists of whole cache lines. */
 INLINE bool FN(fills_lines)(const struct gn_tile *in)
 {
     gn_type to = in->out.type;
@@ -132,9 +133,10 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 }
 
 /*
- * The other passes, apart from that of plain floats, for its registers. Written out are those of
- * the short types alike and of floats with activations; all else takes a branch a vector, and with
- * an activation goes in blocks where they pay, which is in rows. CALL has the pass as `how`.
+ * All passes except that of plain floats, which has functions of its own. There are loops for x and
+ * y of the same short type, and for floats with each activation. All other passes cost a branch per
+ * vector; with an activation, they go in blocks if in_blocks is true, which pays in rows. CALL uses
+ * the pass as `how`.
  */
 #define FOR_OTHER_PASSES(in, back, fills_lines, in_blocks, CALL)                                   \
     do {                                                                                           \
@@ -190,15 +192,15 @@ NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, struct FN(arrays
 #undef PASS
 
 INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                                  bool backward, bool listed)
+                                  bool backward, bool has_offsets)
 {
     if (FN(fills_lines)(in))
-        FN(map_columns)(in, arrays, FN(plain_pass)(backward, true), listed);
+        FN(map_columns)(in, arrays, FN(plain_pass)(backward, true), has_offsets);
     else
-        FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), listed);
+        FN(map_columns)(in, arrays, FN(plain_pass)(backward, false), has_offsets);
 }
 
-/* Plain floats: in functions of their own, for their registers. */
+/* Plain floats have functions of their own, so that their loops get all registers. */
 #define PLAIN_PASSES(name, backward)                                                               \
     NOINLINE void FN(name##_plain_rows)(const struct gn_tile *in, struct FN(arrays) of)            \
     {                                                                                              \

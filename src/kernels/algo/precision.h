@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The precision of each part of a tile: floats for the groups for which they are accurate enough,
- * else doubles, of a few channels at a time.
+ * Chooses the precision for each part of a tile: f32 for groups for which it is accurate enough,
+ * else f64, a few channels at a time.
  */
 #ifndef GN_PRECISION_H
 #define GN_PRECISION_H
@@ -11,7 +11,9 @@
 #include "kernels/algo/last_pass_tile.h"
 #include "kernels/algo/row_gradients.h"
 
-/* Channels that are computed in f64 at a time, and room for their numbers. */
+/*
+ * The channels that are computed in f64 at a time, and the size of arrays for their coefficients.
+ */
 enum { F64_CHANNELS = 64, F64_ROOM = F64_CHANNELS + GN_PADDING };
 
 struct f64_numbers {
@@ -23,14 +25,17 @@ INLINE struct numbers_out_f64 numbers_in(struct f64_numbers *n)
     return (struct numbers_out_f64){n->mean, n->scale, n->shift, n->slope, n->offset};
 }
 
-/* `channels` channels of a tile from channel c on. */
+/* Moves an operand to channel c of its tile. */
 INLINE void cut_operand(struct gn_operand *of, enum gn_axis axis, int64_t c)
 {
     if (of->data)
         of->data = (char *)of->data + (axis == GN_ROWS ? c * of->stride : c) * gn_size(of->type);
 }
 
-/* A tile of which all channels are cut is the tile itself. */
+/*
+ * `channels` channels of a tile from channel c on. Returns the tile itself if that is all of them,
+ * else *cut.
+ */
 INLINE const struct gn_tile *cut_tile(const struct gn_tile *tile, int64_t c, int64_t channels,
                                       struct gn_tile *cut)
 {
@@ -46,8 +51,8 @@ INLINE const struct gn_tile *cut_tile(const struct gn_tile *tile, int64_t c, int
 }
 
 /*
- * Where the groups end that get the same precision as that of channel c. In columns, so few of
- * their channels at a time that the numbers stay in the L1 cache from pixel to pixel.
+ * The end of the channels from c on whose groups have the same precision as that of c. In columns
+ * there are at most GN_STRIP in f32, so that coefficients stay in the L1 cache from pixel to pixel.
  */
 static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, int64_t c)
 {
@@ -55,32 +60,36 @@ static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, i
     while (next < groups && use_f32[next] == use_f32[g])
         next++;
     int64_t end = next * tile->depth;
-    bool narrow = tile->axis == GN_COLUMNS && use_f32[g] && end - c > GN_STRIP;
-    return narrow ? c + GN_STRIP : end;
+    bool too_long = tile->axis == GN_COLUMNS && use_f32[g] && end - c > GN_STRIP;
+    return too_long ? c + GN_STRIP : end;
 }
 
-/* What is computed in f64 at a time, from channel c of a tile on: whole groups, or a part of one.
+/*
+ * What is computed in f64 at a time, from channel c of a tile on, up to channel `end`: whole
+ * groups, or a part of one group.
  */
 static struct group_parameters f64_part(const struct gn_tile *tile,
-                                        const struct gn_coefficients *with, int64_t c, int64_t end)
+                                        const struct gn_coefficients *coefficients, int64_t c,
+                                        int64_t end)
 {
     int64_t depth = tile->depth, g = c / depth, inside = c % depth;
     if (depth > F64_CHANNELS) {
         int64_t left = depth - inside, channels = left < F64_CHANNELS ? left : F64_CHANNELS;
-        return parameters_at(with, g, 1, with->channel + inside, channels);
+        return parameters_at(coefficients, g, 1, coefficients->channel + inside, channels);
     }
     int64_t most = F64_CHANNELS / depth, last = end / depth < g + most ? end / depth : g + most;
-    return parameters_at(with, g, groups_in_sequence(with, g, last), with->channel, depth);
+    return parameters_at(coefficients, g, groups_in_sequence(coefficients, g, last),
+                         coefficients->channel, depth);
 }
 
-COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with,
+COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                            int64_t c, int64_t end)
 {
     struct f64_numbers n;
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, with, c, end);
+        struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
@@ -88,15 +97,16 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
     }
 }
 
-static void normalize(const struct gn_tile *tile, const struct gn_coefficients *with)
+static void normalize(const struct gn_tile *tile, const struct gn_coefficients *coefficients)
 {
     for (int64_t c = 0, end; c < tile->channels; c = end) {
-        end = same_precision(tile, with->use_f32, c);
-        if (!with->use_f32[c / tile->depth]) {
-            normalize_in_f64(tile, with, c, end);
+        end = same_precision(tile, coefficients->use_f32, c);
+        if (!coefficients->use_f32[c / tile->depth]) {
+            normalize_in_f64(tile, coefficients, c, end);
             continue;
         }
-        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
+        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
+                                      coefficients->shift + c, NULL, NULL};
         struct gn_tile cut;
         normalize_f32(cut_tile(tile, c, end - c, &cut), of);
     }
@@ -107,14 +117,14 @@ INLINE struct gn_sums sums_from(struct gn_sums sums, int64_t c)
     return (struct gn_sums){sums.dy + c, sums.dyx + c, sums.needs_f64 ? sums.needs_f64 + c : NULL};
 }
 
-COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with, int64_t c,
-                      int64_t end, struct gn_sums sums, double *scratch)
+COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
+                      int64_t c, int64_t end, struct gn_sums sums, double *scratch)
 {
     struct f64_numbers n;
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, with, c, end);
+        struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
@@ -134,21 +144,22 @@ INLINE void sums_in_f32(const struct gn_tile *tile, const struct arrays_f32 *of,
         sums_columns(tile, of, per_group, sums, scratch);
 }
 
-static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficients *with,
+static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                           struct gn_sums sums, double *scratch)
 {
-    if (with->group_mean) {
-        const struct arrays_f32 of = {with->group_mean, NULL, NULL, NULL, NULL};
+    if (coefficients->group_mean) {
+        const struct arrays_f32 of = {coefficients->group_mean, NULL, NULL, NULL, NULL};
         sums_in_f32(tile, &of, true, sums, scratch);
         return;
     }
     for (int64_t c = 0, end; c < tile->channels; c = end) {
-        end = same_precision(tile, with->use_f32, c);
-        if (!with->use_f32[c / tile->depth]) {
-            sums_in_f64(tile, with, c, end, sums, scratch);
+        end = same_precision(tile, coefficients->use_f32, c);
+        if (!coefficients->use_f32[c / tile->depth]) {
+            sums_in_f64(tile, coefficients, c, end, sums, scratch);
             continue;
         }
-        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c, NULL, NULL};
+        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
+                                      coefficients->shift + c, NULL, NULL};
         struct gn_tile cut;
         cut = *cut_tile(tile, c, end - c, &cut);
         cut.depth = 1;
@@ -156,14 +167,14 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
     }
 }
 
-COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients *with, int64_t c,
-                       int64_t end)
+COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
+                       int64_t c, int64_t end)
 {
     struct f64_numbers n;
     const struct arrays_f64 of = {n.mean, n.scale, n.shift, n.slope, n.offset};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, with, c, end);
+        struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
@@ -172,16 +183,17 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
     }
 }
 
-static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficients *with)
+static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficients *coefficients)
 {
     for (int64_t c = 0, end; c < tile->channels; c = end) {
-        end = same_precision(tile, with->use_f32, c);
-        if (!with->use_f32[c / tile->depth]) {
-            apply_in_f64(tile, with, c, end);
+        end = same_precision(tile, coefficients->use_f32, c);
+        if (!coefficients->use_f32[c / tile->depth]) {
+            apply_in_f64(tile, coefficients, c, end);
             continue;
         }
-        const struct arrays_f32 of = {with->mean + c, with->scale + c, with->shift + c,
-                                      with->slope + c, with->offset + c};
+        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
+                                      coefficients->shift + c, coefficients->slope + c,
+                                      coefficients->offset + c};
         struct gn_tile cut;
         const struct gn_tile *part = cut_tile(tile, c, end - c, &cut);
         if (part->saved_g.data) {

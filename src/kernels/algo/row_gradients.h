@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The sums of gradients over rows: chunk by chunk, in float where the chunk's values allow it. */
+/*
+ * The sums of gradients over rows: chunk by chunk, in float where the chunk's values allow it, else
+ * in f64.
+ */
 #ifndef GN_ROW_GRADIENTS_H
 #define GN_ROW_GRADIENTS_H
 
@@ -11,8 +14,8 @@
 static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
 
 /*
- * The numbers of row c; scale and shift only with an activation. The mean is that of its group,
- * which has rows->depth rows.
+ * The coefficients of row c. scale and shift are set only with an activation. The mean is that of
+ * its group, which has rows->depth rows.
  */
 INLINE struct numbers_f32 numbers_of_row(const struct gn_tile *rows, const struct arrays_f32 *all,
                                          int64_t c)
@@ -25,7 +28,7 @@ INLINE struct numbers_f32 numbers_of_row(const struct gn_tile *rows, const struc
     return of;
 }
 
-/* Row c as one. */
+/* Row c of a tile. */
 INLINE struct gn_tile row_of(const struct gn_tile *rows, int64_t c)
 {
     struct gn_tile row = *rows;
@@ -35,7 +38,7 @@ INLINE struct gn_tile row_of(const struct gn_tile *rows, int64_t c)
     return row;
 }
 
-/* In double, the rows below SHORT whose float sums do not hold. */
+/* Recomputes in f64 those rows below SHORT whose float sums cannot be trusted. */
 COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32 *all,
                              struct gn_sums to)
 {
@@ -75,7 +78,7 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
     }
 }
 
-/* Apart, each with its own registers. */
+/* The functions for long rows are not inlined, so that each loop gets all registers. */
 typedef void sums_of_rows(const struct gn_tile *rows, const struct arrays_f32 *all,
                           struct gn_sums to);
 
@@ -104,7 +107,10 @@ NOINLINE void sums_long_mixed(const struct gn_tile *rows, const struct arrays_f3
               to);
 }
 
-/* With an activation: g first, where it is kept or in the L1 cache, then its sums. */
+/*
+ * A and B of a row with an activation. Computes g of a chunk first, into saved_g or into a buffer
+ * in the L1 cache, then its sums. Returns whether the row needed f64.
+ */
 INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *of, double *dy_sum,
                         double *dyx_sum)
 {
@@ -143,8 +149,8 @@ static void sums_long_active(const struct gn_tile *rows, const struct arrays_f32
 }
 
 /*
- * The means of `count` rows from `first` on, of groups of `depth` rows, without a division per row:
- * bench/NOTES.md, special paths.
+ * The means of `count` rows from row `first` on, whose groups have `depth` rows, without a division
+ * per row: bench/NOTES.md, special paths.
  */
 INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t count, float *mean)
 {
@@ -154,11 +160,14 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
             mean[r] = means[g];
 }
 
-/* A few rows one after the other: where they lie, or as floats in the block, of which is t then. */
+/*
+ * Returns a few rows without gaps: in place if possible, else converted to floats in `block`; then
+ * *t becomes GN_F32. If keep_type is true, rows in place need not be floats.
+ */
 INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int64_t n, int64_t rows,
-                                 bool as_it_is, float *block)
+                                 bool keep_type, float *block)
 {
-    if ((as_it_is || *t == GN_F32) && (stride == n || rows == 1))
+    if ((keep_type || *t == GN_F32) && (stride == n || rows == 1))
         return p;
     if (stride == n) {
         convert(p, *t, rows * n, block);
@@ -175,14 +184,17 @@ INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int6
     return block;
 }
 
-/* Rows below SHORT, four at a time; with an activation, g of several of them before. */
+/*
+ * A and B of rows below SHORT, four at a time. With an activation, g of several rows is computed
+ * first.
+ */
 static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
     enum { ROWS = 64, BLOCK = 4 * SHORT };
     float mean[ROWS], blocks[3][BLOCK];
     int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
     bool active = rows->activation != GN_ACTIVATION_IDENTITY;
-    bool as_they_are =
+    bool keep_types =
         !active && rows->x.type == rows->dy.type && rows->x.stride == n && rows->dy.stride == n;
     most = most < ROWS ? most : ROWS;
     for (int64_t c = 0; c < channels; c += most) {
@@ -190,9 +202,9 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
         gn_type dy_type = rows->dy.type, t = rows->x.type;
         row_means(all->mean, rows->depth, c, count, mean);
         const void *dy = rows_together(gn_at(rows->dy.data, dy_type, c * rows->dy.stride), &dy_type,
-                                       rows->dy.stride, n, count, as_they_are, blocks[0]);
+                                       rows->dy.stride, n, count, keep_types, blocks[0]);
         const void *x = rows_together(gn_at(rows->x.data, t, c * rows->x.stride), &t,
-                                      rows->x.stride, n, count, as_they_are, blocks[1]);
+                                      rows->x.stride, n, count, keep_types, blocks[1]);
         if (active) {
             float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : blocks[2];
             struct gn_tile z = {.axis = GN_ROWS,
@@ -243,7 +255,7 @@ static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, 
     sums(rows, all, to);
 }
 
-/* All in f64, with numbers for each channel. */
+/* A and B of rows in f64, with coefficients per channel. */
 static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *all,
                           struct gn_sums to)
 {

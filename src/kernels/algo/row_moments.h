@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The moments of groups of rows: span by span, which are merged. */
+/* The moments of groups of rows: span by span, merged in order. */
 #ifndef GN_ROW_MOMENTS_H
 #define GN_ROW_MOMENTS_H
 
@@ -10,7 +10,10 @@ INLINE int64_t span_length(int64_t length, int64_t start)
     return length - start < SPAN ? length - start : SPAN;
 }
 
-/* The shifts of the spans from one of a group on, of this and the groups after it. */
+/*
+ * The shifts of `count` spans: from element `start` of the first group on, and of the groups after
+ * it.
+ */
 INLINE void find_shifts(const void *x, gn_type t, int64_t length, int64_t groups, int64_t start,
                         int count, float *k)
 {
@@ -28,7 +31,10 @@ INLINE void find_shifts(const void *x, gn_type t, int64_t length, int64_t groups
 static void moments_rows(const void *x, gn_type t, int64_t length, int64_t groups, double min_m2,
                          struct gn_moments out)
 {
-    /* The shifts of many spans first: each takes long to come, and none waits for another. */
+    /*
+     * Shifts are found for many spans at once: each takes long, but they do not depend on each
+     * other.
+     */
     enum { AHEAD = 32 };
     float k[AHEAD] = {0};
     int64_t span = 0;

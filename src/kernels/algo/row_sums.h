@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums about a shift, S = sum (x - k) and Q = sum (x - k)^2, from which the moments are mean = k +
- * S/n and M2 = Q - S^2/n. The shift is a mean of a few of the values themselves: near enough to the
- * mean that nothing cancels, and exact where all values are equal. Here are those of rows.
+ * Sums of rows about a shift k, S = sum (x - k) and Q = sum (x - k)^2. The moments follow from
+ * them: mean = k + S/n and M2 = Q - S^2/n. The shift is the mean of a few of the values, which is
+ * near enough to the mean that nothing cancels, and exact if all values are equal.
  *
  * Written for a computing type: see real.h.
  */
@@ -12,14 +12,14 @@
 
 #include "kernels/simd/reduce.h"
 
-/* n elements of a row, from the first on. */
+/* n elements of a row from `first` on. */
 struct row_span {
     const void *x;
     gn_type type;
     int64_t first, n;
 };
 
-/* The span's `n` elements at most, from element i of it on. */
+/* The part of a span from its element i on, of at most n elements. */
 INLINE struct row_span span_from(struct row_span of, int64_t i, int64_t n)
 {
     return (struct row_span){of.x, of.type, of.first + i, n < of.n - i ? n : of.n - i};
@@ -34,17 +34,18 @@ INLINE struct row_span span_from(struct row_span of, int64_t i, int64_t n)
 typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
 
 /*
- * k, rounded to the multiples of an ulp of 768 times the values' distance from each other: 12 of
- * them, added up 64 times. Else its low bits would be rounded away in the same direction from every
- * x - k, or, where x has few bits, from every sum of them, and end up in the mean. Beside a k that
- * is large that is no rounding, and where there is no distance k stays as it is.
+ * Rounds k to a multiple of an ulp of 768 * distance, where `distance` is the values' mean distance
+ * from each other. 768 = 12 * 64: deviations of 12 distances, added up 64 times. Otherwise the low
+ * bits of k would be rounded away in the same direction from every x - k or, if x has few bits,
+ * from every sum of these, and would end up in the mean. If k is large beside the distance, this
+ * changes nothing. If the distance is 0, k stays as it is.
  */
 #define ROUNDED_SHIFT(k, distance) (((k) + (distance)*768) - (distance)*768)
 
 /*
- * The sums, in four lanes, of sixteen values that are spread over a row, so that a trend does not
- * deceive, and of their distances from the first; in a short row of eight pairs, which take fewer
- * instructions.
+ * The sums, in four lanes, of sixteen values and of their distances from the first one. The values
+ * are spread over the row, so that a trend in it does not bias them. In a short row they are eight
+ * pairs, which take fewer instructions.
  */
 INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, FN(quads) * sum,
                            FN(quads) * distance)
@@ -83,7 +84,9 @@ INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, 
     *distance = (ABS_OF(a - first) + ABS_OF(b - first)) + (ABS_OF(c - first) + ABS_OF(d - first));
 }
 
-/* A mean of values of the row. */
+/*
+ * The shift of a row of n values: a mean of some of them, or the first if there are fewer than 16.
+ */
 INLINE REAL FN(row_shift)(const void *x, gn_type t, int64_t n)
 {
     if (n < 16)
@@ -141,7 +144,7 @@ INLINE void FN(row_moments)(struct row_span of, REAL shift, int vecs, VEC *s_all
     }
 }
 
-/* Adds S and Q of a chunk of a row. */
+/* Adds S and Q of a chunk of a row to the sums. */
 INLINE void FN(add_row_sums)(struct row_span of, REAL shift, int vecs, double *s_sum, double *q_sum)
 {
     VEC s[VECS] = {{0}}, q[VECS] = {{0}};

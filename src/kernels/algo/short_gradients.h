@@ -6,14 +6,15 @@
 #include "kernels/algo/gradient_sums.h"
 
 /*
- * Short rows of so few rounds that they are one segment take turns, so many at a time: each row's
- * additions wait for those before.
+ * A row of at most TURNS elements is a single segment. ABREAST such rows are summed in turns,
+ * because each addition to a lane waits for the one before.
  */
 enum { ROW_VECS = VECS / 2, ABREAST = 4 / ROW_VECS, TURNS = SEGMENT * ROW_VECS * WIDTH_f32 };
 
 /*
- * The lanes of A and B of ABREAST rows of n <= TURNS values, one after the other, where row r has
- * the vectors from r * ROW_VECS on; 8 of each to memory, those of B four rows' after those of A.
+ * The lanes of A and B of ABREAST rows of n <= TURNS values, which follow each other without a gap.
+ * Row r has the vectors from r * ROW_VECS on. Stores 8 lanes per row: A of row r at lanes + 8 * r,
+ * B at lanes + 8 * (4 + r).
  */
 INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, bool beyond_llc, int64_t n,
                           const float *means, float *lanes)
@@ -57,8 +58,9 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, bool beyond_
 }
 
 /*
- * Apart, for the loop has a pointer per row and no register to lose. Between so many rows the
- * processor's own prefetch loses its way.
+ * Separate functions, because the loop needs one register per row for pointers and has none to
+ * spare. They prefetch if beyond_llc, because the processor's own prefetch does not follow so many
+ * rows.
  */
 #define LANES_ABREAST(name, type, beyond_llc)                                                      \
     NOINLINE void name(const void *dy, const void *x, int64_t n, const float *means, float *lanes) \
@@ -91,7 +93,7 @@ INLINE lanes_of_rows *lanes_of_type(gn_type t, bool beyond_llc)
     __builtin_unreachable();
 }
 
-/* Rows of n elements, one after the other, all of the same type, each with its mean. */
+/* Rows of n elements without gaps, x and dy of the same type, with one mean per row. */
 struct short_rows {
     const void *dy, *x;
     int64_t n, rows;
@@ -99,7 +101,10 @@ struct short_rows {
     bool beyond_llc;
 };
 
-/* A and B of four rows of n < SHORT values from row `first` on, or of fewer, to be checked yet. */
+/*
+ * A and B of up to four rows of n < SHORT values from row `first` on. The caller checks whether
+ * they can be trusted.
+ */
 INLINE void sums_of_four(const struct short_rows *of, gn_type t, int64_t first, double *dy_sums,
                          double *dyx_sums)
 {
@@ -141,7 +146,7 @@ INLINE void sums_of_four(const struct short_rows *of, gn_type t, int64_t first, 
     }
 }
 
-/* Of any number of rows; apart, as above. */
+/* The same for any number of rows, also as separate functions. */
 #define SUMS_OF_SHORT_ROWS(name, type)                                                             \
     NOINLINE void name(const struct short_rows *all, double *dy_sums, double *dyx_sums)            \
     {                                                                                              \

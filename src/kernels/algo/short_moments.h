@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The moments of groups of rows below SHORT, four at a time. */
+/* The moments of groups of fewer than SHORT elements in rows, four at a time. */
 #ifndef GN_SHORT_MOMENTS_H
 #define GN_SHORT_MOMENTS_H
 
@@ -17,9 +17,7 @@ INLINE quads_f32 sum_quads_f32(const quads_f32 *t)
            __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/*
- * row_shift of rows of SMALL to SHORT values, four at a time: bench/NOTES.md, special paths.
- */
+/* row_shift of rows of SMALL to SHORT values, four at a time: bench/NOTES.md, special paths. */
 NOINLINE void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
 {
     int64_t row = 0;
@@ -35,7 +33,10 @@ NOINLINE void shifts_short(const float *x, int64_t n, int64_t rows, float *k)
         k[row] = row_shift_f32(x + row * n, GN_F32, n);
 }
 
-/* Up to four groups below SHORT about their shifts, finished together. */
+/*
+ * The moments of up to four groups of fewer than SHORT values about their shifts. Their sums are
+ * reduced together.
+ */
 INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inverse, const float *k,
                           double min_m2, struct gn_moments out)
 {
@@ -63,18 +64,18 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
         return;
     }
     for (int64_t g = 0; g < groups; g++) {
-        struct gn_moment one = {(double)n, shift[g], offset[g], m2[g]};
+        struct gn_moment moment = {(double)n, shift[g], offset[g], m2[g]};
         if (!holds[g])
-            one = recompute_moment_f64(x + g * n, GN_F32, n);
-        out.origin[g] = one.origin;
-        out.offset[g] = one.offset;
-        out.m2[g] = one.m2;
+            moment = recompute_moment_f64(x + g * n, GN_F32, n);
+        out.origin[g] = moment.origin;
+        out.offset[g] = moment.offset;
+        out.m2[g] = moment.m2;
     }
 }
 
 /*
- * The moments of up to four groups of n < SMALL values about the first of each, in double. As the
- * first differs from itself by 0, M2 is at least Q/n, far from negative.
+ * The moments of up to four groups of n < SMALL values, in double, about the first value of each.
+ * As the first value differs from itself by 0, M2 is at least Q/n, far from negative.
  */
 INLINE void moments_few(const float *x, int64_t n, int64_t groups, double inverse,
                         struct gn_moments out)
@@ -111,7 +112,7 @@ INLINE void moments_few(const float *x, int64_t n, int64_t groups, double invers
     }
 }
 
-/* Groups below SHORT, of floats. */
+/* The moments of groups of fewer than SHORT floats. */
 static void moments_shorts(const float *x, int64_t length, int64_t groups, double min_m2,
                            struct gn_moments out)
 {
@@ -131,7 +132,7 @@ static void moments_shorts(const float *x, int64_t length, int64_t groups, doubl
     }
 }
 
-/* The same of another type, converted a few groups at a time. */
+/* The same for a short type, which is converted a few groups at a time. */
 static void moments_converted(const void *x, gn_type t, int64_t length, int64_t groups,
                               double min_m2, struct gn_moments out)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The entries for small groups: depths of 2, 4, 8 and 16 a group a lane, all others as they lie. */
+/*
+ * The kernels for small groups. Depths of 2, 4, 8 and 16 are computed with one group per lane,
+ * other depths group by group.
+ */
 #ifndef GN_SMALL_H
 #define GN_SMALL_H
 
@@ -21,7 +24,7 @@ INLINE void any_depth(const struct gn_small *in, bool backward)
     }
 }
 
-/* Functions for each depth, for their registers. */
+/* One function per depth, so that each gets all registers. */
 #define LANES_OF_DEPTH(depth)                                                                      \
     NOINLINE bool normalize_lanes_##depth(const struct gn_small *in, struct lanes at,              \
                                           lanes_flags done)                                        \
@@ -39,7 +42,7 @@ LANES_OF_DEPTH(8)
 LANES_OF_DEPTH(16)
 #undef LANES_OF_DEPTH
 
-/* NULL: groups of this depth are not computed in lanes. */
+/* The function for a depth; NULL if its groups are not computed in lanes. */
 static lanes_of_depth *lanes_function(int64_t depth, bool backward)
 {
     switch (depth) {

@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* The backward pass of small groups, a group a lane. */
+/* The backward pass of small groups, one group per lane. */
 #ifndef GN_SMALL_GRADIENTS_H
 #define GN_SMALL_GRADIENTS_H
 
 #include "kernels/algo/small_lanes.h"
 
-/* The sums over samples, of a block's columns. */
+/* Sums over samples, for the channels of a block's groups. */
 struct lanes_sums {
     vec_f32 dgamma[LANES_ROOM], dbeta[LANES_ROOM];
 };
 
 /*
- * What rounding took from a block's stored means, where it matters: as `recover`, but in float,
- * which is enough within the limits.
+ * What rounding took from a block's stored means, where it matters. As load_statistics, but in
+ * float, which is accurate enough within the limits.
  */
 INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
 {
     struct pair exact = column_means(x, depth), stored = widened(mean);
-    vec_f32 low = narrowed((struct pair){exact.low - stored.low, exact.high - stored.high});
+    vec_f32 mean_lo = narrowed((struct pair){exact.low - stored.low, exact.high - stored.high});
     mask_f32 matters = (abs_f32(mean * rstd) > splat_f32(GN_ROUNDING_MATTERS)) &
-                       (abs_f32(low) <= abs_f32(mean) * FLT_EPSILON);
-    return (vec_f32)(matters & (mask_f32)low);
+                       (abs_f32(mean_lo) <= abs_f32(mean) * FLT_EPSILON);
+    return (vec_f32)(matters & (mask_f32)mean_lo);
 }
 
-/* dx of n groups from number `group` of all on; adds their parts of dgamma and dbeta to the sums.
+/*
+ * dx of n groups, from group number `group` among all samples' groups on. Adds to the sums of
+ * dgamma and dbeta. Sets done[i] for groups within the limits; only these are stored and added.
+ * Returns whether all are done.
  */
 INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
-                           const struct lanes_parameters *with, struct lanes_sums *sums, bool *done)
+                           const struct lanes_parameters *parameters, struct lanes_sums *sums,
+                           bool *done)
 {
     int64_t at = group * depth;
     vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
@@ -34,15 +38,15 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
     vec_f32 dy_sizes[LANES_ROOM], x_sizes[LANES_ROOM];
     load_columns(in->x + at, n, depth, x);
     load_columns(in->dy + at, n, depth, dy);
-    vec_f32 low = lost_means(x, depth, mean, rstd);
-    mask_f32 fits = (rstd >= with->least) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
+    vec_f32 mean_lo = lost_means(x, depth, mean, rstd);
+    mask_f32 fits = (rstd >= parameters->least) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
     UNROLL
     for (int i = 0; i < depth; i++) {
         dy_sizes[i] = abs_f32(dy[i]);
         fits &= (dy_sizes[i] >= splat_f32(LANES_DY_LEAST)) | (dy_sizes[i] == splat_f32(0));
-        x[i] = (x[i] - mean - low) * rstd;
+        x[i] = (x[i] - mean - mean_lo) * rstd;
         x_sizes[i] = abs_f32(x[i]);
-        p_terms[i] = with->gamma[i] * dy[i];
+        p_terms[i] = parameters->gamma[i] * dy[i];
         r_terms[i] = p_terms[i] * x[i];
     }
     vec_f32 most_dy = column_sums(dy_sizes, depth), most_x = column_sums(x_sizes, depth);
@@ -59,12 +63,12 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
     vec_f32 r = column_sums(r_terms, depth) * (1.0f / (float)depth);
     UNROLL
     for (int i = 0; i < depth; i++)
-        dy[i] = ((with->gamma[i] * dy[i] - p) - x[i] * r) * rstd;
+        dy[i] = ((parameters->gamma[i] * dy[i] - p) - x[i] * r) * rstd;
     store_columns(in->out + at, n, depth, dy, done, all);
     return all;
 }
 
-/* Adds sums of a block, in double. */
+/* Adds the sums of a block to `to`, in double. v is lost. */
 INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
 {
     float block[LANES_ROOM * WIDTH_f32];
@@ -76,20 +80,20 @@ INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
         to[c] += (double)block[c];
 }
 
-/* Returns whether all groups are done. */
+/* Processes a block of groups for several samples. Returns whether all groups are done. */
 INLINE bool gradient_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
 {
-    struct lanes_parameters with;
+    struct lanes_parameters parameters;
     struct lanes_sums sums;
     bool all = true;
-    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, with.gamma);
-    with.least = least_where(gamma_fits(with.gamma, depth), LANES_RSTD_LEAST);
+    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, parameters.gamma);
+    parameters.least = least_where(gamma_fits(parameters.gamma, depth), LANES_RSTD_LEAST);
     UNROLL
     for (int i = 0; i < depth; i++)
         sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
     ROLLED
     for (int64_t i = at.first; i < at.end; i++)
-        all &= gradient_block(in, i * in->groups + at.g, at.n, depth, &with, &sums,
+        all &= gradient_block(in, i * in->groups + at.g, at.n, depth, &parameters, &sums,
                               done[i - at.first]);
     if (in->dgamma) {
         add_columns(in->dgamma + at.g * depth, at.n, depth, sums.dgamma);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small groups: where channels have one element each, a group is `depth` contiguous elements, each
- * with its own gamma and beta. Sums are in double. The last pass of a group is in float where its
+ * Small groups: channels have one element each, so a group is `depth` contiguous elements, each
+ * with its own gamma and beta. Sums are in double. The last pass of a group is in f32 if its
  * statistics and parameters keep within limits in which nothing overflows, and nothing that matters
- * underflows; else in double.
+ * underflows; else it is in f64.
  */
 #ifndef GN_SMALL_GROUPS_H
 #define GN_SMALL_GROUPS_H
@@ -13,21 +13,27 @@
 #include "kernels/algo/small_span.h"
 #include "kernels/algo/statistics.h"
 
-/* So many groups of a sample are worked on together. */
+/* Groups of a sample that are processed together. */
 enum { SMALL_GROUPS = 16 };
 
-/* Below so many channels, numbers are spread over the channels of all of these groups. */
+/*
+ * For groups of fewer channels than this, coefficients are spread over the channels of all these
+ * groups.
+ */
 enum { SPREAD_BELOW = 32, SPREAD_ROOM = SMALL_GROUPS * SPREAD_BELOW };
 
-/* Gamma is 0 or within the first two; what is multiplied or added is no larger than the third. */
+/* Limits: |gamma| is 0 or between the first two. No factor or term is larger than the third. */
 #define SMALL_GAMMA_LEAST 0x1p-20f
 #define SMALL_GAMMA_MOST 0x1p20f
 #define SMALL_MOST 0x1p100f
 
-/* Some groups of a sample, from channel c of it on; `at` is where they are in x, dy and out. */
+/*
+ * Some groups of a sample. They begin at channel c of the sample and at element `at` of x, dy and
+ * out. The arrays have one value per group; slope and offset are set only in the backward pass.
+ */
 struct small_groups {
     const struct gn_small *in;
-    int64_t group, groups; /* the first one's number among those of all samples */
+    int64_t group, groups; /* `group` numbers the first one among the groups of all samples */
     int64_t at, c;
     double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
     double slope[SMALL_GROUPS], offset[SMALL_GROUPS];
@@ -48,7 +54,7 @@ INLINE struct gn_statistics statistics_of(struct small_groups *of)
     return (struct gn_statistics){of->mean, of->mean_lo, of->rstd};
 }
 
-/* Whether the parameters of `groups` groups from g on are within the limits. */
+/* Whether the parameters of each of `groups` groups from g on are within the limits. */
 static void parameters_fit(const struct gn_small *in, int64_t g, int64_t groups, bool *fit)
 {
     for (int64_t i = 0; i < groups; i++) {
@@ -62,14 +68,17 @@ static void parameters_fit(const struct gn_small *in, int64_t g, int64_t groups,
     }
 }
 
-/* 0 or so large that float has all of its bits, and not too large. */
+/* Whether a value is 0, or a normal float that is not too large. */
 INLINE bool is_moderate(double value)
 {
     double size = fabs(value);
     return size == 0 || (size >= (double)FLT_MIN && size <= (double)SMALL_MOST);
 }
 
-/* Which groups are computed in float, of those whose parameters fit; returns whether all. */
+/*
+ * Decides which groups are computed in f32: only those whose parameters fit. Returns whether all
+ * are.
+ */
 static bool limit_groups(const struct small_groups *of, const bool *fit, bool backward,
                          bool *use_f32)
 {
@@ -84,7 +93,7 @@ static bool limit_groups(const struct small_groups *of, const bool *fit, bool ba
     return all;
 }
 
-/* of[g], rounded to float, for each of its channels. */
+/* Writes of[g], rounded to float, for each channel of each group. */
 INLINE void spread(int64_t groups, int64_t depth, const double *of, float *out)
 {
     for (int64_t g = 0; g < groups; g++)
@@ -92,7 +101,7 @@ INLINE void spread(int64_t groups, int64_t depth, const double *of, float *out)
             put_f32(out + g * depth + i, splat_f32((float)of[g]));
 }
 
-/* `groups` groups of these from g on. */
+/* `groups` of these groups, from g on. */
 INLINE struct small_span_f32 span_f32(const struct small_groups *of, int64_t g, int64_t groups)
 {
     const struct gn_small *in = of->in;
@@ -111,7 +120,7 @@ INLINE struct small_span_f64 span_f64(const struct small_groups *of, int64_t g)
     return (struct small_span_f64){s.x, s.dy, s.gamma, s.beta, s.out, s.channels};
 }
 
-/* One group's last pass, in float or in double. */
+/* The last pass over one group, in f32 or in f64. */
 static void pass_over_group(const struct small_groups *of, int64_t g, bool backward, bool use_f32)
 {
     float mean = (float)of->mean[g], mean_lo = (float)of->mean_lo[g], rstd = (float)of->rstd[g];
@@ -166,7 +175,7 @@ static void find_statistics(const struct small_groups *of, struct gn_statistics 
     statistics(of->groups, (double)in->depth, in->epsilon, GN_F32, m, out);
 }
 
-/* The forward pass of groups of a sample. */
+/* The forward pass over groups of a sample. */
 NOINLINE void normalize_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
                                const bool *fit)
 {
@@ -180,7 +189,7 @@ NOINLINE void normalize_groups(const struct gn_small *in, int64_t sample, int64_
     pass_over_groups(&of, fit, false);
 }
 
-/* One element's part of P and R (group_coefficients.h), and of dgamma and dbeta. */
+/* Adds one element to P and R (group_coefficients.h) of its group, and to dgamma and dbeta. */
 INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, double *p, double *r)
 {
     const struct gn_small *in = of->in;
@@ -195,7 +204,7 @@ INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, dou
     }
 }
 
-/* The same of four. */
+/* The same for four elements. */
 INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *p, quad *r)
 {
     const struct gn_small *in = of->in;
@@ -210,7 +219,7 @@ INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *
     }
 }
 
-/* P and R of each group in the places of offset and slope, four groups at a time. */
+/* Stores P and R of each group in place of offset and slope, four groups at a time. */
 INLINE void weigh_small(struct small_groups *of)
 {
     for (int64_t first = 0; first < of->groups; first += 4) {
@@ -234,7 +243,7 @@ INLINE void weigh_small(struct small_groups *of)
     }
 }
 
-/* The backward pass of groups of a sample. */
+/* The backward pass over groups of a sample. */
 NOINLINE void gradient_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
                               const bool *fit)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small groups of 2, 4, 8 or 16 channels, a group a lane. A block of as many groups as a vector has
- * lanes is transposed in registers, computed, and transposed back, in one pass. Sums run over the
- * depth in the order in which `columns_of` leaves it, which is the same whatever the vectors; a
- * group's result does not depend on the others in its block.
+ * Small groups of 2, 4, 8 or 16 channels, one group per lane. A block of as many groups as a vector
+ * has lanes is transposed in registers, computed, and transposed back, in one pass. Sums run over
+ * the depth in the order in which columns_of leaves it, which does not depend on the vector width.
+ * A group's result does not depend on the other groups in its block.
  *
- * Means are summed in double; all else is in float, for groups whose values keep far from what
- * float cannot hold. The others are computed as groups of any depth are (small_groups.h).
+ * Means are summed in double. Everything else is in float, for groups whose values keep far from
+ * what float cannot hold. The other groups are computed as those of any depth (small_groups.h).
  */
 #ifndef GN_SMALL_LANES_H
 #define GN_SMALL_LANES_H
@@ -14,12 +14,15 @@
 #include "kernels/algo/small_groups.h"
 #include "kernels/simd/transpose.h"
 
-/* Within these limits no sum overflows, and none loses to underflow what is not far below it. */
+/*
+ * Within these limits no sum overflows, and what a sum loses to underflow is far smaller than the
+ * sum.
+ */
 #define LANES_VAR_LEAST 0x1p-72f
 #define LANES_RSTD_LEAST 0x1p-36f
-#define LANES_DY_LEAST 0x1p-90f /* but for 0 */
-#define LANES_DY_MOST 0x1p50f
-#define LANES_X_MOST 0x1p10f /* of xhat */
+#define LANES_DY_LEAST 0x1p-90f /* or 0 */
+#define LANES_DY_MOST 0x1p50f   /* of the sum of |dy| */
+#define LANES_X_MOST 0x1p10f    /* of the sum of |xhat| */
 
 COLD bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
@@ -31,7 +34,7 @@ COLD bool put_some_flags(mask_f32 mask, int64_t groups, bool *flags)
     return all;
 }
 
-/* Which of the first `groups` lanes are true, and whether all are. */
+/* Stores which of the first `groups` lanes are true. Returns whether all of these are. */
 INLINE bool put_flags(mask_f32 mask, int64_t groups, bool *flags)
 {
     if (groups == WIDTH_f32 && all_f32(mask)) {
@@ -54,7 +57,7 @@ INLINE vec_f32 load_lanes(const float *p, int64_t groups)
     return groups == WIDTH_f32 ? load_f32(p) : load_part_f32(p, groups, 0);
 }
 
-/* A value a lane in double. */
+/* A double for each lane of a vector of floats: its lower and its upper half. */
 struct pair {
     vec_f64 low, high;
 };
@@ -69,7 +72,7 @@ INLINE vec_f32 narrowed(struct pair v)
     return JOIN(NARROW(v.low), NARROW(v.high));
 }
 
-/* The sums of each lane's column are made in pairs, for few of the additions wait for others. */
+/* The sum of each lane's values, in pairs: few of the additions depend on each other. */
 INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
 {
     vec_f32 sums[LANES_ROOM];
@@ -89,8 +92,8 @@ INLINE struct pair column_means(const vec_f32 *x, int depth)
     struct pair sums[LANES_ROOM / 2];
     UNROLL
     for (int i = 0; i < depth / 2; i++) {
-        struct pair one = widened(x[i]), other = widened(x[i + depth / 2]);
-        sums[i] = (struct pair){one.low + other.low, one.high + other.high};
+        struct pair first = widened(x[i]), second = widened(x[i + depth / 2]);
+        sums[i] = (struct pair){first.low + second.low, first.high + second.high};
     }
     UNROLL
     for (int half = depth / 4; half > 0; half /= 2)
@@ -103,8 +106,9 @@ INLINE struct pair column_means(const vec_f32 *x, int depth)
 }
 
 /*
- * The parameters of a block's groups; and the least variance, or rstd, of a group that is within
- * the limits, which is infinite where the group's parameters are not.
+ * The parameters of a block's groups, and the least variance (forward) or rstd (backward) of a
+ * group within the limits. `least` is infinite for groups whose parameters are outside their
+ * limits.
  */
 struct lanes_parameters {
     vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM], least;
@@ -115,7 +119,7 @@ INLINE vec_f32 least_where(mask_f32 fit, float least)
     return select_f32(fit, splat_f32(least), splat_f32(INFINITY));
 }
 
-/* Whether the gamma of each lane's group is within the limits, as parameters_fit has them. */
+/* Whether the gamma of each lane's group is within the limits, as in parameters_fit. */
 INLINE mask_f32 gamma_fits(const vec_f32 *gamma, int depth)
 {
     mask_f32 fit = splat_f32(0) == splat_f32(0);
@@ -128,7 +132,7 @@ INLINE mask_f32 gamma_fits(const vec_f32 *gamma, int depth)
     return fit;
 }
 
-/* Groups that are not done: as those of any depth. */
+/* Computes the groups that are not done as those of any depth. */
 COLD void finish_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
                         bool backward, const bool *done)
 {
@@ -144,7 +148,10 @@ COLD void finish_groups(const struct gn_small *in, int64_t sample, int64_t g, in
     }
 }
 
-/* So many samples at a time, in loops that are functions: no call within them takes registers. */
+/*
+ * Samples per call of a function in lanes. The fallback is called after it, so that no call in its
+ * loop costs registers.
+ */
 enum { LANES_SAMPLES = 64 };
 
 /* n groups from group g on, of samples first to end - 1. */
@@ -152,7 +159,7 @@ struct lanes {
     int64_t g, n, first, end;
 };
 
-/* Which groups are done, of each sample. */
+/* Which groups are done, per sample. */
 typedef bool lanes_flags[LANES_SAMPLES][WIDTH_f32];
 
 COLD void finish_lanes(const struct gn_small *in, struct lanes at, bool backward, lanes_flags done)
@@ -163,7 +170,7 @@ COLD void finish_lanes(const struct gn_small *in, struct lanes at, bool backward
 
 typedef bool lanes_of_depth(const struct gn_small *in, struct lanes at, lanes_flags done);
 
-/* All groups of all samples. */
+/* Computes all groups of all samples: in lanes, then those that are not done. */
 INLINE void in_lanes(const struct gn_small *in, bool backward, lanes_of_depth *function)
 {
     for (int64_t g = 0; g < in->groups; g += WIDTH_f32) {

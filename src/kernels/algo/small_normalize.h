@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The forward pass of small groups, a group a lane. */
+/* The forward pass of small groups, one group per lane. */
 #ifndef GN_SMALL_NORMALIZE_H
 #define GN_SMALL_NORMALIZE_H
 
 #include "kernels/algo/small_lanes.h"
 
-/* One step of Newton: from 1 / sqrt(v) in float to all bits of float. */
+/* One step of Newton's method: from 1 / sqrt(v) in float to all bits of float. */
 INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
 {
     return rstd * (1.5 - v * 0.5 * rstd * rstd);
@@ -20,16 +20,20 @@ INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
     return fit;
 }
 
-/* y, and the mean and rstd of n groups from number `group` of all on. */
+/*
+ * y, and the mean and rstd, of n groups from group number `group` among all samples' groups on.
+ * Sets done[i] for groups within the limits; y is stored only for these. Returns whether all are
+ * done.
+ */
 INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
-                            const struct lanes_parameters *with, bool *done)
+                            const struct lanes_parameters *parameters, bool *done)
 {
     vec_f32 x[LANES_ROOM], squares[LANES_ROOM];
     load_columns(in->x + group * depth, n, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);
-    struct pair low = widened(mean);
-    low = (struct pair){exact.low - low.low, exact.high - low.high};
+    struct pair mean_lo = widened(mean);
+    mean_lo = (struct pair){exact.low - mean_lo.low, exact.high - mean_lo.high};
     UNROLL
     for (int i = 0; i < depth; i++) {
         x[i] -= mean;
@@ -37,15 +41,15 @@ INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n,
     }
     vec_f32 square = column_sums(squares, depth);
     struct pair var = widened(square);
-    var.low = (var.low * (1.0 / depth) - low.low * low.low) + in->epsilon;
-    var.high = (var.high * (1.0 / depth) - low.high * low.high) + in->epsilon;
+    var.low = (var.low * (1.0 / depth) - mean_lo.low * mean_lo.low) + in->epsilon;
+    var.high = (var.high * (1.0 / depth) - mean_lo.high * mean_lo.high) + in->epsilon;
     vec_f32 size = narrowed(var);
-    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) & (size >= with->least) &
+    mask_f32 fits = (square >= splat_f32((float)in->min_m2)) & (size >= parameters->least) &
                     (size <= splat_f32(1 / LANES_VAR_LEAST));
     struct pair near = widened(1 / sqrt_f32(size));
     vec_f32 rstd =
         narrowed((struct pair){nearer_rstd(near.low, var.low), nearer_rstd(near.high, var.high)});
-    vec_f32 lows = narrowed(low);
+    vec_f32 mean_lo_f32 = narrowed(mean_lo);
     bool all = put_flags(fits, n, done);
     if (in->mean)
         put_lanes(in->mean + group, mean, n);
@@ -53,23 +57,24 @@ INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n,
         put_lanes(in->rstd + group, rstd, n);
     UNROLL
     for (int i = 0; i < depth; i++)
-        x[i] = (x[i] - lows) * rstd * with->gamma[i] + with->beta[i];
+        x[i] = (x[i] - mean_lo_f32) * rstd * parameters->gamma[i] + parameters->beta[i];
     store_columns(in->out + group * depth, n, depth, x, done, all);
     return all;
 }
 
-/* Returns whether all groups are done. */
+/* Processes a block of groups for several samples. Returns whether all groups are done. */
 INLINE bool normalize_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
 {
-    struct lanes_parameters with;
+    struct lanes_parameters parameters;
     bool all = true;
-    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, with.gamma);
-    load_parameters(in->beta ? in->beta + at.g * depth : NULL, at.n, depth, 0, with.beta);
-    with.least =
-        least_where(gamma_fits(with.gamma, depth) & beta_fits(with.beta, depth), LANES_VAR_LEAST);
+    load_parameters(in->gamma ? in->gamma + at.g * depth : NULL, at.n, depth, 1, parameters.gamma);
+    load_parameters(in->beta ? in->beta + at.g * depth : NULL, at.n, depth, 0, parameters.beta);
+    parameters.least = least_where(
+        gamma_fits(parameters.gamma, depth) & beta_fits(parameters.beta, depth), LANES_VAR_LEAST);
     ROLLED
     for (int64_t i = at.first; i < at.end; i++)
-        all &= normalize_block(in, i * in->groups + at.g, at.n, depth, &with, done[i - at.first]);
+        all &= normalize_block(in, i * in->groups + at.g, at.n, depth, &parameters,
+                               done[i - at.first]);
     return all;
 }
 

@@ -16,13 +16,16 @@
 #endif
 #else
 
-/* What belongs to groups: one value per channel, or one for all. slope, offset: backward only. */
+/*
+ * Statistics and coefficients of groups: arrays of one value per channel, or a single value for
+ * all. slope and offset: backward only.
+ */
 struct FN(small_numbers) {
     const REAL *mean, *mean_lo, *rstd, *slope, *offset;
     bool per_channel;
 };
 
-/* Consecutive channels of a sample, and their parameters; NULL: ones, zeros. */
+/* Consecutive channels of a sample, and their parameters. gamma, beta NULL: ones, zeros. */
 struct FN(small_span) {
     const float *x, *dy, *gamma, *beta;
     float *out;
@@ -49,7 +52,7 @@ INLINE void FN(put_small)(float *out, int64_t c, int64_t part, VEC v)
         WRITE(out, GN_F32, c, v, true, false);
 }
 
-/* y = (x - mean) * rstd * gamma + beta */
+/* y = (x - mean - mean_lo) * rstd * gamma + beta */
 INLINE void FN(normalize_span)(const struct FN(small_span) * in,
                                const struct FN(small_numbers) * of, bool each)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The moments of up to SPAN values of a row, in float where the values allow it. */
+/* The moments of up to SPAN values of a row, in f32 where the values allow it. */
 #ifndef GN_SPAN_MOMENTS_H
 #define GN_SPAN_MOMENTS_H
 
@@ -8,22 +8,22 @@
 
 /*
  * Whether float sums can be trusted: they did not overflow, squares did not underflow, and the
- * shift was near the mean, so that S^2/n took away at most half of Q. Squares that underflow cannot
- * say how near the shift is. Only where all are 0 it is the mean; then `min_m2` says whether they
- * matter.
+ * shift was near the mean, so that S^2/n took away at most half of Q. Squares that underflow do not
+ * tell how near the shift is. Only if all differences are 0 is the shift the mean; then `min_m2`
+ * tells whether squares that underflowed matter.
  */
 #define SUMS_HOLD(s, q, correction, min_m2)                                                        \
     (((q) <= (double)FLT_MAX) & ((correction) <= (q) - (correction)) &                             \
      (((q) >= GN_LEAST_SQUARES) | (((s) == 0) & ((q) <= -(min_m2)))))
 
-/* The moments of n values, from their sums. */
+/* The moments of n values from their sums about k. */
 INLINE struct gn_moment moment_of(double n, double inverse, double k, double s, double q)
 {
     double m2 = q - s * s * inverse;
     return (struct gn_moment){n, k, s * inverse, m2 < 0 ? 0 : m2};
 }
 
-/* In double. */
+/* The moments of n values in double. */
 INLINE struct gn_moment double_moment(const void *x, gn_type t, int64_t n)
 {
     struct row_span all = {x, t, 0, n};
@@ -55,8 +55,8 @@ INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double
 }
 
 /*
- * Up to SPAN values about the shift k: of each type on its own, so that its loops get all the
- * registers.
+ * The moments of up to SPAN values about the shift k. Each type has a function of its own, so that
+ * its loops get all registers.
  */
 typedef struct gn_moment span_moment(const void *x, int64_t n, double inverse, float k,
                                      double min_m2);
@@ -79,7 +79,10 @@ NOINLINE struct gn_moment span_moment_f16(const void *x, int64_t n, double inver
     return float_moment(x, GN_F16, n, inverse, k, min_m2);
 }
 
-/* Again about the mean itself, where the shift was not near it: there is no wider type. */
+/*
+ * Computes the moments again about the mean if the shift was not near it, since there is no wider
+ * type.
+ */
 NOINLINE struct gn_moment span_moment_f64(const void *x, int64_t n, double inverse, float k,
                                           double min_m2)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics of groups, a vector of groups at a time: from moments, and as they were stored. */
+/* Statistics of groups, a vector of groups at a time: from moments, and from stored values. */
 #ifndef GN_STATISTICS_H
 #define GN_STATISTICS_H
 
@@ -25,7 +25,7 @@ static void statistics(int64_t groups, double count, double epsilon, gn_type sto
     }
 }
 
-/* An rstd that is 0 or a normal number of the type. */
+/* Whether rstd is 0 or a normal number of the type. */
 INLINE mask_f64 usual_rstd(vec_f64 rstd, gn_type t)
 {
     double least = t == GN_F64 ? DBL_MIN : (double)FLT_MIN;
@@ -33,14 +33,17 @@ INLINE mask_f64 usual_rstd(vec_f64 rstd, gn_type t)
     return (rstd == splat_f64(0)) | ((rstd >= splat_f64(least)) & (rstd <= splat_f64(most)));
 }
 
-/* The rounding of the mean is up to u * |mean| * rstd in xhat. Where rstd is NaN, all is. */
+/*
+ * For which groups the rounding of stored values matters: the rounding of the mean changes xhat by
+ * up to u * |mean| * rstd. If rstd is NaN, all results are NaN anyway.
+ */
 INLINE mask_f64 which_matter(vec_f64 mean, vec_f64 rstd, gn_type t)
 {
-    mask_f64 far = abs_f64(mean * rstd) > splat_f64(GN_ROUNDING_MATTERS);
-    return (rstd == rstd) & (far | ~usual_rstd(rstd, t));
+    mask_f64 large_mean = abs_f64(mean * rstd) > splat_f64(GN_ROUNDING_MATTERS);
+    return (rstd == rstd) & (large_mean | ~usual_rstd(rstd, t));
 }
 
-/* What was stored of groups from g on; zeros beyond the last. */
+/* A vector of stored values from group g on; zeros beyond the last group. */
 INLINE vec_f64 some_stored(const void *p, gn_type t, int64_t g, int64_t groups)
 {
     return groups - g >= WIDTH_f64 ? read_f64(p, t, g) : read_part_f64(p, t, g, groups - g, 0);
@@ -60,7 +63,7 @@ static bool load_statistics(struct gn_stored stored, const struct gn_statistics 
         mask_f64 matters = which_matter(mean, rstd, t);
         any |= matters;
         if (found) {
-            /* A stored mean that is not that of x is taken as it is. */
+            /* If the stored mean is not the mean of x, use it as it is. */
             vec_f64 lo = (some_f64(found->mean + g, groups - g) - mean) +
                          some_f64(found->mean_lo + g, groups - g);
             mask_f64 near =
