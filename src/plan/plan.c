@@ -29,7 +29,7 @@ static void set_shape(gn_plan *plan)
     plan->is_f64 = desc->x == GN_F64;
     plan->stored = plan->is_f64 ? GN_F64 : GN_F32;
     plan->activates = desc->activation != GN_ACTIVATION_IDENTITY;
-    /* Squares that underflow do not matter beside an epsilon that is much larger than them. */
+    /* Squares that underflow do not matter if epsilon is much larger than them. */
     plan->min_m2 = gn_number_at_least(desc->epsilon, 0x1p-60) ? 0 : GN_LEAST_SQUARES;
 }
 

@@ -121,7 +121,7 @@ INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 /*
  * Computes half = (1 + exp(-z)) / 2. Raises z to -EXP_HIGHEST: from there on down exp(-z)
  * overflows, and SiLU becomes -0, which it all but equals. `limited` is z lowered to -EXP_LOWEST as
- * well: above it exp(-z) no longer matters beside 1, and SiLU all but equals z.
+ * well: above it exp(-z) no longer matters compared with 1, and SiLU all but equals z.
  */
 INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 {

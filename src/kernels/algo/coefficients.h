@@ -70,12 +70,12 @@ struct FN(numbers_out) {
     REAL *mean, *scale, *shift, *slope, *offset;
 };
 
-INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(group) * of,
+INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(group) * group,
                              int64_t c, int64_t part, struct FN(numbers_out) to)
 {
-    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
-    vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - of->mean_lo * a;
-    FN(put_number)(to.mean, c, part, of->mean);
+    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
+    vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - group->mean_lo * a;
+    FN(put_number)(to.mean, c, part, group->mean);
     FN(put_number)(to.scale, c, part, a);
     FN(put_number)(to.shift, c, part, b);
     return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
@@ -88,26 +88,26 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(numb
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
         int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
-        struct FN(group) of = {.mean = repeat_f64(in->of.mean + g, each),
-                               .mean_lo = repeat_f64(in->of.mean_lo + g, each),
-                               .rstd = repeat_f64(in->of.rstd + g, each)};
-        fits &= of.rstd >= splat_f64(0x1p-100);
+        struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
+                                  .mean_lo = repeat_f64(in->of.mean_lo + g, each),
+                                  .rstd = repeat_f64(in->of.rstd + g, each)};
+        fits &= group.rstd >= splat_f64(0x1p-100);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(z_vector)(in, &of, c, 0, to);
+            fits &= FN(z_vector)(in, &group, c, 0, to);
         if (c < end)
-            fits &= FN(z_vector)(in, &of, c, channels - c, to);
+            fits &= FN(z_vector)(in, &group, c, channels - c, to);
     }
     return all_f64(fits);
 }
 
-INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN(group) * of,
+INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN(group) * group,
                               int64_t c, int64_t part, struct FN(numbers_out) to)
 {
-    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * of->rstd;
-    FN(put_number)(to.mean, c, part, of->mean);
+    vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
+    FN(put_number)(to.mean, c, part, group->mean);
     FN(put_number)(to.scale, c, part, a);
-    FN(put_number)(to.slope, c, part, of->slope);
-    FN(put_number)(to.offset, c, part, of->offset);
+    FN(put_number)(to.slope, c, part, group->slope);
+    FN(put_number)(to.offset, c, part, group->offset);
     return fits_float(a);
 }
 
@@ -118,17 +118,17 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(num
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
         int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
-        struct FN(group) of = {.mean = repeat_f64(in->of.mean + g, each),
-                               .rstd = repeat_f64(in->of.rstd + g, each),
-                               .slope = repeat_f64(in->slope + g, each),
-                               .offset = repeat_f64(in->offset + g, each)};
-        fits &= (of.rstd >= splat_f64(0x1p-100)) & fits_float(of.slope) & fits_float(of.offset) &
-                (abs_f64(of.slope) <= of.rstd * 0x1p100) &
-                (abs_f64(of.offset) <= splat_f64(0x1p100));
+        struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
+                                  .rstd = repeat_f64(in->of.rstd + g, each),
+                                  .slope = repeat_f64(in->slope + g, each),
+                                  .offset = repeat_f64(in->offset + g, each)};
+        fits &= (group.rstd >= splat_f64(0x1p-100)) & fits_float(group.slope) &
+                fits_float(group.offset) & (abs_f64(group.slope) <= group.rstd * 0x1p100) &
+                (abs_f64(group.offset) <= splat_f64(0x1p100));
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
-            fits &= FN(dx_vector)(in, &of, c, 0, to);
+            fits &= FN(dx_vector)(in, &group, c, 0, to);
         if (c < end)
-            fits &= FN(dx_vector)(in, &of, c, channels - c, to);
+            fits &= FN(dx_vector)(in, &group, c, channels - c, to);
     }
     return all_f64(fits);
 }

@@ -44,22 +44,22 @@ struct FN(panel) {
  * Sums a panel over `vecs` vectors of channels from c on or, if `part` is not 0, over the last
  * `part` channels.
  */
-INLINE void FN(column_panel)(const struct FN(panel) * of, int64_t c, int vecs, int64_t part)
+INLINE void FN(column_panel)(const struct FN(panel) * panel, int64_t c, int vecs, int64_t part)
 {
-    const void *x = of->in->x.data;
-    gn_type t = of->type;
-    int64_t stride = of->in->x.stride;
-    REAL *s_all = of->s + c, *q_all = of->q + c;
+    const void *x = panel->in->x.data;
+    gn_type t = panel->type;
+    int64_t stride = panel->in->x.stride;
+    REAL *s_all = panel->s + c, *q_all = panel->q + c;
     VEC k[4], s[4], q[4];
     EACH (v, vecs) {
-        k[v] = GET(of->shift + c + v * WIDTH);
+        k[v] = GET(panel->shift + c + v * WIDTH);
         s[v] = q[v] = SPLAT(0);
     }
-    for (int64_t p = 0; p < of->pixels; p++) {
-        int64_t i = gn_offset_at(of->offsets, stride, of->first + p) + c;
+    for (int64_t p = 0; p < panel->pixels; p++) {
+        int64_t i = gn_offset_at(panel->offsets, stride, panel->first + p) + c;
         VEC d[4];
         EACH (v, vecs) {
-            if (of->beyond_llc && STARTS_LINE(t, v))
+            if (panel->beyond_llc && STARTS_LINE(t, v))
                 FETCH(x, t, i + v * WIDTH + PIXELS_AHEAD * stride);
             d[v] = MINUS(part ? READ_PART(x, t, i, part, 0) : READ(x, t, i + v * WIDTH), k[v]);
         }
@@ -69,8 +69,8 @@ INLINE void FN(column_panel)(const struct FN(panel) * of, int64_t c, int vecs, i
         }
     }
     EACH (v, vecs) {
-        PUT(s_all + v * WIDTH, of->begins ? s[v] : GET(s_all + v * WIDTH) + s[v]);
-        PUT(q_all + v * WIDTH, of->begins ? q[v] : GET(q_all + v * WIDTH) + q[v]);
+        PUT(s_all + v * WIDTH, panel->begins ? s[v] : GET(s_all + v * WIDTH) + s[v]);
+        PUT(q_all + v * WIDTH, panel->begins ? q[v] : GET(q_all + v * WIDTH) + q[v]);
     }
 }
 
@@ -79,17 +79,17 @@ INLINE void FN(column_panels)(struct FN(panel) all)
 {
     int64_t channels = all.in->channels;
     for (int64_t p = 0; p < all.pixels; p += SEGMENT) {
-        struct FN(panel) of = all;
+        struct FN(panel) panel = all;
         int64_t c = 0;
-        of.first += p;
-        of.pixels = p + SEGMENT <= all.pixels ? SEGMENT : all.pixels - p;
-        of.begins = p == 0;
+        panel.first += p;
+        panel.pixels = p + SEGMENT <= all.pixels ? SEGMENT : all.pixels - p;
+        panel.begins = p == 0;
         for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
-            FN(column_panel)(&of, c, 4, 0);
+            FN(column_panel)(&panel, c, 4, 0);
         for (; c + WIDTH <= channels; c += WIDTH)
-            FN(column_panel)(&of, c, 1, 0);
+            FN(column_panel)(&panel, c, 1, 0);
         if (c < channels)
-            FN(column_panel)(&of, c, 1, channels - c);
+            FN(column_panel)(&panel, c, 1, channels - c);
     }
 }
 

@@ -62,11 +62,11 @@ static float row_size(const struct gradient_span_f32 *in)
     return (float)rough_f32(size, VECS);
 }
 
-INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *of)
+INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *numbers)
 {
-    return (struct numbers_f64){.mean = splat_f64((double)of->mean[0]),
-                                .scale = splat_f64((double)of->scale[0]),
-                                .shift = splat_f64((double)of->shift[0])};
+    return (struct numbers_f64){.mean = splat_f64((double)numbers->mean[0]),
+                                .scale = splat_f64((double)numbers->scale[0]),
+                                .shift = splat_f64((double)numbers->shift[0])};
 }
 
 /*

@@ -16,9 +16,9 @@ struct group_parameters {
 };
 
 /* The group in `parameters` that belongs to group g of the coefficients. */
-INLINE int64_t parameter_group(const struct gn_coefficients *of, int64_t g)
+INLINE int64_t parameter_group(const struct gn_coefficients *coefficients, int64_t g)
 {
-    int64_t at = of->group + g, groups = of->parameters->groups;
+    int64_t at = coefficients->group + g, groups = coefficients->parameters->groups;
     return at < groups ? at : at % groups;
 }
 
@@ -26,17 +26,17 @@ INLINE int64_t parameter_group(const struct gn_coefficients *of, int64_t g)
  * The inputs of `groups` groups from group g on; or, with groups = 1, of `depth` channels of group
  * g from `channel` on.
  */
-INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, int64_t g,
+INLINE struct group_parameters parameters_at(const struct gn_coefficients *coefficients, int64_t g,
                                              int64_t groups, int64_t channel, int64_t depth)
 {
-    const struct gn_parameters *p = of->parameters;
-    int64_t at = parameter_group(of, g) * p->depth + channel;
+    const struct gn_parameters *p = coefficients->parameters;
+    int64_t at = parameter_group(coefficients, g) * p->depth + channel;
     return (struct group_parameters){
         .groups = groups,
         .depth = depth,
-        .of = {of->of.mean + g, of->of.mean_lo + g, of->of.rstd + g},
-        .slope = of->group_slope ? of->group_slope + g : NULL,
-        .offset = of->group_offset ? of->group_offset + g : NULL,
+        .of = {coefficients->of.mean + g, coefficients->of.mean_lo + g, coefficients->of.rstd + g},
+        .slope = coefficients->group_slope ? coefficients->group_slope + g : NULL,
+        .offset = coefficients->group_offset ? coefficients->group_offset + g : NULL,
         .gamma = gn_at(p->gamma, p->type, at),
         .beta = gn_at(p->beta, p->type, at),
         .type = p->type,
@@ -44,10 +44,11 @@ INLINE struct group_parameters parameters_at(const struct gn_coefficients *of, i
 }
 
 /* The number of groups from g on, below `groups`, whose parameters follow each other in memory. */
-INLINE int64_t groups_in_sequence(const struct gn_coefficients *of, int64_t g, int64_t groups)
+INLINE int64_t groups_in_sequence(const struct gn_coefficients *coefficients, int64_t g,
+                                  int64_t groups)
 {
-    const struct gn_parameters *p = of->parameters;
-    int64_t left = p->groups - parameter_group(of, g);
+    const struct gn_parameters *p = coefficients->parameters;
+    int64_t left = p->groups - parameter_group(coefficients, g);
     return left < groups - g ? left : groups - g;
 }
 

@@ -26,10 +26,11 @@ INLINE struct numbers_out_f64 numbers_in(struct f64_numbers *n)
 }
 
 /* Moves an operand to channel c of its tile. */
-INLINE void cut_operand(struct gn_operand *of, enum gn_axis axis, int64_t c)
+INLINE void cut_operand(struct gn_operand *operand, enum gn_axis axis, int64_t c)
 {
-    if (of->data)
-        of->data = (char *)of->data + (axis == GN_ROWS ? c * of->stride : c) * gn_size(of->type);
+    if (operand->data)
+        operand->data = (char *)operand->data +
+                        (axis == GN_ROWS ? c * operand->stride : c) * gn_size(operand->type);
 }
 
 /*
@@ -86,14 +87,14 @@ COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficie
                            int64_t c, int64_t end)
 {
     struct f64_numbers n;
-    const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
+    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
-        normalize_f64(part, of);
+        normalize_f64(part, arrays);
     }
 }
 
@@ -105,10 +106,10 @@ static void normalize(const struct gn_tile *tile, const struct gn_coefficients *
             normalize_in_f64(tile, coefficients, c, end);
             continue;
         }
-        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
-                                      coefficients->shift + c, NULL, NULL};
+        const struct arrays_f32 arrays = {coefficients->mean + c, coefficients->scale + c,
+                                          coefficients->shift + c, NULL, NULL};
         struct gn_tile cut;
-        normalize_f32(cut_tile(tile, c, end - c, &cut), of);
+        normalize_f32(cut_tile(tile, c, end - c, &cut), arrays);
     }
 }
 
@@ -121,7 +122,7 @@ COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *
                       int64_t c, int64_t end, struct gn_sums sums, double *scratch)
 {
     struct f64_numbers n;
-    const struct arrays_f64 of = {n.mean, n.scale, n.shift, NULL, NULL};
+    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
@@ -129,27 +130,27 @@ COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
         if (tile->axis == GN_ROWS)
-            sums_rows_f64(part, &of, sums_from(sums, c));
+            sums_rows_f64(part, &arrays, sums_from(sums, c));
         else
-            sums_columns_f64(part, &of, sums_from(sums, c), scratch);
+            sums_columns_f64(part, &arrays, sums_from(sums, c), scratch);
     }
 }
 
-INLINE void sums_in_f32(const struct gn_tile *tile, const struct arrays_f32 *of, bool per_group,
+INLINE void sums_in_f32(const struct gn_tile *tile, const struct arrays_f32 *arrays, bool per_group,
                         struct gn_sums sums, double *scratch)
 {
     if (tile->axis == GN_ROWS)
-        sums_rows(tile, of, sums);
+        sums_rows(tile, arrays, sums);
     else
-        sums_columns(tile, of, per_group, sums, scratch);
+        sums_columns(tile, arrays, per_group, sums, scratch);
 }
 
 static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                           struct gn_sums sums, double *scratch)
 {
     if (coefficients->group_mean) {
-        const struct arrays_f32 of = {coefficients->group_mean, NULL, NULL, NULL, NULL};
-        sums_in_f32(tile, &of, true, sums, scratch);
+        const struct arrays_f32 arrays = {coefficients->group_mean, NULL, NULL, NULL, NULL};
+        sums_in_f32(tile, &arrays, true, sums, scratch);
         return;
     }
     for (int64_t c = 0, end; c < tile->channels; c = end) {
@@ -158,12 +159,12 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
             sums_in_f64(tile, coefficients, c, end, sums, scratch);
             continue;
         }
-        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
-                                      coefficients->shift + c, NULL, NULL};
+        const struct arrays_f32 arrays = {coefficients->mean + c, coefficients->scale + c,
+                                          coefficients->shift + c, NULL, NULL};
         struct gn_tile cut;
         cut = *cut_tile(tile, c, end - c, &cut);
         cut.depth = 1;
-        sums_in_f32(&cut, &of, false, sums_from(sums, c), scratch);
+        sums_in_f32(&cut, &arrays, false, sums_from(sums, c), scratch);
     }
 }
 
@@ -171,7 +172,7 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
                        int64_t c, int64_t end)
 {
     struct f64_numbers n;
-    const struct arrays_f64 of = {n.mean, n.scale, n.shift, n.slope, n.offset};
+    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, n.slope, n.offset};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
@@ -179,7 +180,7 @@ COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients 
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
         z_coefficients_f64(&groups, numbers_in(&n));
         dx_coefficients_f64(&groups, numbers_in(&n));
-        gradient_apply_f64(part, of);
+        gradient_apply_f64(part, arrays);
     }
 }
 
@@ -191,9 +192,9 @@ static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficie
             apply_in_f64(tile, coefficients, c, end);
             continue;
         }
-        const struct arrays_f32 of = {coefficients->mean + c, coefficients->scale + c,
-                                      coefficients->shift + c, coefficients->slope + c,
-                                      coefficients->offset + c};
+        const struct arrays_f32 arrays = {coefficients->mean + c, coefficients->scale + c,
+                                          coefficients->shift + c, coefficients->slope + c,
+                                          coefficients->offset + c};
         struct gn_tile cut;
         const struct gn_tile *part = cut_tile(tile, c, end - c, &cut);
         if (part->saved_g.data) {
@@ -202,7 +203,7 @@ static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficie
             cut.activation = GN_ACTIVATION_IDENTITY;
             part = &cut;
         }
-        gradient_apply_f32(part, of);
+        gradient_apply_f32(part, arrays);
     }
 }
 

@@ -20,9 +20,9 @@ struct row_span {
 };
 
 /* The part of a span from its element i on, of at most n elements. */
-INLINE struct row_span span_from(struct row_span of, int64_t i, int64_t n)
+INLINE struct row_span span_from(struct row_span span, int64_t i, int64_t n)
 {
-    return (struct row_span){of.x, of.type, of.first + i, n < of.n - i ? n : of.n - i};
+    return (struct row_span){span.x, span.type, span.first + i, n < span.n - i ? n : span.n - i};
 }
 
 #define EACH_REAL "kernels/algo/row_sums.h"
@@ -37,8 +37,8 @@ typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
  * Rounds k to a multiple of an ulp of 768 * distance, where `distance` is the values' mean distance
  * from each other. 768 = 12 * 64: deviations of 12 distances, added up 64 times. Otherwise the low
  * bits of k would be rounded away in the same direction from every x - k or, if x has few bits,
- * from every sum of these, and would end up in the mean. If k is large beside the distance, this
- * changes nothing. If the distance is 0, k stays as it is.
+ * from every sum of these, and would end up in the mean. If k is large compared with the distance,
+ * this changes nothing. If the distance is 0, k stays as it is.
  */
 #define ROUNDED_SHIFT(k, distance) (((k) + (distance)*768) - (distance)*768)
 
@@ -54,11 +54,12 @@ INLINE void FN(sample_row)(const void *x, gn_type t, int64_t n, bool short_row, 
     REAL first = VALUE(x, t, 0);
     int64_t i = n / (short_row ? 8 : 16);
     if (short_row && t == GN_F32) {
-        const float *of = x;
-        const mem_two p[8] = {*(const mem_two *)of,           *(const mem_two *)(of + i),
-                              *(const mem_two *)(of + 2 * i), *(const mem_two *)(of + 3 * i),
-                              *(const mem_two *)(of + 4 * i), *(const mem_two *)(of + 5 * i),
-                              *(const mem_two *)(of + 6 * i), *(const mem_two *)(of + 7 * i)};
+        const float *floats = x;
+        const mem_two p[8] = {
+            *(const mem_two *)floats,           *(const mem_two *)(floats + i),
+            *(const mem_two *)(floats + 2 * i), *(const mem_two *)(floats + 3 * i),
+            *(const mem_two *)(floats + 4 * i), *(const mem_two *)(floats + 5 * i),
+            *(const mem_two *)(floats + 6 * i), *(const mem_two *)(floats + 7 * i)};
         a = __builtin_convertvector(__builtin_shufflevector(p[0], p[1], 0, 1, 2, 3), FN(quads));
         b = __builtin_convertvector(__builtin_shufflevector(p[2], p[3], 0, 1, 2, 3), FN(quads));
         c = __builtin_convertvector(__builtin_shufflevector(p[4], p[5], 0, 1, 2, 3), FN(quads));
@@ -99,11 +100,11 @@ INLINE REAL FN(row_shift)(const void *x, gn_type t, int64_t n)
 }
 
 /* One segment of a row, at most SEGMENT rounds of `vecs` vectors: adds lane by lane to s and q. */
-INLINE void FN(row_segment)(struct row_span of, REAL shift, int vecs, VEC *s, VEC *q)
+INLINE void FN(row_segment)(struct row_span span, REAL shift, int vecs, VEC *s, VEC *q)
 {
-    const void *x = of.x;
-    gn_type t = of.type;
-    int64_t first = of.first, n = of.n, i = 0;
+    const void *x = span.x;
+    gn_type t = span.type;
+    int64_t first = span.first, n = span.n, i = 0;
     VEC k = SPLAT(shift);
     ROLLED
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
@@ -129,13 +130,13 @@ INLINE void FN(row_segment)(struct row_span of, REAL shift, int vecs, VEC *s, VE
 }
 
 /* The lanes of S and Q of a row, added up in segments, which keeps rounding errors low. */
-INLINE void FN(row_moments)(struct row_span of, REAL shift, int vecs, VEC *s_all, VEC *q_all)
+INLINE void FN(row_moments)(struct row_span span, REAL shift, int vecs, VEC *s_all, VEC *q_all)
 {
     const int64_t segment = SEGMENT * vecs * WIDTH;
-    FN(row_segment)(span_from(of, 0, segment), shift, vecs, s_all, q_all);
-    for (int64_t i = segment; i < of.n; i += segment) {
+    FN(row_segment)(span_from(span, 0, segment), shift, vecs, s_all, q_all);
+    for (int64_t i = segment; i < span.n; i += segment) {
         VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-        FN(row_segment)(span_from(of, i, segment), shift, vecs, s, q);
+        FN(row_segment)(span_from(span, i, segment), shift, vecs, s, q);
         UNROLL
         for (int v = 0; v < vecs; v++) {
             s_all[v] += s[v];
@@ -145,10 +146,11 @@ INLINE void FN(row_moments)(struct row_span of, REAL shift, int vecs, VEC *s_all
 }
 
 /* Adds S and Q of a chunk of a row to the sums. */
-INLINE void FN(add_row_sums)(struct row_span of, REAL shift, int vecs, double *s_sum, double *q_sum)
+INLINE void FN(add_row_sums)(struct row_span span, REAL shift, int vecs, double *s_sum,
+                             double *q_sum)
 {
     VEC s[VECS] = {{0}}, q[VECS] = {{0}};
-    FN(row_moments)(of, shift, vecs, s, q);
+    FN(row_moments)(span, shift, vecs, s, q);
     *s_sum += SUM(s, vecs);
     *q_sum += ROUGH(q, vecs);
 }

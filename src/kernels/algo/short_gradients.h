@@ -105,24 +105,24 @@ struct short_rows {
  * A and B of up to four rows of n < SHORT values from row `first` on. The caller checks whether
  * they can be trusted.
  */
-INLINE void sums_of_four(const struct short_rows *of, gn_type t, int64_t first, double *dy_sums,
+INLINE void sums_of_four(const struct short_rows *all, gn_type t, int64_t first, double *dy_sums,
                          double *dyx_sums)
 {
     float lanes[2 * 4 * 8], *a_lanes = lanes, *b_lanes = lanes + 4 * 8;
-    int64_t n = of->n, rows = of->rows - first < 4 ? of->rows - first : 4;
-    const float *mean = of->mean + first;
+    int64_t n = all->n, rows = all->rows - first < 4 ? all->rows - first : 4;
+    const float *mean = all->mean + first;
     if (rows == 4 && n <= TURNS) {
-        lanes_of_rows *find_lanes = lanes_of_type(t, of->beyond_llc);
+        lanes_of_rows *find_lanes = lanes_of_type(t, all->beyond_llc);
         for (int64_t r = 0; r < 4; r += ABREAST) {
             int64_t at = (first + r) * n;
-            find_lanes(gn_at(of->dy, t, at), gn_at(of->x, t, at), n, mean + r, lanes + 8 * r);
+            find_lanes(gn_at(all->dy, t, at), gn_at(all->x, t, at), n, mean + r, lanes + 8 * r);
         }
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
             struct numbers_f32 numbers = {.mean = splat_f32(mean[r])};
-            struct gradient_span_f32 in = {of->dy,          of->x, {t, t, GN_ACTIVATION_IDENTITY},
-                                           (first + r) * n, n,     &numbers};
+            struct gradient_span_f32 in = {all->dy,         all->x, {t, t, GN_ACTIVATION_IDENTITY},
+                                           (first + r) * n, n,      &numbers};
             row_lanes_f32(in, ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);

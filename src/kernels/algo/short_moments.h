@@ -83,17 +83,17 @@ INLINE void moments_few(const float *x, int64_t n, int64_t groups, double invers
     quad s[4], q[4], shift, rest_s = {0, 0, 0, 0}, rest_q = {0, 0, 0, 0};
     UNROLL
     for (int g = 0; g < 4; g++) {
-        const float *of = x + (g < groups ? g : 0) * n;
-        double k = (double)of[0];
+        const float *group = x + (g < groups ? g : 0) * n;
+        double k = (double)group[0];
         int64_t i = 0;
         s[g] = q[g] = (quad){0, 0, 0, 0};
         for (; i + 4 <= n; i += 4) {
-            quad d = four_f32(of + i) - k;
+            quad d = four_f32(group + i) - k;
             s[g] += d;
             q[g] += d * d;
         }
         for (; i < n; i++) {
-            double d = (double)of[i] - k;
+            double d = (double)group[i] - k;
             rest_s[g] += d;
             rest_q[g] += d * d;
         }
