@@ -82,6 +82,7 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     if (first == end)
         return;
     struct gn_group_range range;
+    /* One range for all: statistics follow each other across samples, and parameters repeat. */
     gn_range_at(plan, place, first, end, &range);
     range.groups = end - first;
     find_statistics(call, ws, &range);

@@ -53,6 +53,7 @@ static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place
     int64_t groups = gn_batch_groups(plan, place->batch);
     *first = first_unit * GN_UNIT;
     *end = last_unit * GN_UNIT;
+    /* Units count an item's groups; a batch of several items belongs to one thread as a whole. */
     if (*end > groups || last_unit == place->job->units)
         *end = groups;
     if (*first > *end)

@@ -47,7 +47,7 @@ struct gn_leader {
     int available;         /* threads that the next team may have, including the leader */
     int team;              /* threads of the last team, including the leader */
     int refusals;          /* calls left that use only the threads that exist, without a trial */
-    bool trying;           /* whether this leader holds the flag `trying` below */
+    bool holds_trial_flag; /* has set trial_flag, and must clear it */
 };
 
 /* After this many calls, a process that was short of threads tries again. */
@@ -57,7 +57,7 @@ enum { REFUSALS = 1000 };
  * Set while some leader has tried out threads that OpenMP has not made yet. Another leader that
  * needs a trial in that time uses the threads that it has.
  */
-static atomic_flag trying = ATOMIC_FLAG_INIT;
+static atomic_flag trial_flag = ATOMIC_FLAG_INIT;
 
 static pthread_key_t leader_key, worker_key;
 static bool have_keys;
@@ -131,12 +131,12 @@ static int find_threads(struct gn_leader *leader, int threads)
         leader->refusals--;
         return have;
     }
-    if (atomic_flag_test_and_set(&trying))
+    if (atomic_flag_test_and_set(&trial_flag))
         return have;
     int more = gn_try_threads(threads - have);
-    leader->trying = more > 0;
-    if (!leader->trying)
-        atomic_flag_clear(&trying);
+    leader->holds_trial_flag = more > 0;
+    if (!leader->holds_trial_flag)
+        atomic_flag_clear(&trial_flag);
     if (have + more < threads)
         leader->refusals = REFUSALS;
     return have + more;
@@ -157,9 +157,9 @@ int gn_threads_available(int threads)
 
 void gn_threads_made(struct gn_leader *leader, int threads)
 {
-    if (leader->trying)
-        atomic_flag_clear(&trying);
-    leader->trying = false;
+    if (leader->holds_trial_flag)
+        atomic_flag_clear(&trial_flag);
+    leader->holds_trial_flag = false;
     /* OpenMP has a limit of its own, such as OMP_THREAD_LIMIT: another trial would not help. */
     if (threads < leader->available)
         leader->refusals = REFUSALS;

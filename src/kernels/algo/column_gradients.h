@@ -14,7 +14,7 @@
 static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 numbers, float *sizes)
 {
     if (in->activation == GN_ACTIVATION_IDENTITY)
-        numbers.scale = numbers.shift = numbers.mean;
+        numbers.scale = numbers.shift = numbers.mean; /* z is not used, but computed */
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
         int64_t part = in->channels - c;

@@ -163,7 +163,7 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
                                           coefficients->shift + c, NULL, NULL};
         struct gn_tile cut;
         cut = *cut_tile(tile, c, end - c, &cut);
-        cut.depth = 1;
+        cut.depth = 1; /* the means are per channel here */
         sums_in_f32(&cut, &arrays, false, sums_from(sums, c), scratch);
     }
 }

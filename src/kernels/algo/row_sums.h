@@ -34,11 +34,11 @@ INLINE struct row_span span_from(struct row_span span, int64_t i, int64_t n)
 typedef REAL FN(quads) __attribute__((vector_size(4 * sizeof(REAL))));
 
 /*
- * Rounds k to a multiple of an ulp of 768 * distance, where `distance` is the values' mean distance
- * from each other. 768 = 12 * 64: deviations of 12 distances, added up 64 times. Otherwise the low
- * bits of k would be rounded away in the same direction from every x - k or, if x has few bits,
- * from every sum of these, and would end up in the mean. If k is large compared with the distance,
- * this changes nothing. If the distance is 0, k stays as it is.
+ * Rounds k to a multiple of an ulp of 768 * distance, where `distance` is the mean distance of the
+ * values from the first of them. 768 = 12 * 64: deviations of 12 distances, added up 64 times.
+ * Otherwise the low bits of k would be rounded away in the same direction from every x - k or, if x
+ * has few bits, from every sum of these, and would end up in the mean. If k is large compared with
+ * the distance, this changes nothing. If the distance is 0, k stays as it is.
  */
 #define ROUNDED_SHIFT(k, distance) (((k) + (distance)*768) - (distance)*768)
 
