@@ -168,7 +168,7 @@ static double largest_error(const struct arena *a, const struct layer *layer, gn
                                            .c = layer->c,
                                            .s = layer->h * layer->w,
                                            .g = GROUPS,
-                                           .channels_last = layout == GN_CHANNELS_LAST,
+                                           .layout = layout,
                                            .eps = 1e-5,
                                            .x = a->x,
                                            .gamma = a->gamma,
@@ -177,7 +177,7 @@ static double largest_error(const struct arena *a, const struct layer *layer, gn
     struct oracle *oracle = oracle_create(&problem);
     if (!oracle)
         return 1.0 / 0.0;
-    const float *const results[] = {
+    const void *const results[] = {
         [ORACLE_MEAN] = a->mean, [ORACLE_RSTD] = a->rstd,     [ORACLE_Y] = a->y,
         [ORACLE_DX] = a->dx,     [ORACLE_DGAMMA] = a->dgamma, [ORACLE_DBETA] = a->dbeta};
     double largest = 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random problems in all types, activations, skips and strides: the generic answer against the
- * exact one, and the bits of every other way to ask for it against those of that answer.
+ * oracle, and the bits of every other way to ask for it against those of that answer.
  *
  * The seeds are the same each time; the argument says how many, and GN_TEST_SEED=first and
  * GN_TEST_CASES=number try others. A failure prints the seed of its case.
  */
-#include "exact.h"
 #include "mixed.h"
+#include "oracle.h"
 #include "progress.h"
 
 #include <math.h>
@@ -39,65 +39,71 @@ static long double *values_of(const struct mixed *mixed, enum role role)
     return values;
 }
 
-/* ---- Against the exact answer ---- */
+/* ---- Against the oracle ---- */
 
-static int check_role(const struct mixed *mixed, const struct exact *exact, enum role role,
-                      enum exact_output output)
+static int check_role(const struct mixed *mixed, const struct oracle *oracle, enum role role,
+                      enum oracle_output output)
 {
-    long double *values = values_of(mixed, role);
-    const enum exact_bound bound = mixed->independent ? EXACT_INDEPENDENT : EXACT_ALWAYS;
+    const struct view *result = &mixed->dense[role];
+    const enum oracle_bound bound = mixed->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS;
     int64_t where;
-    const double error = exact_error(exact, output, bound, values, &where);
+    const double error = oracle_error(oracle, output, bound, result->data, &where);
+    char what[200];
 
-    if (error > 1) {
-        char what[200];
-        snprintf(what, sizeof(what), "%s[%lld] = %.17Lg not %.17Lg, an error of %.3g bounds (%s)",
-                 role_name(role), (long long)where, values[where],
-                 exact_at(exact, output, where).value, error,
-                 mixed->independent ? "independent" : "always");
-        complain(mixed, what);
-    }
-    free(values);
-    return error > 1;
+    if (error <= 1)
+        return 0;
+    snprintf(what, sizeof(what),
+             "%s[%lld in memory] = %.17Lg not %.17Lg, an error of %.3g bounds (%s)",
+             role_name(role), (long long)where, type_load(result->type, result->data, where),
+             oracle_at(oracle, output, where).value, error,
+             mixed->independent ? "independent" : "always");
+    return complain(mixed, what);
 }
 
-static struct exact_problem problem_of_mixed(const struct mixed *mixed)
+/* The problem of gn_forward and gn_backward. */
+static struct oracle_problem oracle_problem_of(const struct mixed *mixed)
 {
     const struct shape *shape = &mixed->shape;
+    const struct view *dense = mixed->dense;
 
-    return (struct exact_problem){.n = shape->dims[0],
-                                  .c = shape->dims[1],
-                                  .s = shape_spatial(shape),
-                                  .g = shape->groups,
-                                  .eps = shape->eps,
-                                  .affine = shape->affine,
-                                  .activation = mixed->activation,
-                                  .x_type = mixed->x,
-                                  .y_type = mixed->y,
-                                  .param_type = mixed->param};
+    return (struct oracle_problem){.n = shape->dims[0],
+                                   .c = shape->dims[1],
+                                   .s = shape_spatial(shape),
+                                   .g = shape->groups,
+                                   .layout = shape->layout,
+                                   .eps = shape->eps,
+                                   .affine = shape->affine,
+                                   .activation = mixed->activation,
+                                   .x_type = mixed->x,
+                                   .y_type = mixed->y,
+                                   .param_type = mixed->param,
+                                   .x = dense[backward_x(mixed)].data,
+                                   .gamma = mixed->no_gamma ? NULL : dense[R_GAMMA].data,
+                                   .beta = mixed->no_beta ? NULL : dense[R_BETA].data,
+                                   .dy = dense[R_DY].data};
 }
 
 /* The y of a group of equal values is beta, rounded. */
-static int check_constants(const struct mixed *mixed, const struct exact_problem *problem)
+static int check_constants(const struct mixed *mixed)
 {
-    const int64_t m = problem->c / problem->g * problem->s;
-    long double *y = values_of(mixed, R_Y);
+    const struct shape *shape = &mixed->shape;
+    const int64_t c = shape->dims[1], s = shape_spatial(shape), m = c / shape->groups * s;
+    long double *x = values_of(mixed, backward_x(mixed)), *y = values_of(mixed, R_Y);
     bool right = true;
 
-    for (int64_t group = 0; group < problem->n * problem->g; group++) {
-        const long double *x = problem->x + group * m;
-        bool constant = is_finite(x[0]) && mixed->shape.eps > 0;
+    for (int64_t group = 0; group < shape->dims[0] * shape->groups; group++) {
+        const int64_t first = group * m;
+        bool constant = is_finite(x[first]) && shape->eps > 0;
 
-        for (int64_t i = 1; i < m && constant; i++)
-            constant = x[i] == x[0];
-        for (int64_t i = group * m; i < (group + 1) * m && constant; i++) {
-            const int64_t row = i / problem->s;
-            const int64_t at = problem->affine == GN_AFFINE_SAMPLE ? row : row % problem->c;
-            const long double beta = problem->beta ? problem->beta[at] : 0;
+        for (int64_t i = first; i < first + m && constant; i++)
+            constant = x[i] == x[first];
+        for (int64_t i = first; i < first + m && constant; i++) {
+            const int64_t row = i / s, at = shape->affine == GN_AFFINE_SAMPLE ? row : row % c;
+            const long double beta = mixed->no_beta ? 0 : view_value(&mixed->dense[R_BETA], at);
             right = right && y[i] == type_rounded(mixed->y, beta, 0);
         }
     }
-    free(y);
+    free(x), free(y);
     return right ? 0 : complain(mixed, "a constant group's y is not beta");
 }
 
@@ -105,38 +111,29 @@ static int check_exact(const struct mixed *mixed)
 {
     static const struct {
         enum role role;
-        enum exact_output output;
-    } outputs[] = {{R_MEAN, EXACT_MEAN},  {R_RSTD, EXACT_RSTD},     {R_Y, EXACT_Y},
-                   {R_DX, EXACT_DX},      {R_DGAMMA, EXACT_DGAMMA}, {R_DBETA, EXACT_DBETA},
-                   {R_DSKIP, EXACT_DSKIP}};
-    struct exact_problem problem = problem_of_mixed(mixed);
-    long double *x = values_of(mixed, R_X), *sum = values_of(mixed, backward_x(mixed));
-    long double *gamma = values_of(mixed, R_GAMMA), *beta = values_of(mixed, R_BETA);
-    long double *dy = values_of(mixed, R_DY);
-    long double *mean = values_of(mixed, R_GIVEN_MEAN), *rstd = values_of(mixed, R_GIVEN_RSTD);
+        enum oracle_output output;
+    } outputs[] = {{R_MEAN, ORACLE_MEAN},  {R_RSTD, ORACLE_RSTD},     {R_Y, ORACLE_Y},
+                   {R_DX, ORACLE_DX},      {R_DGAMMA, ORACLE_DGAMMA}, {R_DBETA, ORACLE_DBETA},
+                   {R_DSKIP, ORACLE_DSKIP}};
+    struct oracle_problem asked = oracle_problem_of(mixed);
+    struct oracle *oracle = oracle_create(&asked);
     int wrong = 0;
 
-    problem.x = sum;
-    problem.gamma = mixed->no_gamma ? NULL : gamma;
-    problem.beta = mixed->no_beta ? NULL : beta;
-    problem.dy = dy;
-    struct exact *exact = exact_create(&problem);
-    assert_non_null(exact);
+    assert_non_null(oracle);
     for (int i = 0; i < (mixed->add ? 7 : 6); i++)
-        wrong += check_role(mixed, exact, outputs[i].role, outputs[i].output);
-    exact_destroy(exact);
+        wrong += check_role(mixed, oracle, outputs[i].role, outputs[i].output);
+    oracle_destroy(oracle);
     if (mixed->activation == GN_ACTIVATION_IDENTITY)
-        wrong += check_constants(mixed, &problem);
+        wrong += check_constants(mixed);
 
-    problem.x = x;
-    problem.dy = NULL;
-    problem.mean = mean;
-    problem.rstd = rstd;
-    exact = exact_create(&problem);
-    assert_non_null(exact);
-    wrong += check_role(mixed, exact, R_NORMALIZED, EXACT_Y);
-    exact_destroy(exact);
-    free(x), free(sum), free(gamma), free(beta), free(dy), free(mean), free(rstd);
+    asked.x = mixed->dense[R_X].data;
+    asked.dy = NULL;
+    asked.mean = mixed->dense[R_GIVEN_MEAN].data;
+    asked.rstd = mixed->dense[R_GIVEN_RSTD].data;
+    oracle = oracle_create(&asked);
+    assert_non_null(oracle);
+    wrong += check_role(mixed, oracle, R_NORMALIZED, ORACLE_Y);
+    oracle_destroy(oracle);
     return wrong;
 }
 
@@ -154,8 +151,8 @@ static int check_steps(const struct mixed *mixed, uint64_t *random, gn_isa isa)
     int64_t where;
     int wrong = 0;
 
-    exact_add(mixed->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip, mixed->skip,
-              x);
+    oracle_add(mixed->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip,
+               mixed->skip, x);
     view_create(&rounded, &memory, 0);
     view_set(&rounded, x);
     if (!view_same(&rounded, &mixed->dense[R_SUM], &where))

@@ -49,16 +49,18 @@ static int check_without(const struct shape *shape, const struct pattern *patter
 {
     /* Only where nothing else is hard does the tighter column speak of this data. */
     const bool tight = pattern->independent && affine == &affines[0] && shape->eps > 0;
-    float *tensors[TENSORS];
     char label[120];
+    const struct check check = {.shape = *shape,
+                                .bound = tight ? ORACLE_INDEPENDENT : ORACLE_ALWAYS,
+                                .absent = absent,
+                                .label = label};
+    float *tensors[TENSORS];
 
     snprintf(label, sizeof(label), "%s, %s", pattern->name, affine->name);
     tensors_create(shape, tensors);
     fill_affine(shape, affine, seed, tensors);
     pattern_fill(shape, pattern->value, seed, tensors[X]);
-    int wrong = check_against_oracle(shape, tensors, absent,
-                                     tight ? ORACLE_INDEPENDENT : ORACLE_ALWAYS, label);
-    wrong += check_variants(shape, tensors, absent, label);
+    const int wrong = check_all(&check, tensors);
     tensors_destroy(tensors);
     return wrong;
 }
@@ -209,8 +211,9 @@ static void test_gradient_patterns(void **state)
             const int e = 1 + (p + i) % 3;
             const double eps = i % 4 == 2 || i % 3 ? 1e-5 : 1e-300;
             const struct shape shape = shape_at(e, i / 12, eps);
-            float *tensors[TENSORS];
             char label[160];
+            const struct check check = {.shape = shape, .bound = ORACLE_ALWAYS, .label = label};
+            float *tensors[TENSORS];
             if (quick() && (p + i) % 7)
                 continue;
             snprintf(label, sizeof(label), "x %s, dy %s by %g", xs[i % 4], patterns[p].name,
@@ -221,8 +224,7 @@ static void test_gradient_patterns(void **state)
             pattern_fill(&shape, patterns[p].value, 8, tensors[DY]);
             for (int64_t k = 0; k < shape_elements(&shape); k++)
                 tensors[DY][k] *= scales[i / 4 % 3];
-            wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, label);
-            wrong += check_variants(&shape, tensors, 0, label);
+            wrong += check_all(&check, tensors);
             tensors_destroy(tensors);
         }
     }
@@ -258,6 +260,8 @@ static void test_constants(void **state)
         progress("length", s, 2051);
         for (int layout = 0; layout < 2; layout++) {
             const struct shape shape = {3, {1, 6, s}, 2, (gn_layout)layout, DEFAULTS};
+            const struct check check = {
+                .shape = shape, .bound = ORACLE_ALWAYS, .label = "constant"};
             float *tensors[TENSORS];
 
             if (quick() && s % 7 != 1)
@@ -267,12 +271,12 @@ static void test_constants(void **state)
             for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
                 for (int64_t k = 0; k < shape_elements(&shape); k++)
                     tensors[X][k] = constants[i];
-                wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "constant");
+                wrong += check_against_oracle(&check, tensors);
                 for (int64_t k = 0; k < shape_elements(&shape); k++) {
                     const int64_t c = layout ? k % 6 : k / s;
                     wrong += tensors[Y][k] != tensors[BETA][c];
                 }
-                wrong += check_variants(&shape, tensors, 0, "constant");
+                wrong += check_variants(&check, tensors);
             }
             tensors_destroy(tensors);
         }

@@ -1,142 +1,123 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The oracle's gradients against finite differences of the oracle's forward pass, so that no
- * formula of the backward pass is trusted for having been written down twice.
+ * The oracle itself: its values against some that were worked out by hand, and what it calls an
+ * error. Its gradients are checked in test_finite_differences.c.
  */
+#include "oracle.h"
 #include "support.h"
 
+#include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
-enum { MOST = 512 };
+/* A group of 1, 2, 3, 6, which has the mean 3 and the variance 3.5. */
+static const float ascending[4] = {1, 2, 3, 6};
 
-struct data {
-    float x[MOST], dy[MOST], gamma[MOST], beta[MOST];
-};
-
-/* The scalar whose gradients dx, dgamma and dbeta are: sum dy * y. */
-static long double loss(const struct oracle_problem *problem)
+static struct oracle *oracle_of(const struct oracle_problem *problem)
 {
-    static long double y[MOST];
-    struct oracle_problem forward = *problem;
-    long double sum = 0;
+    struct oracle *oracle = oracle_create(problem);
 
-    forward.dy = NULL;
-    struct oracle *oracle = oracle_create(&forward);
     assert_non_null(oracle);
-    oracle_values(oracle, ORACLE_Y, y);
-    for (int64_t i = 0; i < oracle_count(oracle, ORACLE_Y); i++)
-        sum += problem->dy[i] * y[i];
-    oracle_destroy(oracle);
-    return sum;
+    return oracle;
 }
 
-/* The five-point difference: its error falls with the fourth power of the step. The steps are exact
- * in float, as the data are multiples of 2^-20 below 8. */
-static long double slope(const struct oracle_problem *problem, float *value)
+static void expect_values(const struct oracle *oracle, enum oracle_output output,
+                          const long double *values, int count)
 {
-    const float kept = *value, step = 0x1p-10f;
-    long double at[4];
-    static const float steps[4] = {-2, -1, 1, 2};
-
-    for (int i = 0; i < 4; i++) {
-        *value = kept + steps[i] * step;
-        at[i] = loss(problem);
-    }
-    *value = kept;
-    return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * (long double)step);
-}
-
-static void compare(const struct oracle_problem *problem, const struct oracle *oracle,
-                    enum oracle_output output, float *values)
-{
-    long double exact[MOST];
-
-    oracle_values(oracle, output, exact);
-    for (int64_t i = 0; i < oracle_count(oracle, output); i++) {
-        const long double found = slope(problem, &values[i]);
-        if (fabsl(found - exact[i]) > 1e-8L * (1 + fabsl(exact[i])))
-            fail_msg("output %d [%lld]: difference %.12Lg, gradient %.12Lg", (int)output,
-                     (long long)i, found, exact[i]);
+    assert_int_equal(oracle_count(oracle, output), count);
+    for (int i = 0; i < count; i++) {
+        const long double value = oracle_at(oracle, output, i).value;
+        if (value != values[i])
+            fail_msg("output %d [%d] is %.9Lg, not %.9Lg", (int)output, i, value, values[i]);
     }
 }
 
-static void test_gradients(void **state)
-{
-    static const int64_t shapes[][4] = {/* N, C, S, G */
-                                        {2, 6, 5, 1}, {2, 6, 5, 2},  {2, 6, 5, 3}, {2, 6, 5, 6},
-                                        {1, 1, 9, 1}, {3, 8, 1, 2},  {1, 4, 2, 4}, {1, 12, 7, 4},
-                                        {4, 3, 4, 3}, {1, 16, 1, 4}, {5, 2, 3, 1}};
-    (void)state;
-
-    for (size_t k = 0; k < 4 * sizeof(shapes) / sizeof(shapes[0]); k++) {
-        static struct data data;
-        const int64_t *shape = shapes[k / 4];
-        const struct oracle_problem problem = {
-            .n = shape[0],
-            .c = shape[1],
-            .s = shape[2],
-            .g = shape[3],
-            .channels_last = k % 2,
-            .per_sample = k / 2 % 2,
-            .eps = 0.5, /* well away from the curve that a group of two elements has at 0 */
-            .x = data.x,
-            .gamma = data.gamma,
-            .beta = data.beta,
-            .dy = data.dy,
-        };
-        uint64_t random = k + 1;
-
-        for (int64_t i = 0; i < shape[0] * shape[1] * shape[2]; i++) {
-            data.x[i] = random_normal(&random);
-            data.dy[i] = random_normal(&random);
-        }
-        for (int64_t c = 0; c < shape[0] * shape[1]; c++) {
-            data.gamma[c] = 1 + random_uniform(&random);
-            data.beta[c] = random_uniform(&random);
-        }
-        struct oracle *oracle = oracle_create(&problem);
-        assert_non_null(oracle);
-        compare(&problem, oracle, ORACLE_DX, data.x);
-        compare(&problem, oracle, ORACLE_DGAMMA, data.gamma);
-        compare(&problem, oracle, ORACLE_DBETA, data.beta);
-        oracle_destroy(oracle);
-    }
-}
-
-/* A group worked out by hand: 1, 2, 3, 6 has the mean 3 and the variance 3.5. */
+/* rstd is 1/2 and xhat -1, -1/2, 0, 3/2. */
 static void test_by_hand(void **state)
 {
-    static const float x[4] = {1, 2, 3, 6}, gamma[2] = {2, -1}, beta[2] = {0.5f, 10};
-    const struct oracle_problem problem = {
-        .n = 1, .c = 2, .s = 2, .g = 1, .eps = 0.5, .x = x, .gamma = gamma, .beta = beta};
-    static const long double first[4] = {-1.5L, -0.5L, 10, 8.5L};
-    long double y[4], mean, rstd;
+    static const float gamma[2] = {2, -1}, beta[2] = {0.5f, 10}, dy[4] = {1, 0, 2, 1};
+    const struct oracle_problem problem = {.n = 1,
+                                           .c = 2,
+                                           .s = 2,
+                                           .g = 1,
+                                           .eps = 0.5,
+                                           .x = ascending,
+                                           .gamma = gamma,
+                                           .beta = beta,
+                                           .dy = dy};
+    struct oracle *oracle = oracle_of(&problem);
     (void)state;
 
-    struct oracle *oracle = oracle_create(&problem);
-    assert_non_null(oracle);
-    oracle_values(oracle, ORACLE_MEAN, &mean);
-    oracle_values(oracle, ORACLE_RSTD, &rstd);
-    oracle_values(oracle, ORACLE_Y, y);
-    assert_true(mean == 3 && rstd == 0.5L);
-    for (int i = 0; i < 4; i++)
-        assert_true(y[i] == first[i]);
+    expect_values(oracle, ORACLE_MEAN, (const long double[]){3}, 1);
+    expect_values(oracle, ORACLE_RSTD, (const long double[]){0.5L}, 1);
+    expect_values(oracle, ORACLE_Y, (const long double[]){-1.5L, -0.5L, 10, 8.5L}, 4);
+    /* gamma * dy is 2, 0, -2, -1: of mean -1/4, and times xhat of mean -7/8. */
+    expect_values(oracle, ORACLE_DX, (const long double[]){0.6875L, -0.09375L, -0.875L, 0.28125L},
+                  4);
+    expect_values(oracle, ORACLE_DSKIP, (const long double[]){0.59375L, -0.59375L}, 2);
+    expect_values(oracle, ORACLE_DGAMMA, (const long double[]){-1, 1.5L}, 2);
+    expect_values(oracle, ORACLE_DBETA, (const long double[]){1, 3}, 2);
+    oracle_destroy(oracle);
+}
+
+/* The same pixels first, in a 16-bit type, with gamma and beta for the sample, and ReLU. */
+static void test_layout_and_types(void **state)
+{
+    static const float dy[4] = {1, 2, 0, 1};
+    /* 1, 3, 2, 6 and the parameters as bfloat16: the first halves of their floats. */
+    static const uint16_t x[4] = {0x3f80, 0x4040, 0x4000, 0x40c0};
+    static const uint16_t gamma[2] = {0x4000, 0xbf80}, beta[2] = {0x3fc0, 0x4120};
+    const struct oracle_problem problem = {.n = 1,
+                                           .c = 2,
+                                           .s = 2,
+                                           .g = 1,
+                                           .layout = GN_CHANNELS_LAST,
+                                           .eps = 0.5,
+                                           .affine = GN_AFFINE_SAMPLE,
+                                           .activation = GN_ACTIVATION_RELU,
+                                           .x_type = GN_BF16,
+                                           .y_type = GN_F32,
+                                           .param_type = GN_BF16,
+                                           .x = x,
+                                           .gamma = gamma,
+                                           .beta = beta,
+                                           .dy = dy};
+    struct oracle *oracle = oracle_of(&problem);
+    (void)state;
+
+    /* z is -1/2, 10, 1/2, 8.5, of which the first is nothing. */
+    expect_values(oracle, ORACLE_Y, (const long double[]){0, 10, 0.5L, 8.5L}, 4);
+    expect_values(oracle, ORACLE_DGAMMA, (const long double[]){0, 1.5L}, 2);
+    expect_values(oracle, ORACLE_DBETA, (const long double[]){0, 3}, 2);
+    assert_int_equal(oracle_type(oracle, ORACLE_MEAN), GN_F32);
+    assert_int_equal(oracle_type(oracle, ORACLE_Y), GN_F32);
+    assert_int_equal(oracle_type(oracle, ORACLE_DX), GN_BF16);
+    oracle_destroy(oracle);
+}
+
+/* gn_normalize's mean and rstd are those given. */
+static void test_given(void **state)
+{
+    static const float mean = 2, rstd = -3;
+    const struct oracle_problem problem = {
+        .n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = ascending, .mean = &mean, .rstd = &rstd};
+    struct oracle *oracle = oracle_of(&problem);
+    (void)state;
+
+    expect_values(oracle, ORACLE_Y, (const long double[]){3, 0, -3, -12}, 4);
     oracle_destroy(oracle);
 }
 
 /* The error is counted in bounds: one and a half of them, an infinity, and a NaN. */
 static void test_error_units(void **state)
 {
-    static const float x[4] = {1, 2, 3, 6};
-    const struct oracle_problem problem = {.n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = x};
+    const struct oracle_problem problem = {
+        .n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = ascending};
     const float unit = 0x1p-24f;
     float y[4] = {-1, -0.5f, 0, 1.5f};
     int64_t where;
+    struct oracle *oracle = oracle_of(&problem);
     (void)state;
 
-    struct oracle *oracle = oracle_create(&problem);
-    assert_non_null(oracle);
     assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, &where) == 0);
     y[3] = 1.5f + 16 * unit; /* 16 of 5 * 1.5 + 2 */
     const double error = oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, &where);
@@ -151,12 +132,87 @@ static void test_error_units(void **state)
     oracle_destroy(oracle);
 }
 
+/* A group without variance or eps has NaN but for dbeta, which is as exact as ever; one that has a
+ * NaN may have anything for dbeta and dgamma. */
+static void test_nonfinite(void **state)
+{
+    static const float equal[4] = {1, 1, 1, 1}, poisoned[4] = {1, NAN, 1, 1}, dy[4] = {1, 2, 3, 4};
+    static const float nans[4] = {NAN, NAN, NAN, NAN}, ten = 10, zero = 0, nan = NAN;
+    struct oracle_problem problem = {.n = 1, .c = 1, .s = 4, .g = 1, .x = equal, .dy = dy};
+    struct oracle *oracle = oracle_of(&problem);
+    (void)state;
+
+    assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_ALWAYS, nans, NULL) == 0);
+    assert_true(isinf(oracle_error(oracle, ORACLE_Y, ORACLE_ALWAYS, equal, NULL)));
+    assert_true(isinf(oracle_error(oracle, ORACLE_DGAMMA, ORACLE_ALWAYS, &zero, NULL)));
+    assert_true(oracle_error(oracle, ORACLE_DGAMMA, ORACLE_ALWAYS, &nan, NULL) == 0);
+    assert_true(isinf(oracle_error(oracle, ORACLE_DBETA, ORACLE_ALWAYS, &nan, NULL)));
+    assert_true(oracle_error(oracle, ORACLE_DBETA, ORACLE_ALWAYS, &ten, NULL) == 0);
+    oracle_destroy(oracle);
+
+    problem.x = poisoned;
+    oracle = oracle_of(&problem);
+    assert_true(oracle_error(oracle, ORACLE_DX, ORACLE_ALWAYS, nans, NULL) == 0);
+    assert_true(isinf(oracle_error(oracle, ORACLE_DX, ORACLE_ALWAYS, equal, NULL)));
+    assert_true(oracle_error(oracle, ORACLE_DBETA, ORACLE_ALWAYS, &nan, NULL) == 0);
+    assert_true(oracle_error(oracle, ORACLE_DBETA, ORACLE_ALWAYS, &ten, NULL) == 0);
+    oracle_destroy(oracle);
+}
+
+/* An infinity is right where the exact value, give or take the bound, is beyond the type. */
+static void test_overflow(void **state)
+{
+    static const float most = FLT_MAX;
+    const struct oracle_problem problem = {
+        .n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = ascending, .gamma = &most};
+    float y[4] = {-FLT_MAX, -FLT_MAX / 2, 0, INFINITY};
+    struct oracle *oracle = oracle_of(&problem);
+    (void)state;
+
+    assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL) == 0);
+    y[0] = -INFINITY;
+    assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL) == 0);
+    y[1] = -INFINITY;
+    assert_true(isinf(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL)));
+    y[1] = -FLT_MAX / 2;
+    y[3] = -INFINITY;
+    assert_true(isinf(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL)));
+    oracle_destroy(oracle);
+}
+
+/* To the bound is added what rounding to a coarse type takes, or one unit of the subnormals. */
+static void test_rounding(void **state)
+{
+    static const float tiny = 0x1p-148f;
+    /* -1, -1/2, 0 and the number after 3/2 as bfloat16. */
+    static const uint16_t coarse[4] = {0xbf80, 0xbf00, 0, 0x3fc1};
+    float y[4] = {-0x1p-148f, 0, 0, 0x1p-147f};
+    struct oracle_problem problem = {.n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = ascending};
+    struct oracle *oracle;
+    (void)state;
+
+    problem.y_type = GN_BF16;
+    oracle = oracle_of(&problem);
+    const double error = oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, coarse, NULL);
+    assert_true(fabs(error - 0x1p-7 / (1.5 * 0x1p-8 + 9.5 * 0x1p-24)) < 1e-12);
+    oracle_destroy(oracle);
+
+    problem.y_type = GN_F32;
+    problem.gamma = &tiny;
+    oracle = oracle_of(&problem);
+    assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL) <= 1);
+    y[3] = 0x1p-149f;
+    assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, NULL) > 1.9);
+    oracle_destroy(oracle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_error_units),
+        cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_layout_and_types),
+        cmocka_unit_test(test_given),     cmocka_unit_test(test_error_units),
+        cmocka_unit_test(test_nonfinite), cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,20 +6,23 @@
 #include "check.h"
 #include "progress.h"
 
+#include <string.h>
+
 static int check_layouts(int rank, const int64_t *dims, int64_t groups, const char *label)
 {
     int wrong = 0;
 
     for (int layout = GN_CHANNELS_FIRST; layout <= GN_CHANNELS_LAST; layout++) {
-        struct shape shape = {
-            .rank = rank, .groups = groups, .layout = (gn_layout)layout, .eps = DEFAULTS};
+        struct check check = {
+            .shape = {.rank = rank, .groups = groups, .layout = (gn_layout)layout, .eps = DEFAULTS},
+            .bound = ORACLE_INDEPENDENT,
+            .label = label};
         float *tensors[TENSORS];
 
-        for (int i = 0; i < rank; i++)
-            shape.dims[i] = dims[i];
-        tensors_create(&shape, tensors);
-        tensors_fill(&shape, (uint64_t)(shape_elements(&shape) + groups), tensors);
-        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, label);
+        memcpy(check.shape.dims, dims, (size_t)rank * sizeof(dims[0]));
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)(shape_elements(&check.shape) + groups), tensors);
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     return wrong;
@@ -192,6 +195,7 @@ static void test_optional(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        struct check check = {.shape = shapes[i], .bound = ORACLE_INDEPENDENT, .label = "optional"};
         float *tensors[TENSORS];
 
         tensors_create(&shapes[i], tensors);
@@ -200,9 +204,10 @@ static void test_optional(void **state)
             if (quick() && (i + k) % 4)
                 continue;
             /* All outputs first, so that those left out are known; then without them. */
-            wrong += check_against_oracle(&shapes[i], tensors, subsets[k] & AFFINE,
-                                          ORACLE_INDEPENDENT, "optional");
-            wrong += check_variants(&shapes[i], tensors, subsets[k], "optional");
+            check.absent = subsets[k] & AFFINE;
+            wrong += check_against_oracle(&check, tensors);
+            check.absent = subsets[k];
+            wrong += check_variants(&check, tensors);
         }
         tensors_destroy(tensors);
     }

@@ -56,16 +56,17 @@ static void test_ordinary(void **state)
     (void)state;
 
     for (int i = 0; i < SHAPES; i++) {
-        const struct shape shape = shape_number(i);
+        struct check check = {
+            .shape = shape_number(i), .bound = ORACLE_INDEPENDENT, .label = "ordinary"};
         float *tensors[TENSORS];
 
         if (skipped(i))
             continue;
-        tensors_create(&shape, tensors);
-        tensors_fill(&shape, (uint64_t)i, tensors);
-        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, "ordinary");
-        wrong += check_against_oracle(&shape, tensors, 1u << GAMMA | 1u << BETA, ORACLE_INDEPENDENT,
-                                      "without gamma and beta");
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)i, tensors);
+        wrong += check_all(&check, tensors);
+        check.absent = 1u << GAMMA | 1u << BETA;
+        wrong += check_against_oracle(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
@@ -78,12 +79,14 @@ static void test_many(void **state)
     (void)state;
 
     for (int64_t d = 2; d <= (quick() ? 2 : 16); d *= 2) {
-        const struct shape shape = {2, {1500, 32 * d}, 32, GN_CHANNELS_FIRST, DEFAULTS};
+        const struct check check = {.shape = {2, {1500, 32 * d}, 32, GN_CHANNELS_FIRST, DEFAULTS},
+                                    .bound = ORACLE_INDEPENDENT,
+                                    .label = "many"};
         float *tensors[TENSORS];
 
-        tensors_create(&shape, tensors);
-        tensors_fill(&shape, (uint64_t)d, tensors);
-        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, "many");
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)d, tensors);
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
@@ -98,6 +101,7 @@ static void test_mixed(void **state)
 
     for (int i = 0; i < 2 * SHAPES; i++) {
         const struct shape shape = shape_number(i / 2);
+        const struct check check = {.shape = shape, .bound = ORACLE_ALWAYS, .label = "mixed"};
         float *tensors[TENSORS];
 
         if (skipped(i / 2))
@@ -110,7 +114,7 @@ static void test_mixed(void **state)
             fill_mixed(&shape, i + 7, scales[i / 3 % 4], tensors[DY]);
         tensors[GAMMA][i % shape.dims[1]] = i % 7 == 1 ? 1e-30f : i % 7 == 2 ? 1e25f : 0;
         tensors[BETA][i % shape.dims[1]] = i % 7 == 3 ? 1e35f : 0;
-        wrong += check_all(&shape, tensors, ORACLE_ALWAYS, "mixed");
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
@@ -125,13 +129,15 @@ static void test_small_gradients(void **state)
     for (int i = 0; i < DEPTHS * 4; i++) {
         const struct shape shape = {
             2, {quick() ? 40 : 1000, 2 * depths[i / 4]}, 2, GN_CHANNELS_FIRST, DEFAULTS};
+        const struct check check = {
+            .shape = shape, .bound = ORACLE_ALWAYS, .label = "small gradients"};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);
         tensors_fill(&shape, (uint64_t)i, tensors);
         for (int64_t k = i % 2; k < shape_elements(&shape); k += 2)
             tensors[DY][k] = (float)(1 + (k + i) % 999) * (i % 4 < 2 ? 0x1p-149f : 0x1p-130f);
-        wrong += check_all(&shape, tensors, ORACLE_ALWAYS, "small gradients");
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
@@ -146,6 +152,8 @@ static void test_smallest_gradients(void **state)
     for (int i = 0; i < (quick() ? 20 : 1000); i++) {
         const struct shape shape = {
             .rank = 2, .dims = {7, 3 * depths[i % DEPTHS]}, .groups = 3, .eps = 1e-12};
+        const struct check check = {
+            .shape = shape, .bound = ORACLE_ALWAYS, .label = "smallest gradients"};
         uint64_t random = (uint64_t)i;
         float *tensors[TENSORS];
 
@@ -157,7 +165,7 @@ static void test_smallest_gradients(void **state)
         }
         for (int64_t c = 0; c < shape.dims[1]; c++)
             tensors[GAMMA][c] = 1;
-        wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "smallest gradients");
+        wrong += check_against_oracle(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
@@ -171,6 +179,7 @@ static void test_nonfinite_neighbour(void **state)
 
     for (int i = 0; i < SHAPES; i++) {
         const struct shape shape = shape_number(i);
+        const struct check check = {.shape = shape, .label = "not finite"};
         const int64_t d = shape.dims[1] / shape.groups, all = shape.dims[0] * shape.groups;
         const int64_t bad = i % all;
         float *tensors[TENSORS], *alone[TENSORS];
@@ -196,7 +205,7 @@ static void test_nonfinite_neighbour(void **state)
             wrong += !same_bits(tensors[DX] + group * d, alone[DX] + group * d, d, &where);
             wrong += !same_bits(tensors[RSTD] + group, alone[RSTD] + group, 1, &where);
         }
-        wrong += check_variants(&shape, tensors, 0, "not finite");
+        wrong += check_variants(&check, tensors);
         tensors_destroy(tensors);
         tensors_destroy(alone);
     }

@@ -33,6 +33,7 @@ static int check_scale(float scale, double eps)
         char label[80];
 
         shape.eps = eps;
+        const struct check check = {.shape = shape, .bound = ORACLE_INDEPENDENT, .label = label};
         snprintf(label, sizeof(label), "normal by %a", (double)scale);
         tensors_create(&shape, tensors);
         tensors_fill(&shape, (uint64_t)i, tensors);
@@ -43,7 +44,7 @@ static int check_scale(float scale, double eps)
                     tensors[X][group_index(&shape, n, g, k)] *= (n + g) % 3 == 2 ? 1 : scale;
         for (int64_t k = 0; k < shape_elements(&shape); k++)
             tensors[DY][k] *= 0x1p-30f;
-        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, label);
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     return wrong;
@@ -96,6 +97,7 @@ static void test_samples(void **state)
 
     for (int i = 0; i < 4 * 5; i++) {
         const struct shape *shape = &cases[i / 5].shape;
+        const struct check check = {.shape = *shape, .bound = ORACLE_ALWAYS, .label = "samples"};
         const int64_t width = shape->layout == GN_CHANNELS_LAST ? shape->dims[1] : 1;
         float *tensors[TENSORS];
 
@@ -103,7 +105,7 @@ static void test_samples(void **state)
         tensors_fill(shape, 9, tensors);
         for (int64_t k = 0; k < shape_elements(shape); k++)
             tensors[X][k] = k / width % cases[i / 5].step == 0 ? -sizes[i % 5] : 0;
-        wrong += check_all(shape, tensors, ORACLE_ALWAYS, "samples");
+        wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);

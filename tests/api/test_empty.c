@@ -83,9 +83,11 @@ static void test_single_elements(void **state)
         if (quick() && i >= 8)
             break;
         memcpy(shape.dims, cases[i / 2].dims, sizeof(shape.dims));
+        const struct check check = {
+            .shape = shape, .bound = ORACLE_INDEPENDENT, .label = "single elements"};
         tensors_create(&shape, tensors);
         tensors_fill(&shape, i, tensors);
-        wrong += check_all(&shape, tensors, ORACLE_INDEPENDENT, "single elements");
+        wrong += check_all(&check, tensors);
         for (int64_t k = 0; k < shape_elements(&shape); k++)
             wrong += tensors[Y][k] != tensors[BETA][k % shape.dims[1]];
         tensors_destroy(tensors);

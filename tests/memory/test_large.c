@@ -58,51 +58,52 @@ static struct repeated x, dy, out;
 
 /* The short problem: channels first a group for each half; channels last all groups in few pixels,
  * half of them from each half. */
-static struct oracle_problem short_problem(gn_layout layout)
+static struct check short_problem(gn_layout layout)
 {
-    const bool last = layout == GN_CHANNELS_LAST;
+    struct shape shape = {3, {1, 2, PERIOD}, 2, layout, DEFAULTS};
 
-    return (struct oracle_problem){.n = 1,
-                                   .c = last ? CHANNELS : 2,
-                                   .s = last ? 2 * PERIOD / CHANNELS : PERIOD,
-                                   .g = last ? GROUPS : 2,
-                                   .channels_last = last,
-                                   .eps = DEFAULT_EPS,
-                                   .x = x.periods,
-                                   .dy = dy.periods};
-}
-
-/* The statistics of all groups as those of the short problem's, which are fewer channels first. */
-static int check_statistics(const struct oracle *oracle, gn_layout layout, enum tensor tensor,
-                            const float *values)
-{
-    int wrong = 0;
-
-    if (layout == GN_CHANNELS_LAST)
-        return check_output(oracle, tensor, ORACLE_INDEPENDENT, values, "large");
-    for (int g = 0; g < GROUPS / 2; g++) {
-        const float pair[2] = {values[g], values[g + GROUPS / 2]};
-        wrong += check_output(oracle, tensor, ORACLE_INDEPENDENT, pair, "large");
+    if (layout == GN_CHANNELS_LAST) {
+        shape.dims[1] = CHANNELS;
+        shape.dims[2] = 2 * PERIOD / CHANNELS;
+        shape.groups = GROUPS;
     }
-    return wrong;
+    return (struct check){.shape = shape,
+                          .bound = ORACLE_INDEPENDENT,
+                          .absent = 1u << GAMMA | 1u << BETA,
+                          .label = "large"};
 }
 
 /* A problem of the full size, its answer, and the statistics that forward gives to backward. */
 struct large {
-    gn_layout layout;
+    struct check check; /* the short problem */
     struct oracle *oracle;
     gn_plan *plan;
     float mean[GROUPS], rstd[GROUPS];
 };
 
+/* The statistics of all groups as those of the short problem's, which are fewer channels first. */
+static int check_statistics(const struct large *large, enum tensor tensor, const float *values)
+{
+    int wrong = 0;
+
+    if (large->check.shape.layout == GN_CHANNELS_LAST)
+        return check_output(&large->check, large->oracle, tensor, values);
+    for (int g = 0; g < GROUPS / 2; g++) {
+        const float pair[2] = {values[g], values[g + GROUPS / 2]};
+        wrong += check_output(&large->check, large->oracle, tensor, pair);
+    }
+    return wrong;
+}
+
 static void large_create(struct large *large, gn_layout layout)
 {
     const struct shape shape = {4, {dims[0], dims[1], dims[2], dims[3]}, GROUPS, layout, DEFAULTS};
 
-    *large = (struct large){.layout = layout};
+    *large = (struct large){.check = short_problem(layout)};
     assert_int_equal(shape_elements(&shape), (int64_t)PERIODS * PERIOD);
     large->plan = make_plan(&shape, GN_ISA_AUTO, 2);
-    const struct oracle_problem problem = short_problem(layout);
+    float *const tensors[TENSORS] = {[X] = x.periods, [DY] = dy.periods};
+    const struct oracle_problem problem = oracle_problem_of(&large->check, tensors);
     large->oracle = oracle_create(&problem);
     assert_non_null(large->oracle);
 }
@@ -123,9 +124,8 @@ static int check_forward(struct large *large)
     clear_output();
     assert_int_equal(
         gn_forward(large->plan, x.whole, NULL, NULL, out.whole, large->mean, large->rstd), GN_OK);
-    return check_output(large->oracle, Y, ORACLE_INDEPENDENT, out.periods, "large") +
-           check_statistics(large->oracle, large->layout, MEAN, large->mean) +
-           check_statistics(large->oracle, large->layout, RSTD, large->rstd);
+    return check_output(&large->check, large->oracle, Y, out.periods) +
+           check_statistics(large, MEAN, large->mean) + check_statistics(large, RSTD, large->rstd);
 }
 
 static int check_backward(struct large *large)
@@ -134,20 +134,16 @@ static int check_backward(struct large *large)
     assert_int_equal(gn_backward(large->plan, dy.whole, x.whole, large->mean, large->rstd, NULL,
                                  NULL, out.whole, NULL, NULL),
                      GN_OK);
-    return check_output(large->oracle, DX, ORACLE_INDEPENDENT, out.periods, "large");
+    return check_output(&large->check, large->oracle, DX, out.periods);
 }
 
 /* What forward would have stored, where the short problem has all groups. */
 static void exact_statistics(struct large *large)
 {
-    long double mean[GROUPS], rstd[GROUPS];
-
     assert_int_equal(oracle_count(large->oracle, ORACLE_MEAN), GROUPS);
-    oracle_values(large->oracle, ORACLE_MEAN, mean);
-    oracle_values(large->oracle, ORACLE_RSTD, rstd);
     for (int g = 0; g < GROUPS; g++) {
-        large->mean[g] = (float)mean[g];
-        large->rstd[g] = (float)rstd[g];
+        large->mean[g] = (float)oracle_at(large->oracle, ORACLE_MEAN, g).value;
+        large->rstd[g] = (float)oracle_at(large->oracle, ORACLE_RSTD, g).value;
     }
 }
 

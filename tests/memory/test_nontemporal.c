@@ -20,6 +20,9 @@ static int64_t beyond_cache(void)
 /* In channels first, of every `hard` groups the last is beyond float's sums; 0: none. */
 static int check_shape(const struct shape shape, int64_t hard)
 {
+    const struct check check = {.shape = shape,
+                                .bound = hard ? ORACLE_ALWAYS : ORACLE_INDEPENDENT,
+                                .label = "beyond the cache"};
     const int64_t elements = shape_elements(&shape), size = elements / shape.dims[0] / shape.groups;
     float *tensors[TENSORS];
     gn_isa isas[8];
@@ -30,12 +33,11 @@ static int check_shape(const struct shape shape, int64_t hard)
     tensors_fill(&shape, 9, tensors);
     for (int64_t i = 0; hard && i < elements; i++)
         tensors[X][i] *= i / size % hard == hard - 1 ? 1e31f : 1;
-    wrong += check_against_oracle(&shape, tensors, 0, hard ? ORACLE_ALWAYS : ORACLE_INDEPENDENT,
-                                  "streamed");
+    wrong += check_against_oracle(&check, tensors);
     for (int i = 0; i < count; i++) {
         for (int place = 0; place < PLACES; place++) {
-            const struct variant variant = {isas[i], 2, (enum place)place, 0};
-            wrong += check_variant(&shape, tensors, &variant, "streamed");
+            const struct variant variant = {isas[i], 2, (enum place)place};
+            wrong += check_variant(&check, tensors, &variant);
         }
     }
     tensors_destroy(tensors);

@@ -1,93 +1,124 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
+#include "kind.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const enum oracle_output output_of[TENSORS] = {
-    [Y] = ORACLE_Y,   [MEAN] = ORACLE_MEAN,     [RSTD] = ORACLE_RSTD,
-    [DX] = ORACLE_DX, [DGAMMA] = ORACLE_DGAMMA, [DBETA] = ORACLE_DBETA};
-
-struct oracle_problem problem_of(const struct shape *shape, float *const tensors[TENSORS],
-                                 unsigned absent)
+static bool is_absent(const struct check *check, int tensor)
 {
+    return check->absent & 1u << tensor;
+}
+
+static bool is_statistic(int tensor)
+{
+    return tensor == MEAN || tensor == RSTD;
+}
+
+static bool is_input(const struct check *check, int tensor)
+{
+    return tensor < FIRST_OUTPUT || (check->given && is_statistic(tensor));
+}
+
+enum oracle_output oracle_output_of(enum tensor tensor)
+{
+    static const enum oracle_output outputs[TENSORS] = {
+        [Y] = ORACLE_Y,   [MEAN] = ORACLE_MEAN,     [RSTD] = ORACLE_RSTD,
+        [DX] = ORACLE_DX, [DGAMMA] = ORACLE_DGAMMA, [DBETA] = ORACLE_DBETA};
+
+    assert_in_range(tensor, FIRST_OUTPUT, TENSORS - 1);
+    return outputs[tensor];
+}
+
+struct oracle_problem oracle_problem_of(const struct check *check, float *const tensors[TENSORS])
+{
+    const struct shape *shape = &check->shape;
+
     return (struct oracle_problem){.n = shape->dims[0],
                                    .c = shape->dims[1],
                                    .s = shape_spatial(shape),
                                    .g = shape->groups,
-                                   .channels_last = shape->layout == GN_CHANNELS_LAST,
-                                   .per_sample = shape->affine == GN_AFFINE_SAMPLE,
+                                   .layout = shape->layout,
                                    .eps = shape->eps,
+                                   .affine = shape->affine,
+                                   .activation = check->activation,
+                                   .x_type = GN_F32,
+                                   .y_type = GN_F32,
+                                   .param_type = GN_F32,
                                    .x = tensors[X],
-                                   .gamma = absent & 1u << GAMMA ? NULL : tensors[GAMMA],
-                                   .beta = absent & 1u << BETA ? NULL : tensors[BETA],
-                                   .dy = tensors[DY]};
+                                   .gamma = is_absent(check, GAMMA) ? NULL : tensors[GAMMA],
+                                   .beta = is_absent(check, BETA) ? NULL : tensors[BETA],
+                                   .dy = is_absent(check, DY) ? NULL : tensors[DY],
+                                   .mean = check->given ? tensors[MEAN] : NULL,
+                                   .rstd = check->given ? tensors[RSTD] : NULL};
 }
 
-int check_output(const struct oracle *oracle, enum tensor tensor, enum oracle_bound bound,
-                 const float *result, const char *label)
+/* One line of what is checked, and the rest. */
+static const char *describe(const struct check *check, const char *rest, char text[400])
 {
-    int64_t where;
-    const double error = oracle_error(oracle, output_of[tensor], bound, result, &where);
+    static const char *const activations[] = {"", ", relu", ", silu"};
+    char shape[160];
 
-    if (error <= 1)
-        return 0;
-    print_error("%s: %s[%lld] = %.9g (%a): error of %.3g bounds (%s)\n", label, tensor_name(tensor),
-                (long long)where, (double)result[where], (double)result[where], error,
-                bound == ORACLE_ALWAYS ? "always" : "independent");
-    return 1;
-}
-
-/* What a call without the absent tensors passes; backward needs mean and rstd all the same. */
-static void pick(float *const tensors[TENSORS], unsigned absent, float *picked[TENSORS])
-{
-    for (int t = 0; t < TENSORS; t++)
-        picked[t] = absent & 1u << t ? NULL : tensors[t];
-}
-
-static int call_both(const gn_plan *plan, float *const tensors[TENSORS], unsigned absent)
-{
-    float *picked[TENSORS];
-
-    pick(tensors, absent, picked);
-    if (call_forward(plan, picked) != GN_OK)
-        return 1;
-    picked[MEAN] = tensors[MEAN];
-    picked[RSTD] = tensors[RSTD];
-    return call_backward(plan, picked) != GN_OK;
-}
-
-static const char *describe(const struct shape *shape, const char *label, const char *rest,
-                            char text[400])
-{
-    char shape_line[160];
-
-    snprintf(text, 400, "%s: %s%s", label, shape_text(shape, shape_line), rest);
+    snprintf(text, 400, "%s: %s%s%s, without %#x%s", check->label, shape_text(&check->shape, shape),
+             activations[check->activation], check->given ? ", given statistics" : "",
+             check->absent, rest);
     return text;
 }
 
-int check_against_oracle(const struct shape *shape, float *const tensors[TENSORS], unsigned absent,
-                         enum oracle_bound bound, const char *label)
+int check_output(const struct check *check, const struct oracle *oracle, enum tensor tensor,
+                 const float *result)
 {
-    const struct oracle_problem problem = problem_of(shape, tensors, absent);
-    char text[400], rest[40];
+    const enum oracle_output output = oracle_output_of(tensor);
+    int64_t where;
+    const double error = oracle_error(oracle, output, check->bound, result, &where);
+    char text[400];
+
+    if (error <= 1)
+        return 0;
+    print_error("%s: %s[%lld] = %.9g (%a), not %.9Lg: an error of %.3g bounds (%s)\n",
+                describe(check, "", text), tensor_name(tensor), (long long)where,
+                (double)result[where], (double)result[where],
+                oracle_at(oracle, output, where).value, error,
+                check->bound == ORACLE_ALWAYS ? "always" : "independent");
+    return 1;
+}
+
+/* Both passes, with what the check says and NULL for what is absent. */
+static gn_status call_both(const struct check *check, gn_isa isa, int threads,
+                           float *const tensors[TENSORS])
+{
+    const struct kind kind = {.activation = check->activation};
+    gn_plan *plan = make_plan_of(&check->shape, &kind, isa, threads);
+    float *t[TENSORS];
+
+    for (int i = 0; i < TENSORS; i++)
+        t[i] = is_absent(check, i) ? NULL : tensors[i];
+    gn_status status = check->given ? gn_normalize(plan, t[X], tensors[MEAN], tensors[RSTD],
+                                                   t[GAMMA], t[BETA], t[Y])
+                                    : call_forward(plan, t);
+    t[MEAN] = tensors[MEAN];
+    t[RSTD] = tensors[RSTD];
+    if (status == GN_OK)
+        status = call_backward(plan, t);
+    gn_plan_destroy(plan);
+    return status;
+}
+
+int check_against_oracle(const struct check *check, float *const tensors[TENSORS])
+{
+    const struct oracle_problem problem = oracle_problem_of(check, tensors);
+    char text[400];
     int wrong = 0;
 
-    snprintf(rest, sizeof(rest), " without %#x", absent);
-    describe(shape, label, rest, text);
-
-    gn_plan *plan = make_plan(shape, GN_ISA_GENERIC, 1);
-    if (call_both(plan, tensors, absent) != 0) {
-        print_error("%s: %s\n", text, gn_last_error());
+    if (call_both(check, GN_ISA_GENERIC, 1, tensors) != GN_OK) {
+        print_error("%s: %s\n", describe(check, "", text), gn_last_error());
         wrong++;
     }
-    gn_plan_destroy(plan);
-
     struct oracle *oracle = oracle_create(&problem);
     assert_non_null(oracle);
     for (int t = FIRST_OUTPUT; t < TENSORS; t++) {
-        if (!(absent & 1u << t))
-            wrong += check_output(oracle, (enum tensor)t, bound, tensors[t], text);
+        if (!is_input(check, t) && !is_absent(check, t))
+            wrong += check_output(check, oracle, (enum tensor)t, tensors[t]);
     }
     oracle_destroy(oracle);
     return wrong;
@@ -96,13 +127,14 @@ int check_against_oracle(const struct shape *shape, float *const tensors[TENSORS
 /* The guarded twin of each tensor, kept from one check to the next. */
 static struct guarded guards[TENSORS];
 
-static void place_tensors(const struct shape *shape, float *const tensors[TENSORS],
+static void place_tensors(const struct check *check, float *const tensors[TENSORS],
                           enum place place, float *placed[TENSORS])
 {
     for (int t = 0; t < TENSORS; t++) {
-        const size_t count = (size_t)tensor_count(shape, (enum tensor)t);
+        const size_t count = (size_t)tensor_count(&check->shape, (enum tensor)t);
 
-        if (t < FIRST_OUTPUT)
+        /* Where gn_forward does not store the statistics, gn_backward needs them all the same. */
+        if (is_input(check, t) || (is_statistic(t) && is_absent(check, t)))
             guard_copy(&guards[t], tensors[t], count, place);
         else
             guard_place(&guards[t], count, place);
@@ -110,14 +142,14 @@ static void place_tensors(const struct shape *shape, float *const tensors[TENSOR
     }
 }
 
-static int compare_placed(const struct shape *shape, float *const tensors[TENSORS], unsigned absent,
+static int compare_placed(const struct check *check, float *const tensors[TENSORS],
                           const char *text)
 {
     int wrong = 0;
 
     for (int t = 0; t < TENSORS; t++) {
         const char *name = tensor_name((enum tensor)t);
-        const int64_t count = tensor_count(shape, (enum tensor)t);
+        const int64_t count = tensor_count(&check->shape, (enum tensor)t);
         const float *data = guards[t].data;
         int64_t where;
 
@@ -125,8 +157,8 @@ static int compare_placed(const struct shape *shape, float *const tensors[TENSOR
             print_error("%s: something wrote beside %s\n", text, name);
             wrong++;
         }
-        if (t >= FIRST_OUTPUT && absent & 1u << t) {
-            if (t != MEAN && t != RSTD && !guard_untouched(&guards[t])) {
+        if (t >= FIRST_OUTPUT && is_absent(check, t) && !is_statistic(t)) {
+            if (!guard_untouched(&guards[t])) {
                 print_error("%s: %s was written\n", text, name);
                 wrong++;
             }
@@ -139,34 +171,24 @@ static int compare_placed(const struct shape *shape, float *const tensors[TENSOR
     return wrong;
 }
 
-int check_variant(const struct shape *shape, float *const tensors[TENSORS],
-                  const struct variant *variant, const char *label)
+int check_variant(const struct check *check, float *const tensors[TENSORS],
+                  const struct variant *variant)
 {
     static const char *const places[PLACES] = {"page after", "page before", "odd address"};
-    const unsigned absent = variant->absent;
     float *placed[TENSORS];
     char text[400], rest[80];
 
-    snprintf(rest, sizeof(rest), " without %#x, %s, %d threads, %s", absent, isa_name(variant->isa),
-             variant->threads, places[variant->place]);
-    describe(shape, label, rest, text);
-
-    place_tensors(shape, tensors, variant->place, placed);
-    for (int t = MEAN; t <= RSTD; t++) {
-        if (absent & 1u << t)
-            memcpy(placed[t], tensors[t],
-                   (size_t)tensor_count(shape, (enum tensor)t) * sizeof(float));
-    }
-    gn_plan *plan = make_plan(shape, variant->isa, variant->threads);
-    const int failed = call_both(plan, placed, absent);
-    if (failed)
+    snprintf(rest, sizeof(rest), ", %s, %d threads, %s", isa_name(variant->isa), variant->threads,
+             places[variant->place]);
+    describe(check, rest, text);
+    place_tensors(check, tensors, variant->place, placed);
+    const gn_status status = call_both(check, variant->isa, variant->threads, placed);
+    if (status != GN_OK)
         print_error("%s: %s\n", text, gn_last_error());
-    gn_plan_destroy(plan);
-    return failed + compare_placed(shape, tensors, absent, text);
+    return (status != GN_OK) + compare_placed(check, tensors, text);
 }
 
-int check_variants(const struct shape *shape, float *const tensors[TENSORS], unsigned absent,
-                   const char *label)
+int check_variants(const struct check *check, float *const tensors[TENSORS])
 {
     static const int threads[] = {1, 2, 3, 8};
     gn_isa isas[8];
@@ -175,18 +197,16 @@ int check_variants(const struct shape *shape, float *const tensors[TENSORS], uns
 
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < 4; k++) {
-            const struct variant variant = {isas[i], threads[k], (enum place)(turn++ % PLACES),
-                                            absent};
-            wrong += check_variant(shape, tensors, &variant, label);
+            const struct variant variant = {isas[i], threads[k], (enum place)(turn++ % PLACES)};
+            wrong += check_variant(check, tensors, &variant);
         }
     }
     return wrong;
 }
 
-int check_all(const struct shape *shape, float *const tensors[TENSORS], enum oracle_bound bound,
-              const char *label)
+int check_all(const struct check *check, float *const tensors[TENSORS])
 {
-    int wrong = check_against_oracle(shape, tensors, 0, bound, label);
+    const int wrong = check_against_oracle(check, tensors);
 
-    return wrong + check_variants(shape, tensors, 0, label);
+    return wrong + check_variants(check, tensors);
 }

@@ -1,149 +1,161 @@
 /* SPDX-License-Identifier: MIT */
-#include "oracle.h"
+#include "oracle_parts.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 
-/* The statistics of one group; a and b are the two means in the formula of dx, P and R those of the
- * magnitudes. */
-struct group {
-    long double mean, dev, rstd;
-    long double a, b, p, r;
-};
-
-/* The gradients of one channel, and the sums that bound their errors. */
-struct channel {
-    long double dgamma, dbeta;
-    long double dgamma_size, dbeta_size;
-};
-
-struct oracle {
-    struct oracle_problem in;
-    struct group *groups;     /* [N, G] */
-    struct channel *channels; /* as gamma */
-};
-
-/* Where the elements of one channel of one sample lie. */
-struct run {
-    int64_t first, stride;
-};
-
-static struct run run_of(const struct oracle_problem *in, int64_t n, int64_t c)
+int64_t parameters(const struct oracle_problem *in)
 {
-    if (in->channels_last)
-        return (struct run){n * in->s * in->c + c, in->c};
-    return (struct run){(n * in->c + c) * in->s, 1};
+    return in->affine == GN_AFFINE_SAMPLE ? in->n * in->c : in->c;
 }
 
-static struct group *group_of(const struct oracle *o, int64_t n, int64_t c)
-{
-    return &o->groups[n * o->in.g + c / (o->in.c / o->in.g)];
-}
-
-/* Where the parameters of a channel lie, and how many of each there are. */
-static int64_t parameter_of(const struct oracle_problem *in, int64_t n, int64_t c)
-{
-    return in->per_sample ? n * in->c + c : c;
-}
-
-static int64_t parameters(const struct oracle_problem *in)
-{
-    return in->per_sample ? in->n * in->c : in->c;
-}
-
-static long double gamma_of(const struct oracle_problem *in, int64_t n, int64_t c)
-{
-    return in->gamma ? in->gamma[parameter_of(in, n, c)] : 1.0L;
-}
-
-static long double beta_of(const struct oracle_problem *in, int64_t n, int64_t c)
-{
-    return in->beta ? in->beta[parameter_of(in, n, c)] : 0.0L;
-}
-
-/* The first pass finds a mean; the second finds the deviation from it, and with that the little by
- * which rounding put that mean wrong. */
-static void find_statistics(const struct oracle *o, int64_t n, int64_t g)
+struct row row_of(const struct oracle *o, int64_t number)
 {
     const struct oracle_problem *in = &o->in;
-    const int64_t d = in->c / in->g;
-    const long double m = (long double)d * (long double)in->s;
-    struct group *group = &o->groups[n * in->g + g];
-    long double sum = 0, off = 0, squares = 0;
+    const int64_t n = number / in->c, c = number % in->c;
+    const int64_t parameter = in->affine == GN_AFFINE_SAMPLE ? number : c;
+    struct row row = {.first = number * in->s,
+                      .stride = 1,
+                      .group = &o->groups[n * in->g + c / (in->c / in->g)],
+                      .channel = &o->channels[parameter],
+                      .gamma = in->gamma ? type_load(in->param_type, in->gamma, parameter) : 1,
+                      .beta = in->beta ? type_load(in->param_type, in->beta, parameter) : 0};
 
-    for (int64_t c = g * d; c < (g + 1) * d; c++) {
-        const struct run run = run_of(in, n, c);
-        for (int64_t s = 0; s < in->s; s++)
-            sum += in->x[run.first + s * run.stride];
+    if (in->layout == GN_CHANNELS_LAST) {
+        row.first = n * in->s * in->c + c;
+        row.stride = in->c;
     }
-    const long double near = sum / m;
+    return row;
+}
 
-    for (int64_t c = g * d; c < (g + 1) * d; c++) {
-        const struct run run = run_of(in, n, c);
-        for (int64_t s = 0; s < in->s; s++) {
-            const long double diff = in->x[run.first + s * run.stride] - near;
-            off += diff;
-            squares += diff * diff;
+/* How many elements a group has. */
+static int64_t group_size(const struct oracle_problem *in)
+{
+    return in->c / in->g * in->s;
+}
+
+/* The first pass finds a mean; the second the deviations from it, and with that the little by which
+ * that mean is wrong. */
+static void find_statistics(const struct oracle *o, int64_t number)
+{
+    const struct oracle_problem *in = &o->in;
+    const int64_t d = in->c / in->g; /* a group's rows are neighbours */
+    const long double m = (long double)group_size(in);
+    struct group *group = &o->groups[number];
+    struct sum sum = {0}, off = {0}, squares = {0};
+
+    if (in->mean) {
+        group->near = type_load(oracle_type(o, ORACLE_MEAN), in->mean, number);
+        group->rstd = type_load(oracle_type(o, ORACLE_RSTD), in->rstd, number);
+        if (is_infinite(group->rstd))
+            group->rstd = NAN;
+        return;
+    }
+    for (int64_t r = number * d; r < (number + 1) * d; r++) {
+        const struct row row = row_of(o, r);
+        for (int64_t k = 0; k < in->s; k++)
+            sum_add(&sum, type_load(in->x_type, in->x, row.first + k * row.stride));
+    }
+    const long double near = sum_total(&sum) / m;
+    for (int64_t r = number * d; r < (number + 1) * d; r++) {
+        const struct row row = row_of(o, r);
+        for (int64_t k = 0; k < in->s; k++) {
+            const long double diff =
+                type_load(in->x_type, in->x, row.first + k * row.stride) - near;
+            sum_add(&off, diff);
+            sum_add(&squares, diff * diff);
         }
     }
-    const long double var = fmaxl((squares - off * off / m) / m, 0.0L);
+    const long double rest = sum_total(&off) / m;
+    const long double var = sum_total(&squares) / m - rest * rest;
 
-    group->mean = near + off / m;
-    group->dev = sqrtl(var);
-    group->rstd = 1.0L / sqrtl(var + in->eps);
+    group->near = is_finite(near) ? near : NAN;
+    group->rest = rest;
+    group->dev = sqrtl(fmaxl(var, 0));
+    group->rstd = is_finite(near) ? 1 / sqrtl(fmaxl(var, 0) + in->eps) : NAN;
 }
 
-/* The sums over one channel of one sample, into its channel and its group. */
-static void add_gradients(const struct oracle *o, int64_t n, int64_t c)
+static void add_sum(struct sum *sum, const struct sum *terms, long double factor)
 {
-    const struct oracle_problem *in = &o->in;
-    const struct run run = run_of(in, n, c);
-    struct group *group = group_of(o, n, c);
-    struct channel *channel = &o->channels[parameter_of(in, n, c)];
-    const long double gamma = gamma_of(in, n, c);
-    long double sum = 0, size = 0, sum_xhat = 0, size_xhat = 0;
+    sum_add(sum, factor * terms->high);
+    sum_add(sum, factor * terms->low);
+}
 
-    for (int64_t s = 0; s < in->s; s++) {
-        const int64_t i = run.first + s * run.stride;
-        const long double dy = in->dy[i];
-        const long double dy_xhat = dy * ((in->x[i] - group->mean) * group->rstd);
-        sum += dy;
-        size += fabsl(dy);
-        sum_xhat += dy_xhat;
-        size_xhat += fabsl(dy_xhat);
+/* The sums over one row, into its channel and its group. */
+static void add_gradients(const struct oracle *o, int64_t number)
+{
+    const struct row row = row_of(o, number);
+    const long double gamma = fabsl(row.gamma);
+    struct group *group = row.group;
+    struct channel *channel = row.channel;
+    struct sum sum = {0}, sum_xhat = {0};
+    long double size = 0, size_xhat = 0, unsure[ORACLE_BOUNDS] = {0},
+                unsure_xhat[ORACLE_BOUNDS] = {0};
+    struct g g;
+
+    for (int64_t s = 0; s < o->in.s; s++) {
+        const int64_t i = row.first + s * row.stride;
+        const long double xhat = xhat_at(o, &row, i);
+
+        find_g(o, &row, xhat, i, &g);
+        sum_add(&sum, g.value);
+        sum_add(&sum_xhat, g.value * xhat);
+        size += g.size;
+        size_xhat += g.size * fabsl(xhat);
+        for (int k = 0; o->in.activation == GN_ACTIVATION_RELU && k < ORACLE_BOUNDS; k++) {
+            unsure[k] += g.unsure[k];
+            unsure_xhat[k] += g.unsure[k] * fabsl(xhat);
+        }
     }
-    channel->dbeta += sum;
+    add_sum(&channel->dbeta, &sum, 1);
+    add_sum(&channel->dgamma, &sum_xhat, 1);
     channel->dbeta_size += size;
-    channel->dgamma += sum_xhat;
     channel->dgamma_size += size + size_xhat;
+    channel->nonfinite = channel->nonfinite || isnan(group->near);
+    add_sum(&group->sum_a, &sum, row.gamma);
+    add_sum(&group->sum_b, &sum_xhat, row.gamma);
+    group->p += gamma * size;
+    group->r += gamma * size_xhat;
+    for (int k = 0; k < ORACLE_BOUNDS; k++) {
+        channel->unsure_dbeta[k] += unsure[k];
+        channel->unsure_dgamma[k] += unsure_xhat[k];
+        group->unsure_a[k] += gamma * unsure[k];
+        group->unsure_b[k] += gamma * unsure_xhat[k];
+    }
+}
 
-    const long double m = (long double)(in->c / in->g) * (long double)in->s;
-    group->a += gamma * sum / m;
-    group->b += gamma * sum_xhat / m;
-    group->p += fabsl(gamma) * size / m;
-    group->r += fabsl(gamma) * size_xhat / m;
+/* Makes the means of a group's sums. */
+static void divide_gradients(struct group *group, long double m)
+{
+    group->a = sum_total(&group->sum_a) / m;
+    group->b = sum_total(&group->sum_b) / m;
+    group->p /= m;
+    group->r /= m;
+    for (int k = 0; k < ORACLE_BOUNDS; k++) {
+        group->unsure_a[k] /= m;
+        group->unsure_b[k] /= m;
+    }
 }
 
 struct oracle *oracle_create(const struct oracle_problem *problem)
 {
-    struct oracle *o = malloc(sizeof(*o));
+    const int64_t groups = problem->n * problem->g;
+    struct oracle *o = calloc(1, sizeof(*o));
 
     if (!o)
         return NULL;
     o->in = *problem;
-    o->groups = calloc((size_t)(problem->n * problem->g), sizeof(*o->groups));
+    o->groups = calloc((size_t)groups, sizeof(*o->groups));
     o->channels = calloc((size_t)parameters(problem), sizeof(*o->channels));
     if (!o->groups || !o->channels) {
         oracle_destroy(o);
         return NULL;
     }
-    for (int64_t n = 0; n < problem->n; n++) {
-        for (int64_t g = 0; g < problem->g; g++)
-            find_statistics(o, n, g);
-        for (int64_t c = 0; problem->dy && c < problem->c; c++)
-            add_gradients(o, n, c);
-    }
+    for (int64_t i = 0; i < groups; i++)
+        find_statistics(o, i);
+    for (int64_t row = 0; problem->dy && row < problem->n * problem->c; row++)
+        add_gradients(o, row);
+    for (int64_t i = 0; i < groups; i++)
+        divide_gradients(&o->groups[i], (long double)group_size(problem));
     return o;
 }
 
@@ -154,153 +166,4 @@ void oracle_destroy(struct oracle *oracle)
     free(oracle->groups);
     free(oracle->channels);
     free(oracle);
-}
-
-int64_t oracle_count(const struct oracle *oracle, enum oracle_output output)
-{
-    const struct oracle_problem *in = &oracle->in;
-
-    switch (output) {
-    case ORACLE_MEAN:
-    case ORACLE_RSTD:
-        return in->n * in->g;
-    case ORACLE_DGAMMA:
-    case ORACLE_DBETA:
-        return parameters(in);
-    default:
-        return in->n * in->c * in->s;
-    }
-}
-
-/* An exact value, and the size that each column of bounds multiplies by 2^-24. */
-struct exact {
-    long double value;
-    long double size[2];
-};
-
-static struct exact exact_y(const struct oracle *o, int64_t n, int64_t c, float x)
-{
-    const struct group *group = group_of(o, n, c);
-    const long double gamma = gamma_of(&o->in, n, c), beta = beta_of(&o->in, n, c);
-    const long double product = gamma * ((x - group->mean) * group->rstd);
-
-    return (struct exact){product + beta,
-                          {48 * fabsl(product) + 26 * fabsl(gamma) + 2 * fabsl(beta),
-                           5 * fabsl(product) + 2 * fabsl(gamma) + 2 * fabsl(beta)}};
-}
-
-static struct exact exact_dx(const struct oracle *o, int64_t n, int64_t c, float x, float dy)
-{
-    const struct group *group = group_of(o, n, c);
-    const long double xhat = (x - group->mean) * group->rstd;
-    const long double product = gamma_of(&o->in, n, c) * dy;
-    const long double size = group->rstd * (fabsl(product) + group->p +
-                                            (1 + fabsl(xhat)) * (group->r + fabsl(group->a)));
-
-    return (struct exact){group->rstd * (product - group->a - xhat * group->b),
-                          {192 * size, 6 * size}};
-}
-
-static struct exact exact_at(const struct oracle *o, enum oracle_output output, int64_t n,
-                             int64_t c, int64_t i)
-{
-    switch (output) {
-    case ORACLE_MEAN: {
-        const long double mean = o->groups[i].mean, dev = o->groups[i].dev;
-        return (struct exact){mean, {fabsl(mean) + 22 * dev, fabsl(mean) + dev}};
-    }
-    case ORACLE_RSTD: {
-        const long double rstd = o->groups[i].rstd;
-        return (struct exact){rstd, {42 * rstd, 3 * rstd}};
-    }
-    case ORACLE_DGAMMA: {
-        const struct channel *channel = &o->channels[i];
-        return (struct exact){channel->dgamma,
-                              {64 * channel->dgamma_size, 4 * channel->dgamma_size}};
-    }
-    case ORACLE_DBETA: {
-        const struct channel *channel = &o->channels[i];
-        return (struct exact){channel->dbeta, {24 * channel->dbeta_size, 2 * channel->dbeta_size}};
-    }
-    case ORACLE_DX:
-        return exact_dx(o, n, c, o->in.x[i], o->in.dy[i]);
-    default:
-        return exact_y(o, n, c, o->in.x[i]);
-    }
-}
-
-/* Visits an output's elements as rows of equal (n, c); the small outputs are one row each. */
-static void rows_of(const struct oracle *o, enum oracle_output output, int64_t *rows,
-                    int64_t *length)
-{
-    const bool tensor = output == ORACLE_Y || output == ORACLE_DX;
-
-    *rows = tensor ? o->in.n * o->in.c : 1;
-    *length = tensor ? o->in.s : oracle_count(o, output);
-}
-
-static struct run row_of(const struct oracle *o, enum oracle_output output, int64_t row)
-{
-    if (output == ORACLE_Y || output == ORACLE_DX)
-        return run_of(&o->in, row / o->in.c, row % o->in.c);
-    return (struct run){0, 1};
-}
-
-void oracle_values(const struct oracle *oracle, enum oracle_output output, long double *values)
-{
-    const int64_t channels = oracle->in.c;
-    int64_t rows, length;
-
-    rows_of(oracle, output, &rows, &length);
-    for (int64_t row = 0; row < rows; row++) {
-        const struct run run = row_of(oracle, output, row);
-        for (int64_t k = 0; k < length; k++) {
-            const int64_t i = run.first + k * run.stride;
-            values[i] = exact_at(oracle, output, row / channels, row % channels, i).value;
-        }
-    }
-}
-
-/* The error in units of the bound, or 0 where it is no more than worst. */
-static long double error_beyond(const struct exact *exact, enum oracle_bound bound, float result,
-                                long double worst)
-{
-    long double allowed = exact->size[bound] * 0x1p-24L;
-
-    if (isnan(exact->value))
-        return isnan(result) ? 0 : INFINITY;
-    if (fabsl(exact->value) < FLT_MIN)
-        allowed += 0x1p-149L;
-    if (isinf(result) && (result > 0 ? exact->value : -exact->value) + allowed > FLT_MAX)
-        return 0;
-
-    const long double error = fabsl(result - exact->value);
-    if (error <= worst * allowed)
-        return 0;
-    return isfinite(error) && allowed > 0 ? error / allowed : INFINITY;
-}
-
-double oracle_error(const struct oracle *oracle, enum oracle_output output, enum oracle_bound bound,
-                    const float *result, int64_t *where)
-{
-    const int64_t channels = oracle->in.c;
-    long double worst = 0;
-    int64_t rows, length, at = 0;
-
-    rows_of(oracle, output, &rows, &length);
-    for (int64_t row = 0; row < rows; row++) {
-        const struct run run = row_of(oracle, output, row);
-        for (int64_t k = 0; k < length; k++) {
-            const int64_t i = run.first + k * run.stride;
-            const struct exact exact = exact_at(oracle, output, row / channels, row % channels, i);
-            const long double error = error_beyond(&exact, bound, result[i], worst);
-            if (error > worst) {
-                worst = error;
-                at = i;
-            }
-        }
-    }
-    if (where)
-        *where = at;
-    return (double)worst;
 }

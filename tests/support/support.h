@@ -13,8 +13,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "oracle.h"
-
 /* ---- Random numbers, the same on every machine ---- */
 
 uint64_t random_next(uint64_t *state);

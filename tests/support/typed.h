@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 size_t type_size(gn_type type);
 const char *type_name(gn_type type);
@@ -22,6 +23,28 @@ long double type_value(gn_type type, uint64_t bits);
 /* Nearest even of value + rest, where rest is what rounding the sum to value left over. */
 uint64_t type_bits(gn_type type, long double value, long double rest);
 long double type_rounded(gn_type type, long double value, long double rest);
+
+/* Element i of an array. C converts its own types exactly, and faster than type_value does. */
+static inline long double type_load(gn_type type, const void *array, int64_t i)
+{
+    float f32;
+    double f64;
+    uint16_t half;
+
+    switch (type) {
+    case GN_F32:
+        memcpy(&f32, (const char *)array + i * 4, 4);
+        return f32;
+    case GN_F64:
+        memcpy(&f64, (const char *)array + i * 8, 8);
+        return f64;
+    case GN_BF16:
+    case GN_F16:
+        break;
+    }
+    memcpy(&half, (const char *)array + i * 2, 2);
+    return type_value(type, half);
+}
 
 /* Whether a number is neither infinite nor NaN, and whether infinite: the macros of math.h compare
  * with LDBL_MAX, which valgrind takes for an infinity. */

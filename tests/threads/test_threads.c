@@ -316,15 +316,17 @@ static void test_hard_neighbours(void **state)
                                     32 - i / 2 % 2 * 8,
                                     GN_CHANNELS_LAST,
                                     DEFAULTS};
+        const struct check check = {
+            .shape = shape, .bound = ORACLE_ALWAYS, .label = "hard neighbours"};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);
         tensors_fill(&shape, 3, tensors);
         for (int64_t c = 0; c < channels[i / 2]; c += 90)
             tensors[i % 2 ? GAMMA : BETA][c] = i % 2 ? 1e-39f : 1e35f;
-        wrong += check_against_oracle(&shape, tensors, 0, ORACLE_ALWAYS, "hard neighbours");
+        wrong += check_against_oracle(&check, tensors);
         for (int k = 0; k < (quick() ? 1 : 20); k++)
-            wrong += check_variants(&shape, tensors, 0, "hard neighbours");
+            wrong += check_variants(&check, tensors);
         tensors_destroy(tensors);
     }
     assert_int_equal(wrong, 0);
