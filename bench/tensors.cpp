@@ -57,8 +57,9 @@ static void put(void *tensor, gn_type type, int64_t i, float value)
         static_cast<uint16_t *>(tensor)[i] =
             static_cast<uint16_t>(sign | (size < 113 << 10 ? 0 : size - (112 << 10)));
         break;
-    default:
+    case GN_F32:
         static_cast<float *>(tensor)[i] = value;
+        break;
     }
 }
 

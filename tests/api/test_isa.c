@@ -18,20 +18,30 @@ enum { ISAS = sizeof(order) / sizeof(order[0]) };
 static bool machine_runs(gn_isa isa)
 {
     switch (isa) {
-#ifdef __x86_64__
     case GN_ISA_AVX2:
+#ifdef __x86_64__
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+        return false;
+#endif
     case GN_ISA_AVX512:
+#ifdef __x86_64__
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+#else
+        return false;
 #endif
-#ifdef __aarch64__
     case GN_ISA_NEON:
+#ifdef __aarch64__
         return true;
+#else
+        return false;
 #endif
-    default:
-        return isa == GN_ISA_GENERIC;
+    case GN_ISA_AUTO:
+    case GN_ISA_GENERIC:
+        break;
     }
+    return isa == GN_ISA_GENERIC;
 }
 
 static gn_desc *new_desc(void)
@@ -89,9 +99,11 @@ static bool target_has(gn_isa isa)
 #else
         return false;
 #endif
-    default:
-        return true;
+    case GN_ISA_AUTO:
+    case GN_ISA_GENERIC:
+        break;
     }
+    return true;
 }
 
 /* An instruction set of another kind of processor is an error, with a sentence that names it. */

@@ -56,7 +56,7 @@ static const struct {
 enum { DOUBLES = sizeof(doubles) / sizeof(doubles[0]) };
 
 /* The arguments of both calls. */
-enum {
+enum argument_name {
     A_X,
     A_SKIP,
     A_GAMMA,
@@ -83,7 +83,8 @@ struct argument {
     unsigned char *data;
 };
 
-static struct argument argument_of(const struct shape *shape, const struct kind *kind, int which)
+static struct argument argument_of(const struct shape *shape, const struct kind *kind,
+                                   enum argument_name which)
 {
     const int64_t all = shape_elements(shape), channels = shape->dims[0] * shape->dims[1];
 
@@ -104,9 +105,13 @@ static struct argument argument_of(const struct shape *shape, const struct kind 
     case A_RSTD:
         return (struct argument){kind->x == GN_F64 ? GN_F64 : GN_F32, tensor_count(shape, MEAN),
                                  NULL};
-    default:
-        return (struct argument){kind->x, all, NULL};
+    case A_X:
+    case A_SUM:
+    case A_DX:
+    case ARGUMENTS:
+        break;
     }
+    return (struct argument){kind->x, all, NULL};
 }
 
 /* The bits of element i. */
@@ -209,7 +214,7 @@ static const struct argument *arguments_of(int number, const struct kept_case *o
     for (int which = 0; which < ARGUMENTS; which++) {
         struct argument *a = &kept_arguments[which];
         const double base = which == A_X ? 3 : which == A_GAMMA ? 1 : 0;
-        *a = argument_of(&of->shape, &of->kind, which);
+        *a = argument_of(&of->shape, &of->kind, (enum argument_name)which);
         a->data = malloc((size_t)a->count * type_size(a->type));
         assert_non_null(a->data);
         for (int64_t i = 0; which < FIRST_RESULT && i < a->count; i++)

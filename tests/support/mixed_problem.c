@@ -96,7 +96,10 @@ struct view role_view(const struct mixed *mixed, enum role role)
     case R_SKIP:
         view.rank = mixed->skip == GN_SKIP_CHANNEL ? 2 : view.rank;
         break;
-    default:
+    case R_X:
+    case R_SUM:
+    case R_DX:
+    case ROLES:
         break;
     }
     dense_strides(view.rank, view.dims, view.rank > 2 ? shape->layout : GN_CHANNELS_FIRST,

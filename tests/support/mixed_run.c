@@ -31,9 +31,16 @@ bool role_read(const struct mixed *mixed, enum stage stage, enum role role)
     case R_MEAN:
     case R_RSTD:
         return stage == BACKWARD;
-    default:
-        return false;
+    case R_Y:
+    case R_NORMALIZED:
+    case R_DX:
+    case R_DSKIP:
+    case R_DGAMMA:
+    case R_DBETA:
+    case ROLES:
+        break;
     }
+    return false;
 }
 
 bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
@@ -53,9 +60,17 @@ bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
     case R_DGAMMA:
     case R_DBETA:
         return stage == BACKWARD;
-    default:
-        return false;
+    case R_X:
+    case R_SKIP:
+    case R_GAMMA:
+    case R_BETA:
+    case R_DY:
+    case R_GIVEN_MEAN:
+    case R_GIVEN_RSTD:
+    case ROLES:
+        break;
     }
+    return false;
 }
 
 /* Which of the tensors that have strides a role is; -1: none. */
@@ -75,9 +90,19 @@ static int tensor_of(const struct mixed *mixed, enum role role)
         return GN_TENSOR_SUM;
     case R_SKIP:
         return mixed->skip == GN_SKIP_TENSOR ? GN_TENSOR_SKIP : -1;
-    default:
-        return -1;
+    case R_GAMMA:
+    case R_BETA:
+    case R_GIVEN_MEAN:
+    case R_GIVEN_RSTD:
+    case R_MEAN:
+    case R_RSTD:
+    case R_DSKIP:
+    case R_DGAMMA:
+    case R_DBETA:
+    case ROLES:
+        break;
     }
+    return -1;
 }
 
 /* Dense strides are at times not set at all, and those of dims of size 1 are any. */

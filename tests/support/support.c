@@ -89,9 +89,14 @@ int64_t tensor_count(const struct shape *shape, enum tensor tensor)
     case MEAN:
     case RSTD:
         return shape->dims[0] * shape->groups;
-    default:
-        return shape->affine == GN_AFFINE_SAMPLE ? shape->dims[0] * shape->dims[1] : shape->dims[1];
+    case GAMMA:
+    case BETA:
+    case DGAMMA:
+    case DBETA:
+    case TENSORS:
+        break;
     }
+    return shape->affine == GN_AFFINE_SAMPLE ? shape->dims[0] * shape->dims[1] : shape->dims[1];
 }
 
 const char *tensor_name(enum tensor tensor)

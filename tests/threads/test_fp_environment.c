@@ -113,7 +113,7 @@ static const struct kind kinds[] = {
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-enum {
+enum array {
     A_X,
     A_SKIP,
     A_GAMMA,
@@ -136,7 +136,7 @@ struct arrays {
     size_t bytes[ARRAYS];
 };
 
-static gn_type type_at(const struct kind *kind, int which)
+static gn_type type_of(const struct kind *kind, enum array which)
 {
     switch (which) {
     case A_GAMMA:
@@ -150,12 +150,18 @@ static gn_type type_at(const struct kind *kind, int which)
     case A_DY:
     case A_Y:
         return kind->y;
-    default:
-        return kind->x;
+    case A_X:
+    case A_SKIP:
+    case A_SUM:
+    case A_DX:
+    case A_DSKIP:
+    case ARRAYS:
+        break;
     }
+    return kind->x;
 }
 
-static int64_t count_at(const struct shape *shape, int which)
+static int64_t count_of(const struct shape *shape, enum array which)
 {
     switch (which) {
     case A_GAMMA:
@@ -168,9 +174,16 @@ static int64_t count_at(const struct shape *shape, int which)
         return tensor_count(shape, MEAN);
     case A_DSKIP:
         return shape->dims[0] * shape->dims[1];
-    default:
-        return shape_elements(shape);
+    case A_X:
+    case A_SKIP:
+    case A_DY:
+    case A_SUM:
+    case A_Y:
+    case A_DX:
+    case ARRAYS:
+        break;
     }
+    return shape_elements(shape);
 }
 
 static void put(void *data, int64_t i, gn_type type, long double value)
@@ -188,11 +201,11 @@ static void put(void *data, int64_t i, gn_type type, long double value)
 }
 
 /* Normal numbers in one case; in the other most of all but beta are subnormal. */
-static long double scale_of(const struct kind *kind, bool subnormal, int which)
+static long double scale_of(const struct kind *kind, bool subnormal, enum array which)
 {
     if (!subnormal || which == A_BETA)
         return 1;
-    return type_normal(type_at(kind, which)) / (which == A_GAMMA ? 1 : 4);
+    return type_normal(type_of(kind, which)) / (which == A_GAMMA ? 1 : 4);
 }
 
 static void inputs_create(struct arrays *a, const struct shape *shape, const struct kind *kind,
@@ -200,14 +213,15 @@ static void inputs_create(struct arrays *a, const struct shape *shape, const str
 {
     uint64_t random = 12;
 
-    for (int which = 0; which < ARRAYS; which++) {
-        const gn_type type = type_at(kind, which);
-        const int64_t count = count_at(shape, which);
+    for (int i = 0; i < ARRAYS; i++) {
+        const enum array which = (enum array)i;
+        const gn_type type = type_of(kind, which);
+        const int64_t count = count_of(shape, which);
 
         a->bytes[which] = (size_t)count * type_size(type);
-        a->data[which] = which < FIRST_RESULT ? malloc(a->bytes[which]) : NULL;
-        for (int64_t i = 0; which < FIRST_RESULT && i < count; i++)
-            put(a->data[which], i, type,
+        a->data[which] = i < FIRST_RESULT ? malloc(a->bytes[which]) : NULL;
+        for (int64_t k = 0; i < FIRST_RESULT && k < count; k++)
+            put(a->data[which], k, type,
                 scale_of(kind, subnormal, which) * (long double)random_normal(&random));
     }
 }
