@@ -6,7 +6,7 @@
  * The seeds are the same each time; the argument says how many, and GN_TEST_SEED=first and
  * GN_TEST_CASES=number try others. A failure prints the seed of its case.
  */
-#include "mixed.h"
+#include "problem.h"
 #include "oracle.h"
 #include "progress.h"
 
@@ -21,17 +21,17 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static int complain(const struct mixed *mixed, const char *what)
+static int complain(const struct problem *problem, const char *what)
 {
     char text[500];
 
-    print_error("%s: %s\n", mixed_text(mixed, text), what);
+    print_error("%s: %s\n", problem_text(problem, text), what);
     return 1;
 }
 
-static long double *values_of(const struct mixed *mixed, enum role role)
+static long double *values_of(const struct problem *problem, enum role role)
 {
-    const struct view *view = &mixed->dense[role];
+    const struct view *view = &problem->dense[role];
     long double *values = malloc((size_t)view_count(view) * sizeof(*values));
 
     assert_non_null(values);
@@ -41,11 +41,11 @@ static long double *values_of(const struct mixed *mixed, enum role role)
 
 /* ---- Against the oracle ---- */
 
-static int check_role(const struct mixed *mixed, const struct oracle *oracle, enum role role,
+static int check_role(const struct problem *problem, const struct oracle *oracle, enum role role,
                       enum oracle_output output)
 {
-    const struct view *result = &mixed->dense[role];
-    const enum oracle_bound bound = mixed->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS;
+    const struct view *result = &problem->dense[role];
+    const enum oracle_bound bound = problem->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS;
     int64_t where;
     const double error = oracle_error(oracle, output, bound, result->data, &where);
     char what[200];
@@ -56,15 +56,15 @@ static int check_role(const struct mixed *mixed, const struct oracle *oracle, en
              "%s[%lld in memory] = %.17Lg not %.17Lg, an error of %.3g bounds (%s)",
              role_name(role), (long long)where, type_load(result->type, result->data, where),
              oracle_at(oracle, output, where).value, error,
-             mixed->independent ? "independent" : "always");
-    return complain(mixed, what);
+             problem->independent ? "independent" : "always");
+    return complain(problem, what);
 }
 
 /* The problem of gn_forward and gn_backward. */
-static struct oracle_problem oracle_problem_of(const struct mixed *mixed)
+static struct oracle_problem oracle_problem_of(const struct problem *problem)
 {
-    const struct shape *shape = &mixed->shape;
-    const struct view *dense = mixed->dense;
+    const struct shape *shape = &problem->shape;
+    const struct view *dense = problem->dense;
 
     return (struct oracle_problem){.n = shape->dims[0],
                                    .c = shape->dims[1],
@@ -73,22 +73,22 @@ static struct oracle_problem oracle_problem_of(const struct mixed *mixed)
                                    .layout = shape->layout,
                                    .eps = shape->eps,
                                    .affine = shape->affine,
-                                   .activation = mixed->activation,
-                                   .x_type = mixed->x,
-                                   .y_type = mixed->y,
-                                   .param_type = mixed->param,
-                                   .x = dense[backward_x(mixed)].data,
-                                   .gamma = mixed->no_gamma ? NULL : dense[R_GAMMA].data,
-                                   .beta = mixed->no_beta ? NULL : dense[R_BETA].data,
+                                   .activation = problem->activation,
+                                   .x_type = problem->x,
+                                   .y_type = problem->y,
+                                   .param_type = problem->param,
+                                   .x = dense[backward_x(problem)].data,
+                                   .gamma = problem->no_gamma ? NULL : dense[R_GAMMA].data,
+                                   .beta = problem->no_beta ? NULL : dense[R_BETA].data,
                                    .dy = dense[R_DY].data};
 }
 
 /* The y of a group of equal values is beta, rounded. */
-static int check_constants(const struct mixed *mixed)
+static int check_constants(const struct problem *problem)
 {
-    const struct shape *shape = &mixed->shape;
+    const struct shape *shape = &problem->shape;
     const int64_t c = shape->dims[1], s = shape_spatial(shape), m = c / shape->groups * s;
-    long double *x = values_of(mixed, backward_x(mixed)), *y = values_of(mixed, R_Y);
+    long double *x = values_of(problem, backward_x(problem)), *y = values_of(problem, R_Y);
     bool right = true;
 
     for (int64_t group = 0; group < shape->dims[0] * shape->groups; group++) {
@@ -99,15 +99,15 @@ static int check_constants(const struct mixed *mixed)
             constant = x[i] == x[first];
         for (int64_t i = first; i < first + m && constant; i++) {
             const int64_t row = i / s, at = shape->affine == GN_AFFINE_SAMPLE ? row : row % c;
-            const long double beta = mixed->no_beta ? 0 : view_value(&mixed->dense[R_BETA], at);
-            right = right && y[i] == type_rounded(mixed->y, beta, 0);
+            const long double beta = problem->no_beta ? 0 : view_value(&problem->dense[R_BETA], at);
+            right = right && y[i] == type_rounded(problem->y, beta, 0);
         }
     }
     free(x), free(y);
-    return right ? 0 : complain(mixed, "a constant group's y is not beta");
+    return right ? 0 : complain(problem, "a constant group's y is not beta");
 }
 
-static int check_exact(const struct mixed *mixed)
+static int check_exact(const struct problem *problem)
 {
     static const struct {
         enum role role;
@@ -115,24 +115,24 @@ static int check_exact(const struct mixed *mixed)
     } outputs[] = {{R_MEAN, ORACLE_MEAN},  {R_RSTD, ORACLE_RSTD},     {R_Y, ORACLE_Y},
                    {R_DX, ORACLE_DX},      {R_DGAMMA, ORACLE_DGAMMA}, {R_DBETA, ORACLE_DBETA},
                    {R_DSKIP, ORACLE_DSKIP}};
-    struct oracle_problem asked = oracle_problem_of(mixed);
+    struct oracle_problem asked = oracle_problem_of(problem);
     struct oracle *oracle = oracle_create(&asked);
     int wrong = 0;
 
     assert_non_null(oracle);
-    for (int i = 0; i < (mixed->add ? 7 : 6); i++)
-        wrong += check_role(mixed, oracle, outputs[i].role, outputs[i].output);
+    for (int i = 0; i < (problem->add ? 7 : 6); i++)
+        wrong += check_role(problem, oracle, outputs[i].role, outputs[i].output);
     oracle_destroy(oracle);
-    if (mixed->activation == GN_ACTIVATION_IDENTITY)
-        wrong += check_constants(mixed);
+    if (problem->activation == GN_ACTIVATION_IDENTITY)
+        wrong += check_constants(problem);
 
-    asked.x = mixed->dense[R_X].data;
+    asked.x = problem->dense[R_X].data;
     asked.dy = NULL;
-    asked.mean = mixed->dense[R_GIVEN_MEAN].data;
-    asked.rstd = mixed->dense[R_GIVEN_RSTD].data;
+    asked.mean = problem->dense[R_GIVEN_MEAN].data;
+    asked.rstd = problem->dense[R_GIVEN_RSTD].data;
     oracle = oracle_create(&asked);
     assert_non_null(oracle);
-    wrong += check_role(mixed, oracle, R_NORMALIZED, ORACLE_Y);
+    wrong += check_role(problem, oracle, R_NORMALIZED, ORACLE_Y);
     oracle_destroy(oracle);
     return wrong;
 }
@@ -140,39 +140,39 @@ static int check_exact(const struct mixed *mixed)
 /* ---- Against other calls ---- */
 
 /* The sum is that of one rounding, and all else what gn_forward and gn_backward make of it. */
-static int check_steps(const struct mixed *mixed, uint64_t *random, gn_isa isa)
+static int check_steps(const struct problem *problem, uint64_t *random, gn_isa isa)
 {
-    struct mixed steps = *mixed;
+    struct problem steps = *problem;
     struct memory memory = {0};
-    struct view rounded = role_view(mixed, R_SUM);
-    long double *x = values_of(mixed, R_X), *skip = values_of(mixed, R_SKIP);
-    const struct shape *shape = &mixed->shape;
+    struct view rounded = role_view(problem, R_SUM);
+    long double *x = values_of(problem, R_X), *skip = values_of(problem, R_SKIP);
+    const struct shape *shape = &problem->shape;
     struct way way;
     int64_t where;
     int wrong = 0;
 
-    oracle_add(mixed->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip,
-               mixed->skip, x);
+    oracle_add(problem->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip,
+               problem->skip, x);
     view_create(&rounded, &memory, 0);
     view_set(&rounded, x);
-    if (!view_same(&rounded, &mixed->dense[R_SUM], &where))
-        wrong += complain(mixed, "sum is not x + skip rounded");
+    if (!view_same(&rounded, &problem->dense[R_SUM], &where))
+        wrong += complain(problem, "sum is not x + skip rounded");
     memory_free(&memory);
     free(x), free(skip);
 
     steps.add = false;
     steps.shared[R_X] = false;
-    steps.dense[R_X] = mixed->dense[R_SUM];
+    steps.dense[R_X] = problem->dense[R_SUM];
     way_random(&way, &steps, random, isa);
     wrong += way_run(&way, &steps, FORWARD, false);
     return wrong + way_run(&way, &steps, BACKWARD, false);
 }
 
 /* One sample alone; what is summed over samples is left out. */
-static int check_sample(const struct mixed *mixed, uint64_t *random, gn_isa isa)
+static int check_sample(const struct problem *problem, uint64_t *random, gn_isa isa)
 {
-    struct mixed one = *mixed;
-    const int64_t n = random_range(random, 0, mixed->shape.dims[0] - 1);
+    struct problem one = *problem;
+    const int64_t n = random_range(random, 0, problem->shape.dims[0] - 1);
     struct way way;
     int wrong = 0;
 
@@ -185,7 +185,7 @@ static int check_sample(const struct mixed *mixed, uint64_t *random, gn_isa isa)
         view->data += n * view->strides[0] * (int64_t)type_size(view->type);
     }
     way_random(&way, &one, random, isa);
-    if (mixed->shape.affine == GN_AFFINE_CHANNEL)
+    if (problem->shape.affine == GN_AFFINE_CHANNEL)
         way.absent |= 1u << R_DGAMMA | 1u << R_DBETA;
     for (int stage = 0; stage < STAGES; stage++)
         wrong += way_run(&way, &one, (enum stage)stage, false);
@@ -195,38 +195,38 @@ static int check_sample(const struct mixed *mixed, uint64_t *random, gn_isa isa)
 static int check_case(uint64_t seed, const gn_isa *isas, int count, bool wide)
 {
     uint64_t random = seed;
-    struct mixed mixed;
+    struct problem problem;
     struct way way;
     int wrong = 0;
 
-    mixed_create(&mixed, seed);
-    way_plain(&way, &mixed, GN_ISA_GENERIC);
-    wrong += way_run(&way, &mixed, FORWARD, true);
-    if (mixed.stored) {
-        view_copy(&mixed.dense[R_GIVEN_MEAN], &mixed.dense[R_MEAN]);
-        view_copy(&mixed.dense[R_GIVEN_RSTD], &mixed.dense[R_RSTD]);
+    problem_create(&problem, seed);
+    way_plain(&way, &problem, GN_ISA_GENERIC);
+    wrong += way_run(&way, &problem, FORWARD, true);
+    if (problem.stored) {
+        view_copy(&problem.dense[R_GIVEN_MEAN], &problem.dense[R_MEAN]);
+        view_copy(&problem.dense[R_GIVEN_RSTD], &problem.dense[R_RSTD]);
     }
-    wrong += way_run(&way, &mixed, NORMALIZE, true);
-    wrong += way_run(&way, &mixed, BACKWARD, true);
-    if (wide || mixed.x != GN_F64)
-        wrong += check_exact(&mixed);
+    wrong += way_run(&way, &problem, NORMALIZE, true);
+    wrong += way_run(&way, &problem, BACKWARD, true);
+    if (wide || problem.x != GN_F64)
+        wrong += check_exact(&problem);
     for (int i = 0; i < count; i++) {
-        way_random(&way, &mixed, &random, isas[i]);
+        way_random(&way, &problem, &random, isas[i]);
         for (int stage = 0; stage < STAGES; stage++)
-            wrong += way_run(&way, &mixed, (enum stage)stage, false);
+            wrong += way_run(&way, &problem, (enum stage)stage, false);
     }
-    if (mixed.add)
-        wrong += check_steps(&mixed, &random, isas[seed % (uint64_t)count]);
-    if (mixed.shape.dims[0] > 1)
-        wrong += check_sample(&mixed, &random, isas[random_range(&random, 0, count - 1)]);
-    mixed_destroy(&mixed);
+    if (problem.add)
+        wrong += check_steps(&problem, &random, isas[seed % (uint64_t)count]);
+    if (problem.shape.dims[0] > 1)
+        wrong += check_sample(&problem, &random, isas[random_range(&random, 0, count - 1)]);
+    problem_destroy(&problem);
     return wrong;
 }
 
 /* How many cases there are unless the environment says otherwise. */
 static uint64_t usual_cases = 20000;
 
-static void test_mixed(void **state)
+static void test_random(void **state)
 {
     const uint64_t first = number_from("GN_TEST_SEED", 1);
     const uint64_t cases = number_from("GN_TEST_CASES", quick() ? 200 : usual_cases);
@@ -249,7 +249,7 @@ static void test_mixed(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_mixed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
 
     if (argc > 1)
         usual_cases = strtoull(argv[1], NULL, 10);

@@ -4,7 +4,7 @@
  * bits alone has left them alone where this passes. A line of the file stands for 500 problems.
  */
 #include "kept.h"
-#include "mixed.h"
+#include "problem.h"
 
 #include <float.h>
 #include <math.h>
@@ -38,22 +38,22 @@ static uint64_t bits_at(const struct view *view, int64_t i)
 
 static uint64_t hash_problem(uint64_t hash, uint64_t seed, gn_isa isa)
 {
-    struct mixed mixed;
+    struct problem problem;
     struct way way;
 
-    mixed_create(&mixed, seed);
-    way_plain(&way, &mixed, isa);
+    problem_create(&problem, seed);
+    way_plain(&way, &problem, isa);
     for (int stage = 0; stage < STAGES; stage++) {
-        assert_int_equal(way_run(&way, &mixed, (enum stage)stage, true), 0);
-        if (stage == FORWARD && mixed.stored) {
-            view_copy(&mixed.dense[R_GIVEN_MEAN], &mixed.dense[R_MEAN]);
-            view_copy(&mixed.dense[R_GIVEN_RSTD], &mixed.dense[R_RSTD]);
+        assert_int_equal(way_run(&way, &problem, (enum stage)stage, true), 0);
+        if (stage == FORWARD && problem.stored) {
+            view_copy(&problem.dense[R_GIVEN_MEAN], &problem.dense[R_MEAN]);
+            view_copy(&problem.dense[R_GIVEN_RSTD], &problem.dense[R_RSTD]);
         }
     }
     for (int role = R_SUM; role < ROLES; role++) {
-        const struct view *view = &mixed.dense[role];
+        const struct view *view = &problem.dense[role];
         const int64_t count =
-            mixed.add || (role != R_SUM && role != R_DSKIP) ? view_count(view) : 0;
+            problem.add || (role != R_SUM && role != R_DSKIP) ? view_count(view) : 0;
 
         for (int64_t i = 0; i < count; i++) {
             const uint64_t bits = bits_at(view, i);
@@ -61,7 +61,7 @@ static uint64_t hash_problem(uint64_t hash, uint64_t seed, gn_isa isa)
                              type_size(view->type));
         }
     }
-    mixed_destroy(&mixed);
+    problem_destroy(&problem);
     return hash;
 }
 

@@ -2,7 +2,7 @@
 /*
  * A line now and then from a test that takes long, so that who waits sees how far it is:
  *
- *     mixed: case 3800 of 20000 after 12 s
+ *     fuzz: case 3800 of 20000 after 12 s
  *
  * GN_TEST_PROGRESS is a list of files with colons between them: lines are appended to the first
  * that can be opened, and go to stderr if there is none. GN_TEST_PROGRESS_SECONDS is the time

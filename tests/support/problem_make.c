@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The random problems. */
-#include "mixed.h"
+#include "problem.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static bool one_in(uint64_t *random, int64_t count)
 }
 
 /* Mostly a few hundred elements, so that many cases fit; at times long in one direction. */
-static struct shape mixed_shape(uint64_t *random)
+static struct shape random_shape(uint64_t *random)
 {
     struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
     const bool huge = one_in(random, 1200), large = huge || one_in(random, 50);
@@ -50,35 +50,35 @@ static struct shape mixed_shape(uint64_t *random)
     return shape;
 }
 
-static void choose_types(struct mixed *mixed, uint64_t *random)
+static void choose_types(struct problem *problem, uint64_t *random)
 {
     static const gn_type pairs[][2] = {{GN_F32, GN_F32},  {GN_F64, GN_F64},  {GN_BF16, GN_BF16},
                                        {GN_F16, GN_F16},  {GN_BF16, GN_F32}, {GN_F16, GN_F32},
                                        {GN_F32, GN_BF16}, {GN_F32, GN_F16}};
     const gn_type *pair = pairs[random_range(random, 0, 7)];
 
-    mixed->x = pair[0];
-    mixed->y = pair[1];
-    mixed->param = one_in(random, 2) ? GN_F32 : pair[0];
+    problem->x = pair[0];
+    problem->y = pair[1];
+    problem->param = one_in(random, 2) ? GN_F32 : pair[0];
 }
 
-struct view role_view(const struct mixed *mixed, enum role role)
+struct view role_view(const struct problem *problem, enum role role)
 {
-    const struct shape *shape = &mixed->shape;
-    struct view view = {.type = mixed->x, .rank = shape->rank};
+    const struct shape *shape = &problem->shape;
+    struct view view = {.type = problem->x, .rank = shape->rank};
 
     memcpy(view.dims, shape->dims, sizeof(view.dims));
     switch (role) {
     case R_Y:
     case R_DY:
     case R_NORMALIZED:
-        view.type = mixed->y;
+        view.type = problem->y;
         break;
     case R_GAMMA:
     case R_BETA:
     case R_DGAMMA:
     case R_DBETA:
-        view.type = mixed->param;
+        view.type = problem->param;
         view.rank = 2;
         view.dims[0] = shape->affine == GN_AFFINE_SAMPLE ? view.dims[0] : 1;
         break;
@@ -86,7 +86,7 @@ struct view role_view(const struct mixed *mixed, enum role role)
     case R_RSTD:
     case R_GIVEN_MEAN:
     case R_GIVEN_RSTD:
-        view.type = mixed->x == GN_F64 ? GN_F64 : GN_F32;
+        view.type = problem->x == GN_F64 ? GN_F64 : GN_F32;
         view.rank = 2;
         view.dims[1] = shape->groups;
         break;
@@ -94,7 +94,7 @@ struct view role_view(const struct mixed *mixed, enum role role)
         view.rank = 2;
         break;
     case R_SKIP:
-        view.rank = mixed->skip == GN_SKIP_CHANNEL ? 2 : view.rank;
+        view.rank = problem->skip == GN_SKIP_CHANNEL ? 2 : view.rank;
         break;
     case R_X:
     case R_SUM:
@@ -108,18 +108,18 @@ struct view role_view(const struct mixed *mixed, enum role role)
 }
 
 /* Sets a tensor of the shape of x to a pattern, and says whether its numbers are finite. */
-static bool fill_tensor(struct mixed *mixed, enum role role, const struct pattern *pattern,
+static bool fill_tensor(struct problem *problem, enum role role, const struct pattern *pattern,
                         uint64_t *random)
 {
-    const struct shape *shape = &mixed->shape;
+    const struct shape *shape = &problem->shape;
     const int64_t count = shape_elements(shape);
     float *floats = malloc((size_t)count * sizeof(*floats));
     long double *values = malloc((size_t)count * sizeof(*values));
     struct view view = {.type = GN_F32, .rank = shape->rank};
     /* All that a double has beyond a float, and exponents that float lacks. */
-    const bool finer = mixed->x == GN_F64 && pattern->independent;
-    const bool shifted = mixed->x == GN_F64 && role != R_DY && mixed->seed % 4 == 0;
-    const int shift = shifted ? (int)(mixed->seed / 4 % 600) - 300 : 0;
+    const bool finer = problem->x == GN_F64 && pattern->independent;
+    const bool shifted = problem->x == GN_F64 && role != R_DY && problem->seed % 4 == 0;
+    const int shift = shifted ? (int)(problem->seed / 4 % 600) - 300 : 0;
     bool fits = true;
 
     assert_true(floats && values);
@@ -133,75 +133,75 @@ static bool fill_tensor(struct mixed *mixed, enum role role, const struct patter
             values[i] *= 1 + 0x1p-28L * (long double)random_uniform(random);
         if (shift)
             values[i] = ldexpl(values[i], shift);
-        fits = fits && fabsl(values[i]) <= type_largest(mixed->dense[role].type);
+        fits = fits && fabsl(values[i]) <= type_largest(problem->dense[role].type);
     }
-    view_set(&mixed->dense[role], values);
+    view_set(&problem->dense[role], values);
     free(floats);
     free(values);
     return fits;
 }
 
-static const struct pattern *fill_any(struct mixed *mixed, enum role role, uint64_t *random)
+static const struct pattern *fill_any(struct problem *problem, enum role role, uint64_t *random)
 {
     const struct pattern *pattern = &patterns[random_range(random, 0, pattern_count - 1)];
 
-    if (one_in(random, 2) || !fill_tensor(mixed, role, pattern, random)) {
+    if (one_in(random, 2) || !fill_tensor(problem, role, pattern, random)) {
         pattern = &patterns[0];
-        fill_tensor(mixed, role, pattern, random);
+        fill_tensor(problem, role, pattern, random);
     }
     return pattern;
 }
 
 /* mean + deviation * a number in [-1, 1), in whatever of the small tensors. */
-static void fill_small(struct mixed *mixed, enum role role, long double mean, long double deviation,
-                       uint64_t *random)
+static void fill_small(struct problem *problem, enum role role, long double mean,
+                       long double deviation, uint64_t *random)
 {
-    const int64_t count = view_count(&mixed->dense[role]);
+    const int64_t count = view_count(&problem->dense[role]);
     long double *values = malloc((size_t)count * sizeof(*values));
 
     assert_non_null(values);
     for (int64_t i = 0; i < count; i++)
         values[i] = mean + deviation * (long double)random_uniform(random);
-    view_set(&mixed->dense[role], values);
+    view_set(&problem->dense[role], values);
     free(values);
 }
 
 /* A factor or a summand here and there that is hard on the float that it is computed in. */
-static void make_hard(struct mixed *mixed, uint64_t *random)
+static void make_hard(struct problem *problem, uint64_t *random)
 {
     static const long double any[] = {1e30L, 1e-40L, -1e-8L, 3e7L, 0}, half[] = {6e4L, 1e-7L, 0};
     const enum role role = one_in(random, 3) ? R_BETA : R_GAMMA;
-    const struct view *view = &mixed->dense[role];
+    const struct view *view = &problem->dense[role];
     long double *values = malloc((size_t)view_count(view) * sizeof(*values));
 
     assert_non_null(values);
     view_values(view, values);
     for (int64_t i = random_range(random, 0, 2); i < view_count(view); i += 3)
-        values[i] = mixed->param == GN_F16 ? half[random_range(random, 0, 2)]
-                                           : any[random_range(random, 0, 4)];
+        values[i] = problem->param == GN_F16 ? half[random_range(random, 0, 2)]
+                                             : any[random_range(random, 0, 4)];
     view_set(view, values);
     free(values);
 }
 
 /* Lays an input out so that elements share memory, and takes what becomes of it. */
-static void share(struct mixed *mixed, enum role role, uint64_t *random)
+static void share(struct problem *problem, enum role role, uint64_t *random)
 {
-    struct view view = mixed->dense[role];
+    struct view view = problem->dense[role];
     struct memory memory = {0};
 
-    mixed->shared[role] = true;
-    sharing_strides(random, &mixed->shape, mixed->shared_strides[role]);
-    memcpy(view.strides, mixed->shared_strides[role], sizeof(view.strides));
+    problem->shared[role] = true;
+    sharing_strides(random, &problem->shape, problem->shared_strides[role]);
+    memcpy(view.strides, problem->shared_strides[role], sizeof(view.strides));
     view_create(&view, &memory, 0);
-    view_copy(&view, &mixed->dense[role]);
-    view_copy(&mixed->dense[role], &view);
+    view_copy(&view, &problem->dense[role]);
+    view_copy(&problem->dense[role], &view);
     memory_free(&memory);
 }
 
-static void poison(struct mixed *mixed, uint64_t *random)
+static void poison(struct problem *problem, uint64_t *random)
 {
     static const long double poisons[] = {NAN, INFINITY, -INFINITY};
-    struct view one = mixed->dense[R_X];
+    struct view one = problem->dense[R_X];
 
     for (int i = 0; i < one.rank; i++) {
         const int64_t distance = random_range(random, 0, one.dims[i] - 1) * one.strides[i] *
@@ -213,68 +213,68 @@ static void poison(struct mixed *mixed, uint64_t *random)
     view_set(&one, &poisons[random_range(random, 0, 2)]);
 }
 
-static void fill_inputs(struct mixed *mixed, uint64_t *random)
+static void fill_inputs(struct problem *problem, uint64_t *random)
 {
-    const struct pattern *normal = &patterns[0], *x = fill_any(mixed, R_X, random);
-    const bool dy = fill_any(mixed, R_DY, random) == normal;
+    const struct pattern *normal = &patterns[0], *x = fill_any(problem, R_X, random);
+    const bool dy = fill_any(problem, R_DY, random) == normal;
     /* Rounding to 16 bits leaves of the other patterns what it likes. */
-    const bool fine = mixed->x == GN_F32 || mixed->x == GN_F64;
+    const bool fine = problem->x == GN_F32 || problem->x == GN_F64;
     bool independent = x->independent && dy && (fine || x == normal);
 
-    mixed->data = x->name;
-    if (mixed->skip == GN_SKIP_CHANNEL)
-        fill_small(mixed, R_SKIP, 0, 2, random);
-    else if (fill_any(mixed, R_SKIP, random) != normal || !fine)
-        independent = independent && !mixed->add;
-    fill_small(mixed, R_GAMMA, 1, 0.5L, random);
-    fill_small(mixed, R_BETA, 0, 1, random);
-    fill_small(mixed, R_GIVEN_MEAN, 0, 2, random);
-    fill_small(mixed, R_GIVEN_RSTD, 1.5L, 1, random);
+    problem->data = x->name;
+    if (problem->skip == GN_SKIP_CHANNEL)
+        fill_small(problem, R_SKIP, 0, 2, random);
+    else if (fill_any(problem, R_SKIP, random) != normal || !fine)
+        independent = independent && !problem->add;
+    fill_small(problem, R_GAMMA, 1, 0.5L, random);
+    fill_small(problem, R_BETA, 0, 1, random);
+    fill_small(problem, R_GIVEN_MEAN, 0, 2, random);
+    fill_small(problem, R_GIVEN_RSTD, 1.5L, 1, random);
     if (one_in(random, 10)) {
-        make_hard(mixed, random);
+        make_hard(problem, random);
         independent = false;
     }
     for (int role = R_X; role <= R_DY; role++) {
-        if (mixed->dense[role].rank != mixed->shape.rank || role == R_GAMMA || role == R_BETA)
+        if (problem->dense[role].rank != problem->shape.rank || role == R_GAMMA || role == R_BETA)
             continue;
         if (one_in(random, 8)) {
-            share(mixed, (enum role)role, random);
+            share(problem, (enum role)role, random);
             independent = false;
         }
     }
     if (one_in(random, 4)) {
         /* A group without variance has no numbers where there is no eps. */
         static const double epsilons[] = {0.5, 1e-12, 3e-7, 0};
-        const int64_t groups = mixed->shape.dims[0] * mixed->shape.groups;
-        const bool varied = independent && shape_elements(&mixed->shape) >= 16 * groups;
-        mixed->shape.eps = epsilons[random_range(random, 0, varied && !mixed->add ? 3 : 2)];
+        const int64_t groups = problem->shape.dims[0] * problem->shape.groups;
+        const bool varied = independent && shape_elements(&problem->shape) >= 16 * groups;
+        problem->shape.eps = epsilons[random_range(random, 0, varied && !problem->add ? 3 : 2)];
     }
-    if (one_in(random, 25) && !mixed->shared[R_X])
-        poison(mixed, random);
-    mixed->independent = independent;
+    if (one_in(random, 25) && !problem->shared[R_X])
+        poison(problem, random);
+    problem->independent = independent;
 }
 
-void mixed_create(struct mixed *mixed, uint64_t seed)
+void problem_create(struct problem *problem, uint64_t seed)
 {
     uint64_t random = seed * 0x9e3779b97f4a7c15u;
 
-    *mixed = (struct mixed){.seed = seed};
-    mixed->shape = mixed_shape(&random);
-    choose_types(mixed, &random);
-    mixed->activation = (gn_activation)random_range(&random, 0, 2);
-    mixed->skip = (gn_skip)random_range(&random, 0, 1);
-    mixed->add = one_in(&random, 2);
-    mixed->no_gamma = one_in(&random, 6);
-    mixed->no_beta = one_in(&random, 6);
-    mixed->stored = one_in(&random, 2);
+    *problem = (struct problem){.seed = seed};
+    problem->shape = random_shape(&random);
+    choose_types(problem, &random);
+    problem->activation = (gn_activation)random_range(&random, 0, 2);
+    problem->skip = (gn_skip)random_range(&random, 0, 1);
+    problem->add = one_in(&random, 2);
+    problem->no_gamma = one_in(&random, 6);
+    problem->no_beta = one_in(&random, 6);
+    problem->stored = one_in(&random, 2);
     for (int role = 0; role < ROLES; role++) {
-        mixed->dense[role] = role_view(mixed, (enum role)role);
-        view_create(&mixed->dense[role], &mixed->memory, 0);
+        problem->dense[role] = role_view(problem, (enum role)role);
+        view_create(&problem->dense[role], &problem->memory, 0);
     }
-    fill_inputs(mixed, &random);
+    fill_inputs(problem, &random);
 }
 
-void mixed_destroy(struct mixed *mixed)
+void problem_destroy(struct problem *problem)
 {
-    memory_free(&mixed->memory);
+    memory_free(&problem->memory);
 }

@@ -4,8 +4,8 @@
  * answer: where the tensors lie, what is computed in place, what is left out, threads and
  * instruction sets.
  */
-#ifndef MIXED_H
-#define MIXED_H
+#ifndef PROBLEM_H
+#define PROBLEM_H
 
 #include "patterns.h"
 #include "view.h"
@@ -34,7 +34,8 @@ enum role {
 /* One kind of call. */
 enum stage { FORWARD, NORMALIZE, BACKWARD, STAGES };
 
-struct mixed {
+/* What is asked, and all tensors: its inputs, and the answer once a way_run kept it. */
+struct problem {
     uint64_t seed;
     struct shape shape;
     gn_type x, y, param;
@@ -54,19 +55,19 @@ struct mixed {
 };
 
 /* The inputs of a random problem. Its outputs are NaN. */
-void mixed_create(struct mixed *mixed, uint64_t seed);
-void mixed_destroy(struct mixed *mixed);
+void problem_create(struct problem *problem, uint64_t seed);
+void problem_destroy(struct problem *problem);
 /* One line of all parameters. */
-const char *mixed_text(const struct mixed *mixed, char text[500]);
+const char *problem_text(const struct problem *problem, char text[500]);
 
 /* A tensor's type, rank and dims, dense, and without memory. */
-struct view role_view(const struct mixed *mixed, enum role role);
+struct view role_view(const struct problem *problem, enum role role);
 const char *role_name(enum role role);
 /* Whether a role is an input, or an output, of a stage of this problem. */
-bool role_read(const struct mixed *mixed, enum stage stage, enum role role);
-bool role_written(const struct mixed *mixed, enum stage stage, enum role role);
+bool role_read(const struct problem *problem, enum stage stage, enum role role);
+bool role_written(const struct problem *problem, enum stage stage, enum role role);
 /* The role of the x of gn_backward. */
-enum role backward_x(const struct mixed *mixed);
+enum role backward_x(const struct problem *problem);
 
 /* ---- Ways to call ---- */
 
@@ -82,9 +83,9 @@ struct way {
 };
 
 /* Dense and apart, all outputs, on one thread. */
-void way_plain(struct way *way, const struct mixed *mixed, gn_isa isa);
-void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn_isa isa);
-const char *way_text(const struct way *way, const struct mixed *mixed, char text[500]);
+void way_plain(struct way *way, const struct problem *problem, gn_isa isa);
+void way_random(struct way *way, const struct problem *problem, uint64_t *random, gn_isa isa);
+const char *way_text(const struct way *way, const struct problem *problem, char text[500]);
 
 /* Strides of random order and gaps for dims whose C counts as channels, all elements apart. */
 void random_strides(uint64_t *random, const struct shape *shape, int64_t channels,
@@ -93,9 +94,9 @@ void random_strides(uint64_t *random, const struct shape *shape, int64_t channel
 void sharing_strides(uint64_t *random, const struct shape *shape, int64_t *strides);
 
 /*
- * Makes a stage's call. Outputs become mixed's own where keep is set, and have to have the same
- * bits as those else. Prints what is wrong, and returns how many things were.
+ * Makes a stage's call. Outputs become the problem's own where keep is set, and have to have the
+ * same bits as those else. Prints what is wrong, and returns how many things were.
  */
-int way_run(const struct way *way, const struct mixed *mixed, enum stage stage, bool keep);
+int way_run(const struct way *way, const struct problem *problem, enum stage stage, bool keep);
 
-#endif /* MIXED_H */
+#endif /* PROBLEM_H */

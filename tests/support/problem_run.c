@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls made in the random ways, in memory that notices what they should not touch. */
-#include "mixed.h"
+#include "problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum role backward_x(const struct mixed *mixed)
+enum role backward_x(const struct problem *problem)
 {
-    return mixed->add ? R_SUM : R_X;
+    return problem->add ? R_SUM : R_X;
 }
 
-bool role_read(const struct mixed *mixed, enum stage stage, enum role role)
+bool role_read(const struct problem *problem, enum stage stage, enum role role)
 {
     switch (role) {
     case R_GAMMA:
-        return !mixed->no_gamma;
+        return !problem->no_gamma;
     case R_BETA:
-        return !mixed->no_beta;
+        return !problem->no_beta;
     case R_X:
-        return stage != BACKWARD || !mixed->add;
+        return stage != BACKWARD || !problem->add;
     case R_SKIP:
-        return stage == FORWARD && mixed->add;
+        return stage == FORWARD && problem->add;
     case R_GIVEN_MEAN:
     case R_GIVEN_RSTD:
         return stage == NORMALIZE;
     case R_SUM:
-        return stage == BACKWARD && mixed->add;
+        return stage == BACKWARD && problem->add;
     case R_DY:
     case R_MEAN:
     case R_RSTD:
@@ -43,11 +43,11 @@ bool role_read(const struct mixed *mixed, enum stage stage, enum role role)
     return false;
 }
 
-bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
+bool role_written(const struct problem *problem, enum stage stage, enum role role)
 {
     switch (role) {
     case R_SUM:
-        return stage == FORWARD && mixed->add;
+        return stage == FORWARD && problem->add;
     case R_Y:
     case R_MEAN:
     case R_RSTD:
@@ -55,7 +55,7 @@ bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
     case R_NORMALIZED:
         return stage == NORMALIZE;
     case R_DSKIP:
-        return stage == BACKWARD && mixed->add;
+        return stage == BACKWARD && problem->add;
     case R_DX:
     case R_DGAMMA:
     case R_DBETA:
@@ -74,7 +74,7 @@ bool role_written(const struct mixed *mixed, enum stage stage, enum role role)
 }
 
 /* Which of the tensors that have strides a role is; -1: none. */
-static int tensor_of(const struct mixed *mixed, enum role role)
+static int tensor_of(const struct problem *problem, enum role role)
 {
     switch (role) {
     case R_X:
@@ -89,7 +89,7 @@ static int tensor_of(const struct mixed *mixed, enum role role)
     case R_SUM:
         return GN_TENSOR_SUM;
     case R_SKIP:
-        return mixed->skip == GN_SKIP_TENSOR ? GN_TENSOR_SKIP : -1;
+        return problem->skip == GN_SKIP_TENSOR ? GN_TENSOR_SKIP : -1;
     case R_GAMMA:
     case R_BETA:
     case R_GIVEN_MEAN:
@@ -106,7 +106,7 @@ static int tensor_of(const struct mixed *mixed, enum role role)
 }
 
 /* Dense strides are at times not set at all, and those of dims of size 1 are any. */
-static gn_status set_strides(gn_desc *desc, const struct way *way, const struct mixed *mixed,
+static gn_status set_strides(gn_desc *desc, const struct way *way, const struct problem *problem,
                              gn_tensor tensor)
 {
     static const int64_t any[] = {0, 1, 77, INT64_MAX / 2, INT64_MAX};
@@ -114,44 +114,45 @@ static gn_status set_strides(gn_desc *desc, const struct way *way, const struct 
     int64_t strides[8], dense[8];
 
     memcpy(strides, way->strides[tensor], sizeof(strides));
-    dense_strides(mixed->shape.rank, mixed->shape.dims, mixed->shape.layout, dense);
-    if (memcmp(strides, dense, sizeof(dense[0]) * (size_t)mixed->shape.rank) == 0 &&
+    dense_strides(problem->shape.rank, problem->shape.dims, problem->shape.layout, dense);
+    if (memcmp(strides, dense, sizeof(dense[0]) * (size_t)problem->shape.rank) == 0 &&
         (way->garbage == 0 || random_range(&random, 0, 1)))
         return GN_OK;
-    for (int i = 0; i < mixed->shape.rank; i++) {
-        if (mixed->shape.dims[i] == 1)
+    for (int i = 0; i < problem->shape.rank; i++) {
+        if (problem->shape.dims[i] == 1)
             strides[i] = any[random_range(&random, 0, 4)];
     }
     return gn_desc_set_strides(desc, tensor, strides);
 }
 
-static gn_plan *way_plan(const struct way *way, const struct mixed *mixed)
+static gn_plan *way_plan(const struct way *way, const struct problem *problem)
 {
-    gn_desc *desc = make_desc(&mixed->shape);
+    gn_desc *desc = make_desc(&problem->shape);
     gn_plan *plan = NULL;
-    gn_status status = gn_desc_set_types(desc, mixed->x, mixed->y, mixed->param);
+    gn_status status = gn_desc_set_types(desc, problem->x, problem->y, problem->param);
 
     setenv("GN_CACHE", way->far ? "1" : "", 1);
     for (int i = GN_TENSOR_X; i <= GN_TENSOR_SUM && status == GN_OK; i++)
-        status = set_strides(desc, way, mixed, (gn_tensor)i);
-    if (status != GN_OK || gn_desc_set_activation(desc, mixed->activation) != GN_OK ||
-        gn_desc_set_skip(desc, mixed->skip) != GN_OK || gn_desc_set_isa(desc, way->isa) != GN_OK ||
+        status = set_strides(desc, way, problem, (gn_tensor)i);
+    if (status != GN_OK || gn_desc_set_activation(desc, problem->activation) != GN_OK ||
+        gn_desc_set_skip(desc, problem->skip) != GN_OK ||
+        gn_desc_set_isa(desc, way->isa) != GN_OK ||
         gn_desc_set_threads(desc, way->threads) != GN_OK || gn_plan_create(&plan, desc) != GN_OK) {
         char text[500], of_way[500];
-        fail_msg("%s\n%s\n%s", mixed_text(mixed, text), way_text(way, mixed, of_way),
+        fail_msg("%s\n%s\n%s", problem_text(problem, text), way_text(way, problem, of_way),
                  gn_last_error());
     }
     gn_desc_destroy(desc);
     return plan;
 }
 
-static void create_view(const struct way *way, const struct mixed *mixed, enum role role, bool wide,
-                        struct memory *memory, struct view views[ROLES])
+static void create_view(const struct way *way, const struct problem *problem, enum role role,
+                        bool wide, struct memory *memory, struct view views[ROLES])
 {
     struct view *view = &views[role];
-    const int tensor = tensor_of(mixed, role);
+    const int tensor = tensor_of(problem, role);
 
-    *view = role_view(mixed, role);
+    *view = role_view(problem, role);
     if (tensor >= 0)
         memcpy(view->strides, way->strides[tensor], sizeof(view->strides));
     view->dims[1] *= wide ? 2 : 1;
@@ -171,7 +172,7 @@ static struct view other_half(const struct view *view)
 }
 
 /* Memory for all that a stage reads and writes; what is absent has no pointer. */
-static void create_views(const struct way *way, const struct mixed *mixed, enum stage stage,
+static void create_views(const struct way *way, const struct problem *problem, enum stage stage,
                          struct memory *memory, struct view views[ROLES])
 {
     memset(views, 0, ROLES * sizeof(*views));
@@ -179,28 +180,28 @@ static void create_views(const struct way *way, const struct mixed *mixed, enum 
         const enum role role = (enum role)i;
         bool wide = false;
 
-        if (!role_read(mixed, stage, role))
+        if (!role_read(problem, stage, role))
             continue;
         for (int k = 0; k < ROLES; k++)
             wide = wide || (way->beside[k] == role && k != i);
-        create_view(way, mixed, role, wide, memory, views);
-        view_copy(&views[i], &mixed->dense[i]);
+        create_view(way, problem, role, wide, memory, views);
+        view_copy(&views[i], &problem->dense[i]);
     }
     for (int i = 0; i < ROLES; i++) {
         const enum role role = (enum role)i;
 
-        if (!role_written(mixed, stage, role) || way->absent & 1u << i)
+        if (!role_written(problem, stage, role) || way->absent & 1u << i)
             continue;
         if (way->place[i] != role)
             views[i] = views[way->place[i]];
         else if (way->beside[i] != role)
             views[i] = other_half(&views[way->beside[i]]);
         else
-            create_view(way, mixed, role, false, memory, views);
+            create_view(way, problem, role, false, memory, views);
     }
 }
 
-static gn_status call(const gn_plan *plan, const struct mixed *mixed, enum stage stage,
+static gn_status call(const gn_plan *plan, const struct problem *problem, enum stage stage,
                       const struct view v[ROLES])
 {
     const void *gamma = v[R_GAMMA].data, *beta = v[R_BETA].data;
@@ -209,19 +210,19 @@ static gn_status call(const gn_plan *plan, const struct mixed *mixed, enum stage
     if (stage == NORMALIZE)
         return gn_normalize(plan, v[R_X].data, v[R_GIVEN_MEAN].data, v[R_GIVEN_RSTD].data, gamma,
                             beta, v[R_NORMALIZED].data);
-    if (stage == FORWARD && mixed->add)
+    if (stage == FORWARD && problem->add)
         return gn_forward_add(plan, v[R_X].data, v[R_SKIP].data, gamma, beta, v[R_SUM].data,
                               v[R_Y].data, mean, rstd);
     if (stage == FORWARD)
         return gn_forward(plan, v[R_X].data, gamma, beta, v[R_Y].data, mean, rstd);
-    if (mixed->add)
+    if (problem->add)
         return gn_backward_add(plan, v[R_DY].data, v[R_SUM].data, mean, rstd, gamma, beta,
                                v[R_DX].data, v[R_DSKIP].data, v[R_DGAMMA].data, v[R_DBETA].data);
     return gn_backward(plan, v[R_DY].data, v[R_X].data, mean, rstd, gamma, beta, v[R_DX].data,
                        v[R_DGAMMA].data, v[R_DBETA].data);
 }
 
-static int compare(const struct mixed *mixed, enum stage stage, const struct view views[ROLES],
+static int compare(const struct problem *problem, enum stage stage, const struct view views[ROLES],
                    bool keep)
 {
     int wrong = 0;
@@ -229,39 +230,39 @@ static int compare(const struct mixed *mixed, enum stage stage, const struct vie
     for (int i = 0; i < ROLES; i++) {
         int64_t where;
 
-        if (!role_written(mixed, stage, (enum role)i) || !views[i].data)
+        if (!role_written(problem, stage, (enum role)i) || !views[i].data)
             continue;
         view_accept(&views[i]);
         if (keep) {
-            view_copy(&mixed->dense[i], &views[i]);
-        } else if (!view_same(&views[i], &mixed->dense[i], &where)) {
+            view_copy(&problem->dense[i], &views[i]);
+        } else if (!view_same(&views[i], &problem->dense[i], &where)) {
             print_error("%s[%lld] is %La, was %La:\n", role_name((enum role)i), (long long)where,
-                        view_value(&views[i], where), view_value(&mixed->dense[i], where));
+                        view_value(&views[i], where), view_value(&problem->dense[i], where));
             wrong++;
         }
     }
     return wrong;
 }
 
-int way_run(const struct way *way, const struct mixed *mixed, enum stage stage, bool keep)
+int way_run(const struct way *way, const struct problem *problem, enum stage stage, bool keep)
 {
     static const char *const names[] = {"forward", "normalize", "backward"};
     /* Where sum is not stored, y holds it on the way, if it can. */
-    const bool impossible = stage == FORWARD && mixed->add && way->absent & 1u << R_SUM &&
-                            type_size(mixed->y) < type_size(mixed->x);
+    const bool impossible = stage == FORWARD && problem->add && way->absent & 1u << R_SUM &&
+                            type_size(problem->y) < type_size(problem->x);
     const gn_status expected = impossible ? GN_UNSUPPORTED : GN_OK;
     struct memory memory = {0};
     struct view views[ROLES];
-    gn_plan *plan = way_plan(way, mixed);
+    gn_plan *plan = way_plan(way, problem);
     int wrong = 0;
 
-    create_views(way, mixed, stage, &memory, views);
-    const gn_status status = call(plan, mixed, stage, views);
+    create_views(way, problem, stage, &memory, views);
+    const gn_status status = call(plan, problem, stage, views);
     if (status != expected) {
         print_error("%s: %s:\n", gn_status_string(status), gn_last_error());
         wrong++;
     } else if (status == GN_OK) {
-        wrong += compare(mixed, stage, views, keep);
+        wrong += compare(problem, stage, views, keep);
     }
     if (!memory_intact(&memory)) {
         print_error("something wrote beside the outputs:\n");
@@ -269,8 +270,8 @@ int way_run(const struct way *way, const struct mixed *mixed, enum stage stage, 
     }
     if (wrong) {
         char text[500], of_way[500];
-        print_error("  %s, %s\n  %s\n", names[stage], mixed_text(mixed, text),
-                    way_text(way, mixed, of_way));
+        print_error("  %s, %s\n  %s\n", names[stage], problem_text(problem, text),
+                    way_text(way, problem, of_way));
     }
     memory_free(&memory);
     gn_plan_destroy(plan);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The random ways to call, and one line of text for each problem and way. */
-#include "mixed.h"
+#include "problem.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,11 +62,12 @@ void sharing_strides(uint64_t *random, const struct shape *shape, int64_t *strid
 
 /* ---- Ways ---- */
 
-void way_plain(struct way *way, const struct mixed *mixed, gn_isa isa)
+void way_plain(struct way *way, const struct problem *problem, gn_isa isa)
 {
     *way = (struct way){.isa = isa, .threads = 1};
     for (int i = 0; i < 6; i++)
-        dense_strides(mixed->shape.rank, mixed->shape.dims, mixed->shape.layout, way->strides[i]);
+        dense_strides(problem->shape.rank, problem->shape.dims, problem->shape.layout,
+                      way->strides[i]);
     for (int role = 0; role < ROLES; role++)
         way->place[role] = way->beside[role] = (enum role)role;
 }
@@ -77,19 +78,19 @@ static void same_strides(struct way *way, gn_tensor to, gn_tensor from)
 }
 
 /* Puts an output of the tensor `to` between the channels of an input. */
-static void put_beside(struct way *way, const struct mixed *mixed, uint64_t *random, gn_tensor to,
-                       gn_tensor from)
+static void put_beside(struct way *way, const struct problem *problem, uint64_t *random,
+                       gn_tensor to, gn_tensor from)
 {
-    random_strides(random, &mixed->shape, 2 * mixed->shape.dims[1], way->strides[from]);
+    random_strides(random, &problem->shape, 2 * problem->shape.dims[1], way->strides[from]);
     same_strides(way, to, from);
 }
 
-static void choose_places(struct way *way, const struct mixed *mixed, uint64_t *random,
+static void choose_places(struct way *way, const struct problem *problem, uint64_t *random,
                           const bool *repeated)
 {
-    const bool same_type = mixed->x == mixed->y;
-    const bool skip_free = mixed->add && mixed->skip == GN_SKIP_TENSOR && !repeated[R_SKIP];
-    const enum role x = backward_x(mixed);
+    const bool same_type = problem->x == problem->y;
+    const bool skip_free = problem->add && problem->skip == GN_SKIP_TENSOR && !repeated[R_SKIP];
+    const enum role x = backward_x(problem);
     int64_t choice = same_type ? random_range(random, 0, 5) : 5;
 
     if (choice == 0 && !repeated[R_X]) {
@@ -97,13 +98,13 @@ static void choose_places(struct way *way, const struct mixed *mixed, uint64_t *
         same_strides(way, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 1 && !repeated[R_X]) {
         way->beside[R_Y] = way->beside[R_NORMALIZED] = R_X;
-        put_beside(way, mixed, random, GN_TENSOR_Y, GN_TENSOR_X);
+        put_beside(way, problem, random, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 2 && skip_free) {
         way->place[R_Y] = R_SKIP;
         same_strides(way, GN_TENSOR_Y, GN_TENSOR_SKIP);
     }
     choice = random_range(random, 0, 3);
-    if (choice == 0 && mixed->add && !repeated[R_X] && way->place[R_Y] != R_X) {
+    if (choice == 0 && problem->add && !repeated[R_X] && way->place[R_Y] != R_X) {
         way->place[R_SUM] = R_X;
         same_strides(way, GN_TENSOR_SUM, GN_TENSOR_X);
     } else if (choice == 1 && skip_free && way->place[R_Y] != R_SKIP) {
@@ -116,14 +117,14 @@ static void choose_places(struct way *way, const struct mixed *mixed, uint64_t *
         same_strides(way, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 1 && same_type && !repeated[R_DY]) {
         way->beside[R_DX] = R_DY;
-        put_beside(way, mixed, random, GN_TENSOR_DX, GN_TENSOR_DY);
+        put_beside(way, problem, random, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 2 && !repeated[x]) {
         way->place[R_DX] = x;
         same_strides(way, GN_TENSOR_DX, x == R_X ? GN_TENSOR_X : GN_TENSOR_SUM);
     }
 }
 
-void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn_isa isa)
+void way_random(struct way *way, const struct problem *problem, uint64_t *random, gn_isa isa)
 {
     static const struct {
         enum role role;
@@ -131,7 +132,7 @@ void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn
     } inputs[] = {{R_X, GN_TENSOR_X}, {R_SKIP, GN_TENSOR_SKIP}, {R_DY, GN_TENSOR_DY}};
     bool repeated[ROLES] = {false};
 
-    way_plain(way, mixed, isa);
+    way_plain(way, problem, isa);
     way->threads = (int)random_range(random, 1, 8);
     way->far = random_range(random, 0, 1);
     way->garbage = random_next(random) << 32 | random_next(random);
@@ -141,17 +142,17 @@ void way_random(struct way *way, const struct mixed *mixed, uint64_t *random, gn
     }
     for (int i = 0; i < 6; i++) {
         if (random_range(random, 0, 3))
-            random_strides(random, &mixed->shape, mixed->shape.dims[1], way->strides[i]);
+            random_strides(random, &problem->shape, problem->shape.dims[1], way->strides[i]);
     }
     for (int i = 0; i < 3; i++) {
         const enum role role = inputs[i].role;
-        if (!mixed->shared[role] || random_range(random, 0, 1))
+        if (!problem->shared[role] || random_range(random, 0, 1))
             continue;
         repeated[role] = true;
-        memcpy(way->strides[inputs[i].tensor], mixed->shared_strides[role],
+        memcpy(way->strides[inputs[i].tensor], problem->shared_strides[role],
                sizeof(way->strides[0]));
     }
-    choose_places(way, mixed, random, repeated);
+    choose_places(way, problem, random, repeated);
 }
 
 /* ---- Text ---- */
@@ -164,20 +165,20 @@ const char *role_name(enum role role)
     return names[role];
 }
 
-const char *mixed_text(const struct mixed *mixed, char text[500])
+const char *problem_text(const struct problem *problem, char text[500])
 {
     static const char *const activations[] = {"identity", "relu", "silu"};
     char shape[160];
 
     snprintf(text, 500, "GN_TEST_SEED=%llu %s %s/%s/%s %s%s%s%s%s%s, %s%s%s%s",
-             (unsigned long long)mixed->seed, shape_text(&mixed->shape, shape), type_name(mixed->x),
-             type_name(mixed->y), type_name(mixed->param), activations[mixed->activation],
-             mixed->add ? " + skip" : "",
-             mixed->add && mixed->skip == GN_SKIP_CHANNEL ? " by channel" : "",
-             mixed->no_gamma ? " no gamma" : "", mixed->no_beta ? " no beta" : "",
-             mixed->stored ? " stored statistics" : "", mixed->data,
-             mixed->shared[R_X] ? ", x shares" : "", mixed->shared[R_DY] ? ", dy shares" : "",
-             mixed->shared[R_SKIP] ? ", skip shares" : "");
+             (unsigned long long)problem->seed, shape_text(&problem->shape, shape),
+             type_name(problem->x), type_name(problem->y), type_name(problem->param),
+             activations[problem->activation], problem->add ? " + skip" : "",
+             problem->add && problem->skip == GN_SKIP_CHANNEL ? " by channel" : "",
+             problem->no_gamma ? " no gamma" : "", problem->no_beta ? " no beta" : "",
+             problem->stored ? " stored statistics" : "", problem->data,
+             problem->shared[R_X] ? ", x shares" : "", problem->shared[R_DY] ? ", dy shares" : "",
+             problem->shared[R_SKIP] ? ", skip shares" : "");
     return text;
 }
 
@@ -191,7 +192,7 @@ static int text_strides(const int64_t *strides, int rank, char *text, size_t siz
     return used;
 }
 
-const char *way_text(const struct way *way, const struct mixed *mixed, char text[500])
+const char *way_text(const struct way *way, const struct problem *problem, char text[500])
 {
     static const char *const names[6] = {"x", "y", "dy", "dx", "skip", "sum"};
     int used = snprintf(text, 500, "%s, %d threads%s, without %#x", isa_name(way->isa),
@@ -207,7 +208,7 @@ const char *way_text(const struct way *way, const struct mixed *mixed, char text
     }
     for (int i = 0; i < 6; i++) {
         char strides[180];
-        text_strides(way->strides[i], mixed->shape.rank, strides, sizeof(strides));
+        text_strides(way->strides[i], problem->shape.rank, strides, sizeof(strides));
         if (used < 500)
             used += snprintf(text + used, 500 - (size_t)used, ", %s:%s", names[i], strides);
     }
