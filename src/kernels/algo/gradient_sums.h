@@ -99,7 +99,14 @@ INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, 
             bool whole = i + WIDTH <= n;
             VEC g = whole ? READ(dy, as.dy, at) : READ_PART(dy, as.dy, at, n - i, 0);
             VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - mean;
-            FN(add_gradients)(&g, &d, 1, how, &a[v], &b[v]);
+            struct FN(numbers) own = *in.of;
+            if (!whole && as.activation != GN_ACTIVATION_IDENTITY) {
+                /* With an infinite scale, z of the lanes beyond the row would be NaN, and so g. */
+                own.scale = SELECT_FIRST(n - i, own.scale, SPLAT(0));
+                own.shift = SELECT_FIRST(n - i, own.shift, SPLAT(0));
+            }
+            const struct FN(gradient) last = {&own, true, as.activation};
+            FN(add_gradients)(&g, &d, 1, last, &a[v], &b[v]);
         }
     }
 }
