@@ -34,7 +34,7 @@ static struct gn_extent random_extent(uint64_t *random, int64_t room, int64_t si
     struct gn_extent extent = {.size = size, .rank = (int)random_range(random, 1, 6)};
     const int64_t unit = random_range(random, 0, 3) ? size : 1;
     int64_t inside = size * (random_range(random, 0, 3) ? 1 : random_range(random, 1, 4));
-    int order[GN_MAX_RANK];
+    int order[GN_MAX_RANK] = {0};
 
     for (int i = 0; i < extent.rank; i++) {
         const int j = (int)random_range(random, 0, i);
