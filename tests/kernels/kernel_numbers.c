@@ -72,9 +72,11 @@ static double parameter_at(const struct kernel_case *c, const struct array *a, i
                            double otherwise)
 {
     const struct gn_parameters *p = &c->parameters;
-    const int64_t g = (c->group + k / c->tile.depth) % p->groups;
 
-    return a ? initial_at(a, g * p->depth + c->channel + k % c->tile.depth) : otherwise;
+    if (!a)
+        return otherwise;
+    const int64_t g = (c->group + k / c->tile.depth) % p->groups;
+    return initial_at(a, g * p->depth + c->channel + k % c->tile.depth);
 }
 
 double gamma_at(const struct kernel_case *c, int64_t k)
