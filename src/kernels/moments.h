@@ -3,9 +3,9 @@
  * Moments of a set of values: count, mean, and M2, the sum of squared differences from the mean.
  *
  * The mean is origin + offset. The origin is a value near the data, at best one of the values.
- * Where deviations are so small compared with the mean that one double has too few bits for both,
- * the offset holds what the origin cannot. An example is a group of equal floats in which one
- * differs in its last bit.
+ * If the deviations are tiny compared with the mean, a single double cannot represent the mean
+ * precisely enough; the offset holds the remaining bits. An example is a group of equal floats in
+ * which one differs in its last bit.
  */
 #ifndef GN_MOMENTS_H
 #define GN_MOMENTS_H

@@ -19,7 +19,7 @@
 #endif
 #else
 
-/* What a pass computes, and with which types: x is that of x and dx, y that of y and dy. */
+/* The variant of a last pass. `x` is the type of x and dx; `y` is the type of y and dy. */
 struct FN(pass) {
     gn_type x, y;
     gn_activation activation;

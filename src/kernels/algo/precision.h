@@ -66,8 +66,8 @@ static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, i
 }
 
 /*
- * What is computed in f64 at a time, from channel c of a tile on, up to channel `end`: whole
- * groups, or a part of one group.
+ * Returns the next channels to compute in f64, from channel c of the tile on and before channel
+ * `end`: several whole groups, or a part of a group with more than F64_CHANNELS channels.
  */
 static struct group_parameters f64_part(const struct gn_tile *tile,
                                         const struct gn_coefficients *coefficients, int64_t c,

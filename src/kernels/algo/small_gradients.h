@@ -11,8 +11,8 @@ struct lanes_sums {
 };
 
 /*
- * What rounding took from a block's stored means, where it matters. As load_statistics, but in
- * float, which is accurate enough within the limits.
+ * Returns mean_lo of each stored mean in a block, or 0 where it does not matter. load_statistics
+ * does the same in double. Float is accurate enough within the limits.
  */
 INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
 {
