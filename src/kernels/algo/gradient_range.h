@@ -69,6 +69,13 @@ INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *numbers)
                                 .shift = splat_f64((double)numbers->shift[0])};
 }
 
+/* A and B of a chunk of a row in f64, once in the library: with all types and activations it is
+ * long. */
+NOINLINE void chunk_gradient_f64(const struct gradient_span_f64 *in, double *a, double *b)
+{
+    row_gradient_f64(*in, a, b);
+}
+
 /*
  * Recomputes the sums in f64, unless all g are 0 or the sums can be trusted. Returns whether it
  * did.
@@ -81,8 +88,8 @@ COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double 
     FELL_BACK();
     struct numbers_f64 numbers = widened_numbers(in.of);
     struct operands_f64 as = {in.as.x, in.as.dy, in.as.activation};
-    row_gradient_f64((struct gradient_span_f64){in.dy, in.x, as, in.first, in.n, &numbers}, VECS, a,
-                     b);
+    const struct gradient_span_f64 widened = {in.dy, in.x, as, in.first, in.n, &numbers};
+    chunk_gradient_f64(&widened, a, b);
     return true;
 }
 

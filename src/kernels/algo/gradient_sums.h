@@ -128,12 +128,12 @@ INLINE void FN(row_lanes)(struct FN(gradient_span) in, int vecs, VEC *a_all, VEC
 }
 
 /* A and B of a chunk of a row. */
-INLINE void FN(row_gradient)(struct FN(gradient_span) in, int vecs, double *a_sum, double *b_sum)
+INLINE void FN(row_gradient)(struct FN(gradient_span) in, double *a_sum, double *b_sum)
 {
     VEC a[VECS] = {{0}}, b[VECS] = {{0}};
-    FN(row_lanes)(in, vecs, a, b);
-    *a_sum = ROUGH(a, vecs);
-    *b_sum = ROUGH(b, vecs);
+    FN(row_lanes)(in, VECS, a, b);
+    *a_sum = ROUGH(a, VECS);
+    *b_sum = ROUGH(b, VECS);
 }
 
 /* Arrays per channel that the sums over columns need; scale and shift only with an activation. */

@@ -69,7 +69,7 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
             struct gradient_span_f32 in = {dy, x, as, i, n, &numbers};
-            row_gradient_f32(in, VECS, &a, &b);
+            row_gradient_f32(in, &a, &b);
             if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 recompute_gradient_f64(in, &a, &b);
             to.dy[c] += a;
@@ -126,9 +126,9 @@ INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *num
         double a, b;
         make_gradients(row, i, n, numbers, g);
         if (row->x.type == GN_F32)
-            row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, numbers}, VECS, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, numbers}, &a, &b);
         else
-            row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, numbers}, VECS, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, numbers}, &a, &b);
         if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
             needs_f64 |= recompute_gradient_f64(
                 (struct gradient_span_f32){row->dy.data, row->x.data, given, i, n, numbers}, &a,
@@ -270,9 +270,8 @@ static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *a
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            row_gradient_f64(
-                (struct gradient_span_f64){row.dy.data, row.x.data, as, i, n, &numbers}, VECS, &a,
-                &b);
+            const struct gradient_span_f64 in = {row.dy.data, row.x.data, as, i, n, &numbers};
+            chunk_gradient_f64(&in, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;
         }
