@@ -3,7 +3,7 @@
  * The bits of the answers to 20,000 random problems of all kinds: a change that is to leave the
  * bits alone has left them alone where this passes. A line of the file stands for 500 problems.
  */
-#include "kept.h"
+#include "golden.h"
 #include "problem.h"
 
 #include <float.h>
@@ -57,7 +57,7 @@ static uint64_t hash_problem(uint64_t hash, uint64_t seed, gn_isa isa)
 
         for (int64_t i = 0; i < count; i++) {
             const uint64_t bits = bits_at(view, i);
-            hash = kept_hash(hash, isnan(type_value(view->type, bits)) ? 0x7fc0 : bits,
+            hash = golden_hash(hash, isnan(type_value(view->type, bits)) ? 0x7fc0 : bits,
                              type_size(view->type));
         }
     }
@@ -65,17 +65,17 @@ static uint64_t hash_problem(uint64_t hash, uint64_t seed, gn_isa isa)
     return hash;
 }
 
-static void digest(int number, gn_isa isa, char line[KEPT_LINE])
+static void digest(int number, gn_isa isa, char line[GOLDEN_LINE])
 {
     const uint64_t first = 1 + (uint64_t)number * PROBLEMS;
-    uint64_t hash = KEPT_HASH;
+    uint64_t hash = GOLDEN_HASH;
 
     line[0] = '\0';
     if (quick() && number >= QUICK_LINES)
         return;
     for (uint64_t seed = first; seed < first + PROBLEMS; seed++)
         hash = hash_problem(hash, seed, isa);
-    snprintf(line, KEPT_LINE, "problems %llu to %llu\t%016llx\n", (unsigned long long)first,
+    snprintf(line, GOLDEN_LINE, "problems %llu to %llu\t%016llx\n", (unsigned long long)first,
              (unsigned long long)first + PROBLEMS - 1, (unsigned long long)hash);
 }
 
@@ -88,5 +88,5 @@ int main(int argc, char **argv)
                "the same\n");
         return SKIPPED;
     }
-    return kept_main(argc, argv, LINES, digest);
+    return golden_main(argc, argv, LINES, digest);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bits of known results of plain floats, on every machine. */
-#include "kept.h"
+#include "golden.h"
 #include "patterns.h"
 
 #include <math.h>
@@ -45,18 +45,18 @@ enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), NAMES = sizeof(names) / size
 /* All NaN are one. */
 static uint64_t hash(const float *values, int64_t count)
 {
-    uint64_t h = KEPT_HASH;
+    uint64_t h = GOLDEN_HASH;
 
     for (int64_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof(bits));
-        h = kept_hash(h, isnan(values[i]) ? 0x7fc00000u : bits, sizeof(bits));
+        h = golden_hash(h, isnan(values[i]) ? 0x7fc00000u : bits, sizeof(bits));
     }
     return h;
 }
 
 /* One line of the file: the case, then the hashes. */
-static void make_line(int number, gn_isa isa, char line[KEPT_LINE])
+static void make_line(int number, gn_isa isa, char line[GOLDEN_LINE])
 {
     const struct shape *shape = &shapes[number / NAMES];
     const char *name = names[number % NAMES];
@@ -69,17 +69,17 @@ static void make_line(int number, gn_isa isa, char line[KEPT_LINE])
     pattern_fill(shape, pattern_named(name)->value, 2, tensors[X]);
     assert_int_equal(call_forward(plan, tensors), GN_OK);
     assert_int_equal(call_backward(plan, tensors), GN_OK);
-    int used = snprintf(line, KEPT_LINE, "%s, %s", shape_text(shape, text), name);
+    int used = snprintf(line, GOLDEN_LINE, "%s, %s", shape_text(shape, text), name);
     for (int t = FIRST_OUTPUT; t < TENSORS; t++)
-        used += snprintf(line + used, KEPT_LINE - (size_t)used, "\t%s %016llx",
+        used += snprintf(line + used, GOLDEN_LINE - (size_t)used, "\t%s %016llx",
                          tensor_name((enum tensor)t),
                          (unsigned long long)hash(tensors[t], tensor_count(shape, (enum tensor)t)));
-    snprintf(line + used, KEPT_LINE - (size_t)used, "\n");
+    snprintf(line + used, GOLDEN_LINE - (size_t)used, "\n");
     tensors_destroy(tensors);
     gn_plan_destroy(plan);
 }
 
 int main(int argc, char **argv)
 {
-    return kept_main(argc, argv, SHAPES * NAMES, make_line);
+    return golden_main(argc, argv, SHAPES * NAMES, make_line);
 }

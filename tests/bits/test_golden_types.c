@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bits of known results of all types, activations and skips, on every machine. */
-#include "kept.h"
+#include "golden.h"
 #include "kind.h"
 #include "typed.h"
 
@@ -148,11 +148,11 @@ static bool is_nan(gn_type type, uint64_t bits)
 
 static uint64_t hash(const struct argument *a)
 {
-    uint64_t h = KEPT_HASH;
+    uint64_t h = GOLDEN_HASH;
 
     for (int64_t i = 0; i < a->count; i++) {
         const uint64_t bits = bits_at(a, i);
-        h = kept_hash(h, is_nan(a->type, bits) ? 0x7fc0 : bits, type_size(a->type));
+        h = golden_hash(h, is_nan(a->type, bits) ? 0x7fc0 : bits, type_size(a->type));
     }
     return h;
 }
@@ -171,14 +171,14 @@ static void put(const struct argument *a, int64_t i, double value)
            size);
 }
 
-struct kept_case {
+struct golden_case {
     struct shape shape;
     struct kind kind;
 };
 
-static struct kept_case case_of(int number)
+static struct golden_case case_of(int number)
 {
-    struct kept_case of;
+    struct golden_case of;
 
     if (number < SHAPES * KINDS) {
         of.shape = shapes[number / KINDS];
@@ -192,27 +192,27 @@ static struct kept_case case_of(int number)
 }
 
 /* The arguments of one case, which all instruction sets get. */
-static struct argument kept_arguments[ARGUMENTS];
+static struct argument golden_arguments[ARGUMENTS];
 
 static void free_arguments(void)
 {
     for (int which = 0; which < ARGUMENTS; which++) {
-        free(kept_arguments[which].data);
-        kept_arguments[which].data = NULL;
+        free(golden_arguments[which].data);
+        golden_arguments[which].data = NULL;
     }
 }
 
-static const struct argument *arguments_of(int number, const struct kept_case *of)
+static const struct argument *arguments_of(int number, const struct golden_case *of)
 {
     static int made = -1;
     uint64_t random = 6;
 
     if (number == made)
-        return kept_arguments;
+        return golden_arguments;
     free_arguments();
     made = number;
     for (int which = 0; which < ARGUMENTS; which++) {
-        struct argument *a = &kept_arguments[which];
+        struct argument *a = &golden_arguments[which];
         const double base = which == A_X ? 3 : which == A_GAMMA ? 1 : 0;
         *a = argument_of(&of->shape, &of->kind, (enum argument_name)which);
         a->data = malloc((size_t)a->count * type_size(a->type));
@@ -220,10 +220,10 @@ static const struct argument *arguments_of(int number, const struct kept_case *o
         for (int64_t i = 0; which < FIRST_RESULT && i < a->count; i++)
             put(a, i, base + (double)random_normal(&random));
     }
-    return kept_arguments;
+    return golden_arguments;
 }
 
-static void execute(const struct kept_case *of, gn_isa isa, const struct argument *a)
+static void execute(const struct golden_case *of, gn_isa isa, const struct argument *a)
 {
     gn_plan *plan = make_plan_of(&of->shape, &of->kind, isa, 0);
 
@@ -240,10 +240,10 @@ static void execute(const struct kept_case *of, gn_isa isa, const struct argumen
     gn_plan_destroy(plan);
 }
 
-static void make_line(int number, gn_isa isa, char line[KEPT_LINE])
+static void make_line(int number, gn_isa isa, char line[GOLDEN_LINE])
 {
     static const char *const acts[] = {"", " relu", " silu"};
-    const struct kept_case of = case_of(number);
+    const struct golden_case of = case_of(number);
     const struct kind *kind = &of.kind;
     char text[160];
 
@@ -253,18 +253,18 @@ static void make_line(int number, gn_isa isa, char line[KEPT_LINE])
     const struct argument *a = arguments_of(number, &of);
     execute(&of, isa, a);
     int used =
-        snprintf(line, KEPT_LINE, "%s, %s %s %s%s%s", shape_text(&of.shape, text),
+        snprintf(line, GOLDEN_LINE, "%s, %s %s %s%s%s", shape_text(&of.shape, text),
                  type_name(kind->x), type_name(kind->y), type_name(kind->param),
                  acts[kind->activation], kind->skip == GN_SKIP_CHANNEL ? " skip by channel" : "");
     for (int which = FIRST_RESULT; which < ARGUMENTS; which++)
-        used += snprintf(line + used, KEPT_LINE - (size_t)used, "\t%s %016llx", names[which],
+        used += snprintf(line + used, GOLDEN_LINE - (size_t)used, "\t%s %016llx", names[which],
                          (unsigned long long)hash(&a[which]));
-    snprintf(line + used, KEPT_LINE - (size_t)used, "\n");
+    snprintf(line + used, GOLDEN_LINE - (size_t)used, "\n");
 }
 
 int main(int argc, char **argv)
 {
-    const int status = kept_main(argc, argv, SHAPES * KINDS + DOUBLES, make_line);
+    const int status = golden_main(argc, argv, SHAPES * KINDS + DOUBLES, make_line);
 
     free_arguments();
     return status;

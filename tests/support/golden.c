@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "kept.h"
+#include "golden.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -8,9 +8,9 @@
 static const char *path;
 static bool writing;
 static int cases;
-static kept_line *make_line;
+static golden_line *make_line;
 
-uint64_t kept_hash(uint64_t hash, uint64_t bits, size_t bytes)
+uint64_t golden_hash(uint64_t hash, uint64_t bits, size_t bytes)
 {
     for (size_t byte = 0; byte < bytes; byte++) {
         hash ^= bits >> (8 * byte) & 0xff;
@@ -21,24 +21,24 @@ uint64_t kept_hash(uint64_t hash, uint64_t bits, size_t bytes)
 
 static int compare_line(FILE *file, int number)
 {
-    char kept[KEPT_LINE] = "", line[KEPT_LINE];
+    char expected[GOLDEN_LINE] = "", line[GOLDEN_LINE];
     gn_isa isas[8];
     const int count = available_isas(isas);
     int wrong = 0;
 
-    if (!fgets(kept, sizeof(kept), file))
-        kept[0] = '\0';
+    if (!fgets(expected, sizeof(expected), file))
+        expected[0] = '\0';
     for (int i = 0; i < count; i++) {
         make_line(number, isas[i], line);
-        if (!line[0] || strcmp(line, kept) == 0)
+        if (!line[0] || strcmp(line, expected) == 0)
             continue;
-        print_error("%s\nkept   %sfound  %s", isa_name(isas[i]), kept, line);
+        print_error("%s\nexpected %sfound    %s", isa_name(isas[i]), expected, line);
         wrong++;
     }
     return wrong;
 }
 
-static void test_kept(void **state)
+static void test_golden(void **state)
 {
     FILE *file = fopen(path, writing ? "w" : "r");
     int wrong = 0;
@@ -46,7 +46,7 @@ static void test_kept(void **state)
 
     assert_non_null(file);
     for (int number = 0; number < cases; number++) {
-        char line[KEPT_LINE];
+        char line[GOLDEN_LINE];
         progress("line", number, cases);
         if (writing) {
             make_line(number, GN_ISA_GENERIC, line);
@@ -61,9 +61,9 @@ static void test_kept(void **state)
     assert_int_equal(wrong, 0);
 }
 
-int kept_main(int argc, char **argv, int count, kept_line *make)
+int golden_main(int argc, char **argv, int count, golden_line *make)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kept)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
 
     if (argc < 2) {
         fprintf(stderr, "usage: %s FILE [write]\n", argv[0]);
