@@ -86,7 +86,7 @@ INLINE bool is_costly(gn_activation activation)
  * The coefficients of one channel, or of one vector of channels: z = (x - mean) * scale + shift,
  * and backward dx = scale * g + (slope * (x - mean) + offset).
  */
-struct FN(numbers) {
+struct FN(coefficients) {
     VEC mean, scale, shift, slope, offset;
 };
 

@@ -7,16 +7,17 @@
 #include "kernels/algo/last_pass_tile.h"
 
 INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as, int64_t first,
-                          int64_t n, const struct numbers_f32 *all, float *g)
+                          int64_t n, const struct coefficients_f32 *all, float *g)
 {
     enum { BLOCK = TOGETHER_f32 * WIDTH_f32 };
-    struct numbers_f32 numbers = *all;
+    struct coefficients_f32 coefficients = *all;
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
         vec_f32 z[TOGETHER_f32], own[TOGETHER_f32];
         EACH (v, TOGETHER_f32) {
             int64_t at = first + i + v * WIDTH_f32;
-            z[v] = (read_f32(x, as.x, at) - numbers.mean) * numbers.scale + numbers.shift;
+            z[v] = (read_f32(x, as.x, at) - coefficients.mean) * coefficients.scale +
+                   coefficients.shift;
             own[v] = read_f32(dy, as.dy, at);
         }
         through_f32(own, z, TOGETHER_f32, as.activation);
@@ -25,8 +26,8 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
     }
     for (; i < n; i += WIDTH_f32) {
         int64_t part = n - i, at = first + i;
-        vec_f32 z =
-            (read_part_f32(x, as.x, at, part, 0) - numbers.mean) * numbers.scale + numbers.shift;
+        vec_f32 z = (read_part_f32(x, as.x, at, part, 0) - coefficients.mean) * coefficients.scale +
+                    coefficients.shift;
         vec_f32 own = read_part_f32(dy, as.dy, at, part, 0);
         through_f32(&own, &z, 1, as.activation);
         if (part >= WIDTH_f32)
@@ -41,15 +42,15 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
  * branch per vector.
  */
 NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t n,
-                             const struct numbers_f32 *numbers, float *g)
+                             const struct coefficients_f32 *coefficients, float *g)
 {
     struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     if (as.x == GN_F32 && as.dy == GN_F32)
         WITH_ACTIVATION(as.activation, row_gradients(rows->dy.data, rows->x.data,
                                                      (struct operands_f32){GN_F32, GN_F32, ACT},
-                                                     first, n, numbers, g))
+                                                     first, n, coefficients, g))
     else
-        row_gradients(rows->dy.data, rows->x.data, as, first, n, numbers, g);
+        row_gradients(rows->dy.data, rows->x.data, as, first, n, coefficients, g);
 }
 
 /*
@@ -59,8 +60,8 @@ NOINLINE void make_gradients(const struct gn_tile *rows, int64_t first, int64_t 
 static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_activation activation,
                                  const float *mean, const float *scale, const float *shift)
 {
-    const struct arrays_f32 numbers = {mean, scale, shift, NULL, NULL};
-    normalize_f32(z, numbers);
+    const struct arrays_f32 coefficients = {mean, scale, shift, NULL, NULL};
+    normalize_f32(z, coefficients);
     pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
@@ -68,7 +69,7 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
 struct pixels {
     const struct gn_tile *in;
     struct operands_f32 as;
-    struct column_numbers_f32 numbers;
+    struct column_coefficients_f32 coefficients;
 };
 
 /*
@@ -89,8 +90,8 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
                          : read_f32(in_x->data, as.x, x_at);
         dy[v] = part ? read_part_f32(in_dy->data, as.dy, dy_at, part, 0)
                      : read_f32(in_dy->data, as.dy, dy_at);
-        z[v] = (x - get_f32(all->numbers.mean + on)) * get_f32(all->numbers.scale + on) +
-               get_f32(all->numbers.shift + on);
+        z[v] = (x - get_f32(all->coefficients.mean + on)) * get_f32(all->coefficients.scale + on) +
+               get_f32(all->coefficients.shift + on);
     }
     through_f32(dy, z, count, as.activation);
     if (part)
@@ -102,10 +103,10 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
 
 /* g of pixels first to first + pixels - 1. `stride` is that of g, in floats. */
 INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as,
-                            struct column_numbers_f32 numbers, int64_t first, int64_t pixels,
-                            float *g, int64_t stride)
+                            struct column_coefficients_f32 coefficients, int64_t first,
+                            int64_t pixels, float *g, int64_t stride)
 {
-    const struct pixels all = {&in, as, numbers};
+    const struct pixels all = {&in, as, coefficients};
     for (int64_t p = first; p < first + pixels; p++, g += stride) {
         int64_t c = 0;
         for (; c + 4 * WIDTH_f32 <= in.channels; c += 4 * WIDTH_f32)
@@ -119,15 +120,16 @@ INLINE void pixel_gradients(struct gn_tile in, struct operands_f32 as,
 
 /* The same. Floats have loops of their own; other types cost a branch per vector. */
 NOINLINE void make_pixel_gradients(const struct gn_tile *in, int64_t first, int64_t pixels,
-                                   struct column_numbers_f32 numbers, float *g, int64_t stride)
+                                   struct column_coefficients_f32 coefficients, float *g,
+                                   int64_t stride)
 {
     struct operands_f32 as = {in->x.type, in->dy.type, in->activation};
     if (as.x == GN_F32 && as.dy == GN_F32)
         WITH_ACTIVATION(as.activation,
-                        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, ACT}, numbers,
-                                        first, pixels, g, stride))
+                        pixel_gradients(*in, (struct operands_f32){GN_F32, GN_F32, ACT},
+                                        coefficients, first, pixels, g, stride))
     else
-        pixel_gradients(*in, as, numbers, first, pixels, g, stride);
+        pixel_gradients(*in, as, coefficients, first, pixels, g, stride);
 }
 
 #endif

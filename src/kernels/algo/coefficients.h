@@ -66,12 +66,12 @@ struct FN(group) {
 };
 
 /* The output arrays, of one value per channel. */
-struct FN(numbers_out) {
+struct FN(coefficients_out) {
     REAL *mean, *scale, *shift, *slope, *offset;
 };
 
 INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(group) * group,
-                             int64_t c, int64_t part, struct FN(numbers_out) to)
+                             int64_t c, int64_t part, struct FN(coefficients_out) to)
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
     vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - group->mean_lo * a;
@@ -81,7 +81,7 @@ INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(
     return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
 }
 
-static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(numbers_out) to)
+static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coefficients_out) to)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);
@@ -101,7 +101,7 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(numb
 }
 
 INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN(group) * group,
-                              int64_t c, int64_t part, struct FN(numbers_out) to)
+                              int64_t c, int64_t part, struct FN(coefficients_out) to)
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
     FN(put_number)(to.mean, c, part, group->mean);
@@ -111,7 +111,7 @@ INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN
     return fits_float(a);
 }
 
-static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(numbers_out) to)
+static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(coefficients_out) to)
 {
     int64_t depth = in->depth, channels = in->groups * depth, together = FN(groups_together)(depth);
     mask_f64 fits = splat_f64(0) == splat_f64(0);

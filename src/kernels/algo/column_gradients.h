@@ -11,10 +11,12 @@
 #include "kernels/algo/gradient_range.h"
 
 /* sizes[c] is the size of channel c that gradient_holds takes. */
-static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 numbers, float *sizes)
+static void column_sizes(const struct gn_tile *in, struct column_coefficients_f32 coefficients,
+                         float *sizes)
 {
     if (in->activation == GN_ACTIVATION_IDENTITY)
-        numbers.scale = numbers.shift = numbers.mean; /* z is not used, but computed */
+        coefficients.scale = coefficients.shift =
+            coefficients.mean; /* z is not used, but computed */
     for (int64_t c = 0; c < in->channels; c += WIDTH_f32) {
         vec_f32 sum = splat_f32(0);
         int64_t part = in->channels - c;
@@ -23,8 +25,8 @@ static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 num
             int64_t x_at = gn_offset_at(in->x.offsets, in->x.stride, p) + c;
             vec_f32 g = read_part_f32(in->dy.data, in->dy.type, dy_at, part, 0);
             vec_f32 x = read_part_f32(in->x.data, in->x.type, x_at, part, 0);
-            vec_f32 z = (x - get_f32(numbers.mean + c)) * get_f32(numbers.scale + c) +
-                        get_f32(numbers.shift + c);
+            vec_f32 z = (x - get_f32(coefficients.mean + c)) * get_f32(coefficients.scale + c) +
+                        get_f32(coefficients.shift + c);
             if (vanishes(in->activation))
                 through_f32(&g, &z, 1, in->activation);
             sum += abs_f32(g);
@@ -34,28 +36,29 @@ static void column_sizes(const struct gn_tile *in, struct column_numbers_f32 num
 }
 
 /* The float coefficients as doubles. */
-static struct column_numbers_f64 widened_columns(const struct gn_tile *in,
-                                                 struct column_numbers_f32 numbers,
-                                                 const struct column_work *w)
+static struct column_coefficients_f64 widened_columns(const struct gn_tile *in,
+                                                      struct column_coefficients_f32 coefficients,
+                                                      const struct column_work *w)
 {
     for (int64_t c = 0; c < in->channels; c++) {
-        w->f64[2][c] = (double)numbers.mean[c];
+        w->f64[2][c] = (double)coefficients.mean[c];
         if (in->activation != GN_ACTIVATION_IDENTITY) {
-            w->f64[3][c] = (double)numbers.scale[c];
-            w->f64[4][c] = (double)numbers.shift[c];
+            w->f64[3][c] = (double)coefficients.scale[c];
+            w->f64[4][c] = (double)coefficients.shift[c];
         }
     }
-    return (struct column_numbers_f64){w->f64[2], w->f64[3], w->f64[4]};
+    return (struct column_coefficients_f64){w->f64[2], w->f64[3], w->f64[4]};
 }
 
 /* Recomputes in f64 the channels whose float sums cannot be trusted. */
-COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_numbers_f32 numbers,
+COLD void recompute_gradients_f64(const struct gn_tile *in,
+                                  struct column_coefficients_f32 coefficients,
                                   const struct column_work *w, double *needs_f64)
 {
     float *sizes = w->f32[2];
     double *a = w->sums[0], *b = w->sums[1];
     bool all = true;
-    column_sizes(in, numbers, sizes);
+    column_sizes(in, coefficients, sizes);
     for (int64_t c = 0; c < in->channels; c++) {
         bool holds = gradient_holds(a[c], b[c], least_gradient(in->activation), sizes[c]);
         all &= holds;
@@ -68,7 +71,7 @@ COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_number
     if (all)
         return;
     FELL_BACK();
-    struct column_numbers_f64 widened = widened_columns(in, numbers, w);
+    struct column_coefficients_f64 widened = widened_columns(in, coefficients, w);
     for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
         column_gradient_f64(in, p, chunk_pixels(in, p), widened, w->f64[0], w->f64[1]);
         for (int64_t c = 0; c < in->channels; c++) {
@@ -83,7 +86,8 @@ COLD void recompute_gradients_f64(const struct gn_tile *in, struct column_number
  * buffer in the L1 cache, and then its sums.
  */
 static void active_gradient(const struct gn_tile *in, int64_t first, int64_t pixels,
-                            struct column_numbers_f32 numbers, const struct column_work *w)
+                            struct column_coefficients_f32 coefficients,
+                            const struct column_work *w)
 {
     bool saves = in->saved_g.data;
     int64_t stride = saves ? in->saved_g.stride : in->channels;
@@ -97,8 +101,8 @@ static void active_gradient(const struct gn_tile *in, int64_t first, int64_t pix
                             .beyond_llc = in->beyond_llc};
     chunk.x.data = gn_out_at(in->x.data, in->x.type, offset);
     chunk.x.offsets = in->x.offsets ? in->x.offsets + first : NULL;
-    make_pixel_gradients(in, first, pixels, numbers, g, stride);
-    column_gradient_f32(&chunk, 0, pixels, numbers, w->f32[0], w->f32[1]);
+    make_pixel_gradients(in, first, pixels, coefficients, g, stride);
+    column_gradient_f32(&chunk, 0, pixels, coefficients, w->f32[0], w->f32[1]);
 }
 
 /* Copies each group's mean to its channels. */
@@ -119,23 +123,23 @@ static void sums_columns(const struct gn_tile *in, const struct arrays_f32 *all,
                          struct gn_sums to, double *scratch)
 {
     struct column_work w = split_work(scratch, in->channels);
-    struct column_numbers_f32 numbers = {all->mean, all->scale, all->shift};
+    struct column_coefficients_f32 coefficients = {all->mean, all->scale, all->shift};
     if (per_group) {
         spread_means(in, all->mean, w.means);
-        numbers.mean = w.means;
+        coefficients.mean = w.means;
     }
     if (to.needs_f64)
         memset(to.needs_f64, 0, (size_t)in->channels * sizeof *to.needs_f64);
     for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
         if (in->activation != GN_ACTIVATION_IDENTITY)
-            active_gradient(in, p, chunk_pixels(in, p), numbers, &w);
+            active_gradient(in, p, chunk_pixels(in, p), coefficients, &w);
         else
-            column_gradient_f32(in, p, chunk_pixels(in, p), numbers, w.f32[0], w.f32[1]);
+            column_gradient_f32(in, p, chunk_pixels(in, p), coefficients, w.f32[0], w.f32[1]);
         add_chunk(in->channels, w.f32[0], p == 0, w.sums[0]);
         add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }
     if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1], least_gradient(in->activation)))
-        recompute_gradients_f64(in, numbers, &w, to.needs_f64);
+        recompute_gradients_f64(in, coefficients, &w, to.needs_f64);
     memcpy(to.dy, w.sums[0], (size_t)in->channels * sizeof(double));
     memcpy(to.dyx, w.sums[1], (size_t)in->channels * sizeof(double));
 }
@@ -145,12 +149,12 @@ static void sums_columns_f64(const struct gn_tile *in, const struct arrays_f64 *
                              struct gn_sums to, double *scratch)
 {
     struct column_work w = split_work(scratch, in->channels);
-    struct column_numbers_f64 numbers = {all->mean, all->scale, all->shift};
+    struct column_coefficients_f64 coefficients = {all->mean, all->scale, all->shift};
     size_t bytes = (size_t)in->channels * sizeof(double);
     memset(to.dy, 0, bytes);
     memset(to.dyx, 0, bytes);
     for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
-        column_gradient_f64(in, p, chunk_pixels(in, p), numbers, w.f64[0], w.f64[1]);
+        column_gradient_f64(in, p, chunk_pixels(in, p), coefficients, w.f64[0], w.f64[1]);
         for (int64_t c = 0; c < in->channels; c++) {
             to.dy[c] += w.f64[0][c];
             to.dyx[c] += w.f64[1][c];

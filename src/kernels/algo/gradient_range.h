@@ -62,11 +62,11 @@ static float row_size(const struct gradient_span_f32 *in)
     return (float)rough_f32(size, VECS);
 }
 
-INLINE struct numbers_f64 widened_numbers(const struct numbers_f32 *numbers)
+INLINE struct coefficients_f64 widened_coefficients(const struct coefficients_f32 *coefficients)
 {
-    return (struct numbers_f64){.mean = splat_f64((double)numbers->mean[0]),
-                                .scale = splat_f64((double)numbers->scale[0]),
-                                .shift = splat_f64((double)numbers->shift[0])};
+    return (struct coefficients_f64){.mean = splat_f64((double)coefficients->mean[0]),
+                                     .scale = splat_f64((double)coefficients->scale[0]),
+                                     .shift = splat_f64((double)coefficients->shift[0])};
 }
 
 /* A and B of a chunk of a row in f64, once in the library: with all types and activations it is
@@ -86,9 +86,9 @@ COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double 
     if (gradient_holds(*a, *b, least_gradient(in.as.activation), size))
         return false;
     FELL_BACK();
-    struct numbers_f64 numbers = widened_numbers(in.of);
+    struct coefficients_f64 coefficients = widened_coefficients(in.of);
     struct operands_f64 as = {in.as.x, in.as.dy, in.as.activation};
-    const struct gradient_span_f64 widened = {in.dy, in.x, as, in.first, in.n, &numbers};
+    const struct gradient_span_f64 widened = {in.dy, in.x, as, in.first, in.n, &coefficients};
     chunk_gradient_f64(&widened, a, b);
     return true;
 }

@@ -29,7 +29,7 @@ struct FN(operands) {
  * They are used only with an activation.
  */
 struct FN(gradient) {
-    const struct FN(numbers) * of;
+    const struct FN(coefficients) * of;
     bool shared;
     gn_activation activation;
 };
@@ -44,7 +44,7 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
             int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
             VEC z[FN(TOGETHER)];
             EACH (v, n) {
-                const struct FN(numbers) *own = &how.of[how.shared ? 0 : first + v];
+                const struct FN(coefficients) *own = &how.of[how.shared ? 0 : first + v];
                 z[v] = d[first + v] * own->scale + own->shift;
             }
             FN(through)(dy + first, z, n, how.activation);
@@ -61,7 +61,7 @@ struct FN(gradient_span) {
     const void *dy, *x;
     struct FN(operands) as;
     int64_t first, n;
-    const struct FN(numbers) * of;
+    const struct FN(coefficients) * of;
 };
 
 /* The part of a span from its element i on, of at most n elements. */
@@ -99,7 +99,7 @@ INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, 
             bool whole = i + WIDTH <= n;
             VEC g = whole ? READ(dy, as.dy, at) : READ_PART(dy, as.dy, at, n - i, 0);
             VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - mean;
-            struct FN(numbers) own = *in.of;
+            struct FN(coefficients) own = *in.of;
             if (!whole && as.activation != GN_ACTIVATION_IDENTITY) {
                 /* With an infinite scale, z of the lanes beyond the row would be NaN, and so g. */
                 own.scale = SELECT_FIRST(n - i, own.scale, SPLAT(0));
@@ -137,7 +137,7 @@ INLINE void FN(row_gradient)(struct FN(gradient_span) in, double *a_sum, double 
 }
 
 /* Arrays per channel that the sums over columns need; scale and shift only with an activation. */
-struct FN(column_numbers) {
+struct FN(column_coefficients) {
     const REAL *mean, *scale, *shift;
 };
 
@@ -151,7 +151,7 @@ struct FN(gradient_panel) {
     bool uneven; /* x or dy has offsets */
     bool begins, beyond_llc;
     int64_t first, pixels;
-    struct FN(column_numbers) of;
+    struct FN(column_coefficients) of;
     REAL *a, *b;
 };
 
@@ -165,16 +165,16 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
     const struct gn_operand *in_dy = &panel->in->dy, *in_x = &panel->in->x;
     const struct FN(operands) as = panel->as;
     REAL *a_all = panel->a + c, *b_all = panel->b + c;
-    struct FN(numbers) numbers[4];
-    const struct FN(gradient) how = {numbers, false, as.activation};
+    struct FN(coefficients) coefficients[4];
+    const struct FN(gradient) how = {coefficients, false, as.activation};
     VEC a[4], b[4];
     bool active = as.activation != GN_ACTIVATION_IDENTITY;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
-        numbers[v].mean = GET(panel->of.mean + at);
-        numbers[v].scale = active ? GET(panel->of.scale + at) : SPLAT(0);
-        numbers[v].shift = active ? GET(panel->of.shift + at) : SPLAT(0);
+        coefficients[v].mean = GET(panel->of.mean + at);
+        coefficients[v].scale = active ? GET(panel->of.scale + at) : SPLAT(0);
+        coefficients[v].shift = active ? GET(panel->of.shift + at) : SPLAT(0);
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = panel->first; p < panel->first + panel->pixels; p++) {
@@ -191,7 +191,7 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
                         : READ(in_dy->data, as.dy, dy_at + on);
             d[v] = MINUS(part ? READ_PART(in_x->data, as.x, x_at, part, 0)
                               : READ(in_x->data, as.x, x_at + on),
-                         numbers[v].mean);
+                         coefficients[v].mean);
         }
         FN(add_gradients)(g, d, vecs, how, a, b);
     }
@@ -230,7 +230,7 @@ INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operand
  * are loops for x and dy of the same type; other types cost a branch per vector.
  */
 static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t pixels,
-                                struct FN(column_numbers) of, REAL *a, REAL *b)
+                                struct FN(column_coefficients) of, REAL *a, REAL *b)
 {
     /* In f32, dy is g already. */
     struct FN(operands)

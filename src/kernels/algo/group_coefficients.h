@@ -15,11 +15,12 @@
 #include "kernels/algo/coefficients.h"
 
 /* The float coefficients from group g on. */
-INLINE struct numbers_out_f32 numbers_from(const struct gn_coefficients *coefficients, int64_t g)
+INLINE struct coefficients_out_f32 coefficients_from(const struct gn_coefficients *coefficients,
+                                                     int64_t g)
 {
     int64_t c = g * coefficients->parameters->depth;
     bool backward = coefficients->slope;
-    return (struct numbers_out_f32){
+    return (struct coefficients_out_f32){
         coefficients->mean + c, coefficients->scale + c, coefficients->shift + c,
         backward ? coefficients->slope + c : NULL, backward ? coefficients->offset + c : NULL};
 }
@@ -30,11 +31,12 @@ static void forward_coefficients(int64_t groups, const struct gn_coefficients *c
     for (int64_t g = 0, n; g < groups; g += n) {
         n = groups_in_sequence(coefficients, g, groups);
         struct group_parameters in = parameters_at(coefficients, g, n, 0, depth);
-        bool fit = z_coefficients_f32(&in, numbers_from(coefficients, g));
+        bool fit = z_coefficients_f32(&in, coefficients_from(coefficients, g));
         memset(coefficients->use_f32 + g, fit, (size_t)n);
         for (int64_t i = g; !fit && i < g + n; i++) {
             struct group_parameters single = parameters_at(coefficients, i, 1, 0, depth);
-            coefficients->use_f32[i] = z_coefficients_f32(&single, numbers_from(coefficients, i));
+            coefficients->use_f32[i] =
+                z_coefficients_f32(&single, coefficients_from(coefficients, i));
         }
     }
 }
@@ -137,10 +139,11 @@ static void gradient_coefficients(int64_t groups, double count, struct gn_sums s
         return;
     if (sums.needs_f64)
         limit_to_sums(groups, depth, sums.needs_f64, coefficients->use_f32);
-    bool fit = dx_coefficients_f32(&in, numbers_from(coefficients, 0));
+    bool fit = dx_coefficients_f32(&in, coefficients_from(coefficients, 0));
     for (int64_t g = 0; !fit && g < groups; g++) {
         struct group_parameters single = parameters_at(coefficients, g, 1, 0, depth);
-        coefficients->use_f32[g] &= dx_coefficients_f32(&single, numbers_from(coefficients, g));
+        coefficients->use_f32[g] &=
+            dx_coefficients_f32(&single, coefficients_from(coefficients, g));
     }
 }
 

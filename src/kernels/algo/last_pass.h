@@ -43,15 +43,15 @@ INLINE bool FN(raw)(struct FN(pass) how)
 }
 
 /*
- * Maps several vectors: x becomes the output. `numbers` has the coefficients of each vector or, if
- * `shared` is true, of all vectors.
+ * Maps several vectors: x becomes the output. `coefficients` has the coefficients of each vector
+ * or, if `shared` is true, of all vectors.
  */
-INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * numbers, bool shared,
-                    struct FN(pass) how)
+INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * coefficients,
+                    bool shared, struct FN(pass) how)
 {
     VEC d[FN(TOGETHER)], z[FN(TOGETHER)];
     EACH (v, count) {
-        const struct FN(numbers) *own = &numbers[shared ? 0 : v];
+        const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
         d[v] = x[v] - own->mean;
         if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
             z[v] = d[v] * own->scale + own->shift;
@@ -65,7 +65,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(numbers) * numbe
     if (how.activation != GN_ACTIVATION_IDENTITY)
         FN(through)(dy, z, count, how.activation);
     EACH (v, count) {
-        const struct FN(numbers) *own = &numbers[shared ? 0 : v];
+        const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
         x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
     }
 }
@@ -78,8 +78,9 @@ struct FN(elements) {
 };
 
 /* Maps `count` vectors of these elements. */
-INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numbers) * numbers,
-                         bool shared, struct FN(pass) how, bool nontemporal)
+INLINE void FN(map_some)(struct FN(elements) at, int count,
+                         const struct FN(coefficients) * coefficients, bool shared,
+                         struct FN(pass) how, bool nontemporal)
 {
     VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
     EACH (v, count) {
@@ -87,7 +88,7 @@ INLINE void FN(map_some)(struct FN(elements) at, int count, const struct FN(numb
         if (how.backward)
             b[v] = READ(at.dy, how.y, at.dy_at + v * WIDTH);
     }
-    FN(map)(a, b, count, numbers, shared, how);
+    FN(map)(a, b, count, coefficients, shared, how);
     EACH (v, count)
         WRITE(at.out, FN(out_type)(how), at.out_at + v * WIDTH, a[v], FN(raw)(how), nontemporal);
 }
@@ -143,19 +144,19 @@ NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation 
 }
 
 /* The output for a whole vector, from element i of x and of dy on. */
-INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i, const struct FN(numbers) * numbers,
-                      struct FN(pass) how)
+INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i,
+                      const struct FN(coefficients) * coefficients, struct FN(pass) how)
 {
     VEC v = READ(x, how.x, i), g = how.backward ? READ(dy, how.y, i) : v;
-    FN(map)(&v, &g, 1, numbers, true, how);
+    FN(map)(&v, &g, 1, coefficients, true, how);
     return v;
 }
 
 INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int64_t n,
-                        const struct FN(numbers) * numbers, struct FN(pass) how)
+                        const struct FN(coefficients) * coefficients, struct FN(pass) how)
 {
     VEC v = READ_PART(x, how.x, i, n, 0), g = how.backward ? READ_PART(dy, how.y, j, n, 0) : v;
-    FN(map)(&v, &g, 1, numbers, true, how);
+    FN(map)(&v, &g, 1, coefficients, true, how);
     return v;
 }
 

@@ -29,7 +29,7 @@ INLINE int64_t FN(before_line)(const void *p, gn_type t)
 }
 
 INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
-                        const struct FN(numbers) * of, struct FN(pass) how)
+                        const struct FN(coefficients) * of, struct FN(pass) how)
 {
     gn_type to = FN(out_type)(how);
     int64_t i = 0;
@@ -62,17 +62,18 @@ struct FN(arrays) {
     const REAL *mean, *scale, *shift, *slope, *offset;
 };
 
-INLINE struct FN(numbers)
-    FN(row_numbers)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
+INLINE struct FN(coefficients)
+    FN(row_coefficients)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
-    struct FN(numbers) numbers = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
+    struct FN(coefficients)
+        coefficients = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
     if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
-        numbers.shift = SPLAT(of->shift[c]);
+        coefficients.shift = SPLAT(of->shift[c]);
     if (how.backward) {
-        numbers.slope = SPLAT(of->slope[c]);
-        numbers.offset = SPLAT(of->offset[c]);
+        coefficients.slope = SPLAT(of->slope[c]);
+        coefficients.offset = SPLAT(of->offset[c]);
     }
-    return numbers;
+    return coefficients;
 }
 
 /*
@@ -87,7 +88,7 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
     void *out = in->out.data;
     int64_t n = in->length, all = in->channels * n, end = n;
     int64_t i = FN(before_line)(out, to) % WIDTH;
-    struct FN(numbers) of = FN(row_numbers)(arrays, 0, how);
+    struct FN(coefficients) of = FN(row_coefficients)(arrays, 0, how);
     if (i)
         WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
     for (int64_t c = 0;; end += n) {
@@ -102,7 +103,7 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
         }
         if (++c == in->channels)
             break;
-        struct FN(numbers) next = FN(row_numbers)(arrays, c, how);
+        struct FN(coefficients) next = FN(row_coefficients)(arrays, c, how);
         if (i < end) {
             VEC first = FN(map_at)(x, dy, i, &of, how);
             VEC rest = FN(map_at)(x, dy, i, &next, how);
@@ -124,9 +125,9 @@ enum { FN(BLOCK) = 2048 };
  * Coefficients that leave y unchanged, its sign included. They are used to store a block that is y
  * already.
  */
-INLINE struct FN(numbers) FN(numbers_of_none)(void)
+INLINE struct FN(coefficients) FN(identity_coefficients)(void)
 {
-    return (struct FN(numbers)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
+    return (struct FN(coefficients)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
 }
 
 INLINE struct FN(pass) FN(to_block)(struct FN(pass) how)
@@ -143,10 +144,10 @@ INLINE struct FN(pass) FN(from_block)(struct FN(pass) how)
 }
 
 INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,
-                                  const struct FN(numbers) * of, struct FN(pass) how)
+                                  const struct FN(coefficients) * of, struct FN(pass) how)
 {
     REAL block[FN(BLOCK)];
-    const struct FN(numbers) none = FN(numbers_of_none)();
+    const struct FN(coefficients) none = FN(identity_coefficients)();
     for (int64_t i = 0; i < n; i += FN(BLOCK)) {
         int64_t some = n - i < FN(BLOCK) ? n - i : FN(BLOCK);
         const void *own = gn_at(x, how.x, i);
@@ -172,7 +173,7 @@ INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(a
 {
     REAL block[FN(BLOCK)];
     int64_t n = in->length, most = FN(BLOCK) / n;
-    const struct FN(numbers) none = FN(numbers_of_none)();
+    const struct FN(coefficients) none = FN(identity_coefficients)();
     for (int64_t c = 0; c < in->channels; c += most) {
         struct gn_tile z = *in;
         struct FN(arrays) of = {arrays->mean + c, arrays->scale + c, arrays->shift + c, NULL, NULL};

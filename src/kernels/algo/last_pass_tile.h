@@ -22,7 +22,7 @@ INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arr
 {
     int64_t contiguous_len = in->contiguous_len ? in->contiguous_len : in->length;
     for (int64_t c = 0; c < in->channels; c++) {
-        struct FN(numbers) of = FN(row_numbers)(arrays, c, how);
+        struct FN(coefficients) of = FN(row_coefficients)(arrays, c, how);
         int64_t n = in->contiguous_len ? in->first_len : in->length;
         for (int64_t s = 0, r = 0; s < in->length; s += n, n = contiguous_len, r++) {
             int64_t x = c * in->x.stride + (in->x.offsets ? in->x.offsets[r] : s);
@@ -58,17 +58,17 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
         FN(map_rows)(in, arrays, how);
 }
 
-INLINE struct FN(numbers)
+INLINE struct FN(coefficients)
     FN(column_at)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
 {
-    struct FN(numbers) numbers = {.mean = GET(of->mean + c), .scale = GET(of->scale + c)};
+    struct FN(coefficients) coefficients = {.mean = GET(of->mean + c), .scale = GET(of->scale + c)};
     if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
-        numbers.shift = GET(of->shift + c);
+        coefficients.shift = GET(of->shift + c);
     if (how.backward) {
-        numbers.slope = GET(of->slope + c);
-        numbers.offset = GET(of->offset + c);
+        coefficients.slope = GET(of->slope + c);
+        coefficients.offset = GET(of->offset + c);
     }
-    return numbers;
+    return coefficients;
 }
 
 /* `has_offsets`: x, dy or out has offsets. */
@@ -85,7 +85,7 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
         int64_t o = gn_offset_at(has_offsets ? in->out.offsets : NULL, in->out.stride, p), c = 0;
         for (; how.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
              c += 4 * WIDTH) {
-            struct FN(numbers) of[4];
+            struct FN(coefficients) of[4];
             EACH (v, 4)
                 of[v] = FN(column_at)(arrays, c + v * WIDTH, how);
             FN(map_some)
@@ -93,13 +93,13 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
              how.nontemporal);
         }
         for (; c + WIDTH <= channels; c += WIDTH) {
-            struct FN(numbers) of = FN(column_at)(arrays, c, how);
+            struct FN(coefficients) of = FN(column_at)(arrays, c, how);
             FN(map_some)
             ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 1, &of, true, how,
              how.nontemporal);
         }
         if (c < channels) {
-            struct FN(numbers) of = FN(column_at)(arrays, c, how);
+            struct FN(coefficients) of = FN(column_at)(arrays, c, how);
             WRITE_PART(out, to, o + c, FN(map_part)(x, i + c, dy, j + c, channels - c, &of, how),
                        channels - c);
         }

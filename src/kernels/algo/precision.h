@@ -16,13 +16,13 @@
  */
 enum { F64_CHANNELS = 64, F64_ROOM = F64_CHANNELS + GN_PADDING };
 
-struct f64_numbers {
+struct f64_coefficients {
     double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
 };
 
-INLINE struct numbers_out_f64 numbers_in(struct f64_numbers *n)
+INLINE struct coefficients_out_f64 coefficients_in(struct f64_coefficients *n)
 {
-    return (struct numbers_out_f64){n->mean, n->scale, n->shift, n->slope, n->offset};
+    return (struct coefficients_out_f64){n->mean, n->scale, n->shift, n->slope, n->offset};
 }
 
 /* Moves an operand to channel c of its tile. */
@@ -86,14 +86,14 @@ static struct group_parameters f64_part(const struct gn_tile *tile,
 COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                            int64_t c, int64_t end)
 {
-    struct f64_numbers n;
+    struct f64_coefficients n;
     const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, numbers_in(&n));
+        z_coefficients_f64(&groups, coefficients_in(&n));
         normalize_f64(part, arrays);
     }
 }
@@ -121,14 +121,14 @@ INLINE struct gn_sums sums_from(struct gn_sums sums, int64_t c)
 COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                       int64_t c, int64_t end, struct gn_sums sums, double *scratch)
 {
-    struct f64_numbers n;
+    struct f64_coefficients n;
     const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, numbers_in(&n));
+        z_coefficients_f64(&groups, coefficients_in(&n));
         if (tile->axis == GN_ROWS)
             sums_rows_f64(part, &arrays, sums_from(sums, c));
         else
@@ -171,15 +171,15 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
 COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                        int64_t c, int64_t end)
 {
-    struct f64_numbers n;
+    struct f64_coefficients n;
     const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, n.slope, n.offset};
     for (int64_t count; c < end; c += count) {
         struct gn_tile cut;
         struct group_parameters groups = f64_part(tile, coefficients, c, end);
         count = groups.groups * groups.depth;
         const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, numbers_in(&n));
-        dx_coefficients_f64(&groups, numbers_in(&n));
+        z_coefficients_f64(&groups, coefficients_in(&n));
+        dx_coefficients_f64(&groups, coefficients_in(&n));
         gradient_apply_f64(part, arrays);
     }
 }

@@ -17,15 +17,15 @@ static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTIT
  * The coefficients of row c. scale and shift are set only with an activation. The mean is that of
  * its group, which has rows->depth rows.
  */
-INLINE struct numbers_f32 numbers_of_row(const struct gn_tile *rows, const struct arrays_f32 *all,
-                                         int64_t c)
+INLINE struct coefficients_f32 coefficients_of_row(const struct gn_tile *rows,
+                                                   const struct arrays_f32 *all, int64_t c)
 {
-    struct numbers_f32 numbers = {.mean = splat_f32(all->mean[c / rows->depth])};
+    struct coefficients_f32 coefficients = {.mean = splat_f32(all->mean[c / rows->depth])};
     if (rows->activation != GN_ACTIVATION_IDENTITY) {
-        numbers.scale = splat_f32(all->scale[c]);
-        numbers.shift = splat_f32(all->shift[c]);
+        coefficients.scale = splat_f32(all->scale[c]);
+        coefficients.shift = splat_f32(all->shift[c]);
     }
-    return numbers;
+    return coefficients;
 }
 
 /* Row c of a tile. */
@@ -45,9 +45,9 @@ COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32
     struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
     double least = least_gradient(rows->activation);
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f32 numbers = numbers_of_row(rows, all, c);
+        struct coefficients_f32 coefficients = coefficients_of_row(rows, all, c);
         struct gn_tile row = row_of(rows, c);
-        struct gradient_span_f32 in = {row.dy.data, row.x.data, as, 0, row.length, &numbers};
+        struct gradient_span_f32 in = {row.dy.data, row.x.data, as, 0, row.length, &coefficients};
         bool needs_f64 = !gradient_holds(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
                          recompute_gradient_f64(in, &to.dy[c], &to.dyx[c]);
         if (to.needs_f64)
@@ -63,12 +63,12 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
     for (int64_t c = 0; c < rows->channels; c++) {
         const void *dy = gn_at(rows->dy.data, as.dy, c * rows->dy.stride);
         const void *x = gn_at(rows->x.data, as.x, c * rows->x.stride);
-        struct numbers_f32 numbers = {.mean = splat_f32(all->mean[c / rows->depth])};
+        struct coefficients_f32 coefficients = {.mean = splat_f32(all->mean[c / rows->depth])};
         to.dy[c] = to.dyx[c] = 0;
         for (int64_t i = 0; i < length; i += CHUNK) {
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
-            struct gradient_span_f32 in = {dy, x, as, i, n, &numbers};
+            struct gradient_span_f32 in = {dy, x, as, i, n, &coefficients};
             row_gradient_f32(in, &a, &b);
             if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 recompute_gradient_f64(in, &a, &b);
@@ -111,7 +111,7 @@ NOINLINE void sums_long_mixed(const struct gn_tile *rows, const struct arrays_f3
  * A and B of a row with an activation. Computes g of a chunk first, into saved_g or into a buffer
  * in the L1 cache, then its sums. Returns whether the row needed f64.
  */
-INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *numbers,
+INLINE bool sums_active(const struct gn_tile *row, const struct coefficients_f32 *coefficients,
                         double *dy_sum, double *dyx_sum)
 {
     struct operands_f32 given = {row->x.type, row->dy.type, row->activation};
@@ -124,15 +124,15 @@ INLINE bool sums_active(const struct gn_tile *row, const struct numbers_f32 *num
         float *g = row->saved_g.data ? (float *)row->saved_g.data + i : chunk;
         const void *x = gn_at(row->x.data, row->x.type, i);
         double a, b;
-        make_gradients(row, i, n, numbers, g);
+        make_gradients(row, i, n, coefficients, g);
         if (row->x.type == GN_F32)
-            row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, numbers}, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, coefficients}, &a, &b);
         else
-            row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, numbers}, &a, &b);
+            row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, coefficients}, &a, &b);
         if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
             needs_f64 |= recompute_gradient_f64(
-                (struct gradient_span_f32){row->dy.data, row->x.data, given, i, n, numbers}, &a,
-                &b);
+                (struct gradient_span_f32){row->dy.data, row->x.data, given, i, n, coefficients},
+                &a, &b);
         *dy_sum += a;
         *dyx_sum += b;
     }
@@ -143,9 +143,9 @@ static void sums_long_active(const struct gn_tile *rows, const struct arrays_f32
                              struct gn_sums to)
 {
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f32 numbers = numbers_of_row(rows, all, c);
+        struct coefficients_f32 coefficients = coefficients_of_row(rows, all, c);
         struct gn_tile row = row_of(rows, c);
-        to.needs_f64[c] = sums_active(&row, &numbers, to.dy + c, to.dyx + c);
+        to.needs_f64[c] = sums_active(&row, &coefficients, to.dy + c, to.dyx + c);
     }
 }
 
@@ -262,15 +262,15 @@ static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *a
 {
     struct operands_f64 as = {rows->x.type, rows->dy.type, rows->activation};
     for (int64_t c = 0; c < rows->channels; c++) {
-        struct numbers_f64 numbers = {.mean = splat_f64(all->mean[c]),
-                                      .scale = splat_f64(all->scale[c]),
-                                      .shift = splat_f64(all->shift[c])};
+        struct coefficients_f64 coefficients = {.mean = splat_f64(all->mean[c]),
+                                                .scale = splat_f64(all->scale[c]),
+                                                .shift = splat_f64(all->shift[c])};
         struct gn_tile row = row_of(rows, c);
         to.dy[c] = to.dyx[c] = 0;
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            const struct gradient_span_f64 in = {row.dy.data, row.x.data, as, i, n, &numbers};
+            const struct gradient_span_f64 in = {row.dy.data, row.x.data, as, i, n, &coefficients};
             chunk_gradient_f64(&in, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;

@@ -120,9 +120,9 @@ INLINE void sums_of_four(const struct short_rows *all, gn_type t, int64_t first,
     } else {
         for (int64_t r = 0; r < rows; r++) {
             vec_f32 a[VECS] = {{0}}, b[VECS] = {{0}};
-            struct numbers_f32 numbers = {.mean = splat_f32(mean[r])};
+            struct coefficients_f32 coefficients = {.mean = splat_f32(mean[r])};
             struct gradient_span_f32 in = {all->dy,         all->x, {t, t, GN_ACTIVATION_IDENTITY},
-                                           (first + r) * n, n,      &numbers};
+                                           (first + r) * n, n,      &coefficients};
             row_lanes_f32(in, ROW_VECS, a, b);
             put_eight(a_lanes + 8 * r, a, ROW_VECS);
             put_eight(b_lanes + 8 * r, b, ROW_VECS);

@@ -33,7 +33,7 @@ enum { SPREAD_BELOW = 32, SPREAD_ROOM = SMALL_GROUPS * SPREAD_BELOW };
  */
 struct small_groups {
     const struct gn_small *in;
-    int64_t group, groups; /* `group` numbers the first one among the groups of all samples */
+    int64_t group, groups; /* `group` coefficients the first one among the groups of all samples */
     int64_t at, c;
     double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
     double slope[SMALL_GROUPS], offset[SMALL_GROUPS];
@@ -125,9 +125,9 @@ static void pass_over_group(const struct small_groups *of, int64_t g, bool backw
 {
     float mean = (float)of->mean[g], mean_lo = (float)of->mean_lo[g], rstd = (float)of->rstd[g];
     float slope = backward ? (float)of->slope[g] : 0, offset = backward ? (float)of->offset[g] : 0;
-    const struct small_numbers_f32 in_float = {&mean, &mean_lo, &rstd, &slope, &offset, false};
-    const struct small_numbers_f64 doubles = {of->mean + g,  of->mean_lo + g, of->rstd + g,
-                                              of->slope + g, of->offset + g,  false};
+    const struct small_coefficients_f32 in_float = {&mean, &mean_lo, &rstd, &slope, &offset, false};
+    const struct small_coefficients_f64 doubles = {of->mean + g,  of->mean_lo + g, of->rstd + g,
+                                                   of->slope + g, of->offset + g,  false};
     struct small_span_f32 span = span_f32(of, g, 1);
     struct small_span_f64 in_f64 = span_f64(of, g);
     if (use_f32 && backward)
@@ -150,18 +150,18 @@ INLINE void pass_over_groups(const struct small_groups *of, const bool *fit, boo
             pass_over_group(of, g, backward, use_f32[g]);
         return;
     }
-    float numbers[5][SPREAD_ROOM];
-    const struct small_numbers_f32 spread_out = {numbers[0], numbers[1], numbers[2],
-                                                 numbers[3], numbers[4], true};
+    float coefficients[5][SPREAD_ROOM];
+    const struct small_coefficients_f32 spread_out = {
+        coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4], true};
     struct small_span_f32 span = span_f32(of, 0, n);
-    spread(n, depth, of->mean, numbers[0]);
-    spread(n, depth, of->rstd, numbers[2]);
+    spread(n, depth, of->mean, coefficients[0]);
+    spread(n, depth, of->rstd, coefficients[2]);
     if (backward) {
-        spread(n, depth, of->slope, numbers[3]);
-        spread(n, depth, of->offset, numbers[4]);
+        spread(n, depth, of->slope, coefficients[3]);
+        spread(n, depth, of->offset, coefficients[4]);
         gradient_span_f32(&span, &spread_out, true);
     } else {
-        spread(n, depth, of->mean_lo, numbers[1]);
+        spread(n, depth, of->mean_lo, coefficients[1]);
         normalize_span_f32(&span, &spread_out, true);
     }
 }

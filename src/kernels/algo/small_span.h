@@ -20,7 +20,7 @@
  * Statistics and coefficients of groups: arrays of one value per channel, or a single value for
  * all. slope and offset: backward only.
  */
-struct FN(small_numbers) {
+struct FN(small_coefficients) {
     const REAL *mean, *mean_lo, *rstd, *slope, *offset;
     bool per_channel;
 };
@@ -54,7 +54,7 @@ INLINE void FN(put_small)(float *out, int64_t c, int64_t part, VEC v)
 
 /* y = (x - mean - mean_lo) * rstd * gamma + beta */
 INLINE void FN(normalize_span)(const struct FN(small_span) * in,
-                               const struct FN(small_numbers) * of, bool each)
+                               const struct FN(small_coefficients) * of, bool each)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
@@ -68,8 +68,8 @@ INLINE void FN(normalize_span)(const struct FN(small_span) * in,
 }
 
 /* dx = rstd * gamma * dy + (slope * (x - mean) + offset) */
-INLINE void FN(gradient_span)(const struct FN(small_span) * in, const struct FN(small_numbers) * of,
-                              bool each)
+INLINE void FN(gradient_span)(const struct FN(small_span) * in,
+                              const struct FN(small_coefficients) * of, bool each)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
