@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "plan/isa.h"
 #include "base/number.h"
+#include "base/types.h"
+#include "plan/isa.h"
 #include "run/threads.h"
 #include "tensor/overlap.h"
-#include "base/types.h"
 
 static gn_status check_dims(int rank, const int64_t *dims)
 {
@@ -131,7 +131,7 @@ gn_status gn_desc_set_types(gn_desc *desc, gn_type x, gn_type y, gn_type param)
         return gn_fail(
             GN_UNSUPPORTED,
             "types x = %s, y = %s: supported are equal ones, and f32 with bf16 or f16; f64 "
-            "goes with f64 alone",
+            "goes only with f64",
             gn_types[x].name, gn_types[y].name);
     if (param != GN_F32 && param != x)
         return gn_fail(GN_UNSUPPORTED, "type param = %s: supported are f32 and x's type, here %s",

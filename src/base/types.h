@@ -10,6 +10,9 @@
 
 #include "groupnorm.h"
 
+/* The dims of a tensor, N and C among them. */
+enum { GN_MAX_RANK = 8 };
+
 struct gn_type_traits {
     const char *name; /* as in gn_plan_describe */
     int64_t size;     /* bytes per element */

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
+#include "base/types.h"
 #include "groupnorm.h"
-#include "tensor/overlap.h"
 
 enum { GN_TENSORS = GN_TENSOR_SUM + 1 };
 

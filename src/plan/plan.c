@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "plan/cpu.h"
 #include "base/error.h"
-#include "plan/isa.h"
 #include "base/number.h"
 #include "base/types.h"
+#include "plan/cpu.h"
+#include "plan/isa.h"
 
 /* With more channels, the size of the scratch might overflow. No machine has memory for so many. */
 #define MAX_CHANNELS (INT64_C(1) << 40)
@@ -68,7 +68,7 @@ static gn_status choose_kernels(gn_plan *plan)
 }
 
 /* The bytes of the last-level cache: GN_CACHE, or else what the machine has. */
-static gn_status find_cache(int64_t *bytes)
+static gn_status choose_cache(int64_t *bytes)
 {
     const char *text = getenv("GN_CACHE");
     *bytes = gn_cpu_cache();
@@ -148,7 +148,7 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     int64_t cache = 0;
     status = choose_kernels(plan);
     if (status == GN_OK)
-        status = find_cache(&cache);
+        status = choose_cache(&cache);
     if (status == GN_OK && plan->elements && plan->C > MAX_CHANNELS)
         status =
             gn_fail(GN_OUT_OF_MEMORY, "no memory for scratch for %" PRId64 " channels", plan->C);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { GN_MAX_RANK = 8 };
+#include "base/types.h"
 
 /* Elements at start + the sum of index * stride, all in bytes. */
 struct gn_extent {

@@ -1,15 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* gn_plan_describe: a plan as one line of JSON. */
+/* gn_plan_create, and gn_plan_describe: a plan as one line of JSON. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "norm/backward.h"
 #include "base/error.h"
-#include "norm/forward.h"
 #include "base/number.h"
+#include "norm/backward.h"
+#include "norm/forward.h"
 #include "plan/plan.h"
 #include "run/threads.h"
+
+gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc)
+{
+    if (!plan)
+        return gn_fail(GN_INVALID_ARGUMENT, "plan is NULL");
+    *plan = NULL;
+    if (!desc)
+        return gn_fail(GN_INVALID_ARGUMENT, "desc is NULL");
+    gn_plan *made;
+    gn_status status = gn_plan_make(&made, desc);
+    if (status != GN_OK)
+        return status;
+    int64_t forward = gn_forward_scratch(made), backward = gn_backward_scratch(made);
+    if (made->elements)
+        status = gn_run_prepare(&made->runner, forward > backward ? forward : backward);
+    if (status == GN_OK)
+        *plan = made;
+    else
+        gn_plan_destroy(made);
+    return status;
+}
 
 /* A text in a buffer. `length` goes on counting when the text is longer than the buffer. */
 struct text {
