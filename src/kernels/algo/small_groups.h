@@ -33,7 +33,7 @@ enum { SPREAD_BELOW = 32, SPREAD_ROOM = SMALL_GROUPS * SPREAD_BELOW };
  */
 struct small_groups {
     const struct gn_small *in;
-    int64_t group, groups; /* `group` coefficients the first one among the groups of all samples */
+    int64_t group, groups; /* `group` numbers the first one among the groups of all samples */
     int64_t at, c;
     double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
     double slope[SMALL_GROUPS], offset[SMALL_GROUPS];
