@@ -53,7 +53,7 @@ struct oracle_problem oracle_problem_of(const struct check *check, float *const 
                                    .rstd = check->given ? tensors[RSTD] : NULL};
 }
 
-/* One line of what is checked, and the rest. */
+/* One line: the problem that is checked, then `rest`. */
 static const char *describe(const struct check *check, const char *rest, char text[400])
 {
     static const char *const activations[] = {"", ", relu", ", silu"};
@@ -83,7 +83,7 @@ int check_output(const struct check *check, const struct oracle *oracle, enum te
     return 1;
 }
 
-/* Both passes, with what the check says and NULL for what is absent. */
+/* Calls both passes with the check's arguments. Absent tensors are passed as NULL. */
 static gn_status call_both(const struct check *check, gn_isa isa, int threads,
                            float *const tensors[TENSORS])
 {
@@ -124,7 +124,7 @@ int check_against_oracle(const struct check *check, float *const tensors[TENSORS
     return wrong;
 }
 
-/* The guarded twin of each tensor, kept from one check to the next. */
+/* The copy of each tensor in guarded memory. The mappings are kept from one check to the next. */
 static struct guarded guards[TENSORS];
 
 static void place_tensors(const struct check *check, float *const tensors[TENSORS],
@@ -133,7 +133,7 @@ static void place_tensors(const struct check *check, float *const tensors[TENSOR
     for (int t = 0; t < TENSORS; t++) {
         const size_t count = (size_t)tensor_count(&check->shape, (enum tensor)t);
 
-        /* Where gn_forward does not store the statistics, gn_backward needs them all the same. */
+        /* gn_backward needs the statistics even if gn_forward does not store them. */
         if (is_input(check, t) || (is_statistic(t) && is_absent(check, t)))
             guard_copy(&guards[t], tensors[t], count, place);
         else

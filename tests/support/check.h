@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One problem of floats checked in every way: the library's answer on one thread against the
- * oracle, then every other way of asking against the bits of that answer.
+ * Checks one problem of floats: first the library's results on one thread against the oracle, then
+ * the bits of every other way to compute them against the bits of those results.
  *
- * Each function that checks prints what is wrong and returns how many things were.
+ * Each function that checks prints what is wrong and returns the number of errors.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -12,17 +12,17 @@
 #include "oracle.h"
 #include "support.h"
 
-/* What is checked, beside the data. */
+/* The problem to check, except for its data. */
 struct check {
     struct shape shape;
     gn_activation activation;
     enum oracle_bound bound;
-    bool given;        /* mean and rstd are the caller's, and y is gn_normalize's */
-    unsigned absent;   /* bits 1 << tensor: those passed as NULL */
-    const char *label; /* what the data is */
+    bool given;        /* the caller gives mean and rstd, and y is the result of gn_normalize */
+    unsigned absent;   /* bits 1 << tensor of the tensors that are passed as NULL */
+    const char *label; /* a name for the data */
 };
 
-/* A way to make the calls. */
+/* One way to make the calls. */
 struct variant {
     gn_isa isa;
     int threads;
@@ -30,28 +30,29 @@ struct variant {
 };
 
 /*
- * Fills the outputs among the tensors by the generic instruction set on one thread and compares
- * each with the oracle. Outputs that are absent are left alone; as gn_backward takes mean and rstd
- * in any case, these two have to be there or filled.
+ * Computes the outputs among the tensors with the generic instruction set on one thread and
+ * compares each with the oracle. Absent outputs are not changed. gn_backward always needs mean and
+ * rstd, so these two must be present or already filled.
  */
 int check_against_oracle(const struct check *check, float *const tensors[TENSORS]);
 
-/* Computes again in guarded memory, as variant says, and compares the bits with the outputs among
- * the tensors; nothing beside the outputs may change. */
+/* Computes the outputs again in guarded memory, as `variant` says, and compares their bits with the
+ * outputs among the tensors. The call must change nothing except the outputs. */
 int check_variant(const struct check *check, float *const tensors[TENSORS],
                   const struct variant *variant);
 
-/* Every instruction set with 1, 2, 3 and 8 threads; the placements take turns. */
+/* Checks every instruction set with 1, 2, 3 and 8 threads. The placements take turns. */
 int check_variants(const struct check *check, float *const tensors[TENSORS]);
 
-/* The oracle, and then all variants. */
+/* check_against_oracle, then check_variants. */
 int check_all(const struct check *check, float *const tensors[TENSORS]);
 
-/* Whether each element of an output is right in the way the bound says; prints the worst if not. */
+/* Whether each element of an output is within the bound. Prints the element with the largest error
+ * if not. */
 int check_output(const struct check *check, const struct oracle *oracle, enum tensor tensor,
                  const float *result);
 
-/* The problem of these tensors, for the oracle, and the oracle's name of an output among them. */
+/* The oracle's problem for these tensors, and the oracle's name for one of their outputs. */
 struct oracle_problem oracle_problem_of(const struct check *check, float *const tensors[TENSORS]);
 enum oracle_output oracle_output_of(enum tensor tensor);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Hashes of known results in a file with a line per case. They must be the same from every
- * instruction set on every machine.
- */
+/* Hashes of known results in a file with one line per case. Every instruction set must give the
+ * same hashes on every machine. */
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
@@ -10,17 +8,19 @@
 
 enum { GOLDEN_LINE = 600 };
 
-/* Makes the line of a case, its newline included; an empty one where the case takes too long for a
- * quick run, which is then not compared. */
+/* Makes the line of a case, with its newline. The line is empty if the case takes too long for a
+ * quick run; it is then not compared. */
 typedef void golden_line(int number, gn_isa isa, char line[GOLDEN_LINE]);
 
-/* FNV-1a, and the hash with a number's lowest bytes added, in an order that no machine changes. */
+/* The hash FNV-1a: its initial value, and the hash after the lowest `bytes` bytes of `bits` are
+ * added, in an order that does not depend on the machine. */
 #define GOLDEN_HASH UINT64_C(0xcbf29ce484222325)
 uint64_t golden_hash(uint64_t hash, uint64_t bits, size_t bytes);
 
 /*
- * The main function of a test of `count` cases: with the arguments FILE, compares them with its
- * lines; with FILE write, makes the file anew, for a release that means to change the bits.
+ * The main function of a test with `count` cases. With the argument FILE, it compares each case
+ * with its line of the file. With the arguments FILE write, it writes a new file, for a release
+ * that changes the bits on purpose.
  */
 int golden_main(int argc, char **argv, int count, golden_line *make);
 

@@ -10,7 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* How much of the pattern is set and checked on each side, and what it is made of: a NaN. */
+/* The number of pattern bytes that are set and checked on each side, and the pattern, which is a
+ * NaN. */
 enum { MARGIN = 256 };
 static const uint32_t pattern = 0xffa5a5a5u;
 
@@ -51,7 +52,8 @@ static bool filled(const char *first, const char *last)
     return true;
 }
 
-/* The margin before the data, up to the unreadable page, and that after it. */
+/* Where the margin before the data and the margin after it begin. An unreadable page may cut them
+ * off. */
 static char *margin_before(const struct guarded *guarded)
 {
     char *data = (char *)guarded->data, *low = guarded->map + page_size();

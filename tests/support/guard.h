@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Memory that notices what is read or written beside it: the data touches an unreadable page on one
- * side, or is unaligned, and a pattern lies where the page does not reach.
- */
+/* Memory that detects reads and writes beside it. The data touches an unreadable page on one side,
+ * or is unaligned. Where there is no such page, a pattern surrounds the data. */
 #ifndef GUARD_H
 #define GUARD_H
 
@@ -12,11 +10,11 @@
 enum place {
     AT_END,   /* the unreadable page follows the last element */
     AT_START, /* the unreadable page precedes the first element */
-    ODD,      /* the address is 4 modulo 64, patterns on either side */
+    ODD,      /* the address is 4 modulo 64, with patterns on both sides */
     PLACES
 };
 
-/* Starts as all zeros; the mapping is kept from one placement to the next. */
+/* Must be all zeros at first. The mapping is kept from one placement to the next. */
 struct guarded {
     char *map;
     size_t map_size;
@@ -24,16 +22,16 @@ struct guarded {
     size_t count;
 };
 
-/* Makes room for count floats, each set to a NaN that no computation gives. */
+/* Provides memory for `count` floats and sets each to a NaN that no computation gives. */
 void guard_place(struct guarded *guarded, size_t count, enum place place);
 
-/* The same with a copy of source as the content. */
+/* Provides the same memory, and copies source into it. */
 void guard_copy(struct guarded *guarded, const float *source, size_t count, enum place place);
 
-/* Whether the patterns beside the data are as they were. */
+/* Whether the patterns beside the data are unchanged. */
 bool guard_intact(const struct guarded *guarded);
 
-/* Whether the data is still what guard_place made of it. */
+/* Whether the data is unchanged since guard_place. */
 bool guard_untouched(const struct guarded *guarded);
 
 void guard_free(struct guarded *guarded);

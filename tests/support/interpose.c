@@ -37,10 +37,10 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *inside)
 
 bool interpose_start(void)
 {
-    /* The address in the library itself, not that of a stub in this program. */
+    /* The function's address inside the library, not the address of a stub in this program. */
     void *inside = dlsym(RTLD_NEXT, "gn_version");
-    /* Volatile: a direct call would be inlined, and so miss what valgrind puts in malloc's place.
-     */
+    /* Volatile, because the compiler would inline a direct call, which would then miss valgrind's
+     * replacement of malloc. */
     void *(*volatile allocate_one)(size_t) = malloc;
 
     if (!inside || dl_iterate_phdr(find_library, inside) != 1)
@@ -68,7 +68,7 @@ int interpose_live(void)
     return atomic_load(&live);
 }
 
-/* Where a sanitizer has its own, there must be no second definition. */
+/* A sanitizer defines these functions itself, and a second definition is an error. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED
@@ -87,7 +87,7 @@ void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 void *memalign(size_t alignment, size_t size);
 
-/* The blocks that the library holds. */
+/* The blocks that the library has allocated and not freed. */
 enum { MOST_LIVE = 4096 };
 static _Atomic(void *) held[MOST_LIVE];
 
@@ -113,7 +113,7 @@ static void release(void *block)
     }
 }
 
-/* Counts a call that returns to caller; whether it is to fail. */
+/* Counts an allocation, whose return address is `caller`. Returns whether it must fail. */
 static bool fails(const void *caller, bool *by_library)
 {
     const uintptr_t address = (uintptr_t)caller;

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library's allocation functions, replaced for the whole process so that the library's calls
- * of them can be counted and made to fail. Sanitizers and valgrind bring replacements of their own:
- * with them nothing is counted and nothing fails.
+ * Replaces the C library's allocation functions for the whole process, so that a test can count the
+ * library's allocations and make them fail. Sanitizers and valgrind use replacements of their own:
+ * with them, nothing is counted and nothing fails.
  */
 #ifndef INTERPOSE_H
 #define INTERPOSE_H
 
 #include <stdbool.h>
 
-/* Finds where the library lies in memory; whether its calls are counted. */
+/* Finds the library's addresses. Returns whether its allocations can be counted. */
 bool interpose_start(void);
 
-/* The calling thread's allocations from here on: the library's are counted, and its one of that
- * number fails, 1 being the first and 0 none. */
+/* From here on, counts the library's allocations on the calling thread and makes number `failing`
+ * of them fail: 1 is the first, 0 is none. */
 void interpose_arm(int failing);
 
-/* What was seen since interpose_arm. */
+/* The allocations since interpose_arm. */
 struct interposed {
     int by_library; /* allocations by the library's own code */
-    int by_all;     /* and by anything on this thread, OpenMP included */
+    int by_all;     /* allocations by any code on this thread, including OpenMP */
     int failed;
 };
 struct interposed interpose_disarm(void);
 
-/* Allocations by the library that were not freed, on any thread, ever. */
+/* The number of allocations by the library, on any thread and at any time, that are not yet
+ * freed. */
 int interpose_live(void);
 
 #endif /* INTERPOSE_H */

@@ -35,7 +35,7 @@ static void *all_of(gn_type type, int64_t count, long double value)
     return data;
 }
 
-/* Bits of y against those of another y, all NaN being one. */
+/* Compares the bits of two arrays y. All NaNs count as equal. */
 static void expect_same(const struct kind *kind, int64_t count, void *y, void *again,
                         const char *label)
 {
@@ -52,7 +52,7 @@ static void expect_same(const struct kind *kind, int64_t count, void *y, void *a
 void activate(const struct kind *kind, int64_t count, const void *x, void *y)
 {
     const gn_type type = kind->x == GN_F64 ? GN_F64 : GN_F32;
-    /* One long row, single points, and a few channels whose rows end anywhere. */
+    /* One long row, channels of one element, and a few channels whose rows end at any offset. */
     const struct shape shapes[] = {
         {3, {1, 1, count}, 1, GN_CHANNELS_FIRST, DEFAULTS},
         {2, {count, 1}, 1, GN_CHANNELS_FIRST, DEFAULTS},

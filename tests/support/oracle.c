@@ -27,18 +27,18 @@ struct row row_of(const struct oracle *o, int64_t number)
     return row;
 }
 
-/* How many elements a group has. */
+/* The number of elements per group. */
 static int64_t group_size(const struct oracle_problem *in)
 {
     return in->c / in->g * in->s;
 }
 
-/* The first pass finds a mean; the second the deviations from it, and with that the little by which
- * that mean is wrong. */
+/* The first pass computes a mean. The second computes the deviations from it, and from their sum
+ * the small error of that mean. */
 static void find_statistics(const struct oracle *o, int64_t number)
 {
     const struct oracle_problem *in = &o->in;
-    const int64_t d = in->c / in->g; /* a group's rows are neighbours */
+    const int64_t d = in->c / in->g; /* the rows of a group are consecutive */
     const long double m = (long double)group_size(in);
     struct group *group = &o->groups[number];
     struct sum sum = {0}, off = {0}, squares = {0};
@@ -80,7 +80,7 @@ static void add_sum(struct sum *sum, const struct sum *terms, long double factor
     sum_add(sum, factor * terms->low);
 }
 
-/* The sums over one row, into its channel and its group. */
+/* Adds the sums over one row to its channel and its group. */
 static void add_gradients(const struct oracle *o, int64_t number)
 {
     const struct row row = row_of(o, number);
@@ -123,7 +123,7 @@ static void add_gradients(const struct oracle *o, int64_t number)
     }
 }
 
-/* Makes the means of a group's sums. */
+/* Divides a group's sums by its number of elements. */
 static void divide_gradients(struct group *group, long double m)
 {
     group->a = sum_total(&group->sum_a) / m;

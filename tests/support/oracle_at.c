@@ -98,7 +98,8 @@ void find_dx(const struct oracle *o, const struct row *row, int64_t i, struct or
     }
 }
 
-/* The terms are as accurate as GN_F32, or GN_F64, whatever type they are stored in. */
+/* The terms are as accurate as GN_F32, or GN_F64 if they are computed in it, whatever type stores
+ * them. */
 static struct oracle_answer dskip_at(const struct oracle *o, int64_t number)
 {
     const gn_type type = o->in.x_type == GN_F64 ? GN_F64 : GN_F32;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions that the exact answer is made of, and how far from it a result is. */
+/* The functions of which the exact results consist, and the error of a result. */
 #include "oracle_parts.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@ long double oracle_activation(gn_activation activation, long double z)
 {
     switch (activation) {
     case GN_ACTIVATION_RELU:
-        return z <= 0 ? 0 : z; /* NaN stays NaN */
+        return z <= 0 ? 0 : z; /* a NaN stays NaN */
     case GN_ACTIVATION_SILU:
         return z == -INFINITY ? 0 : z / (1 + expl(-z));
     case GN_ACTIVATION_IDENTITY:
@@ -23,7 +23,7 @@ long double oracle_slope(gn_activation activation, long double z)
     case GN_ACTIVATION_RELU:
         return z <= 0 ? 0 : z > 0 ? 1 : z;
     case GN_ACTIVATION_SILU: {
-        /* The logistic function and what it lacks of 1, each without cancellation. */
+        /* The logistic function and its difference from 1, both without cancellation. */
         const long double small = expl(-fabsl(z)), near = 1 / (1 + small),
                           far = small / (1 + small);
         return z > 0 ? near * (1 + z * far) : far * (1 + z * near);
@@ -39,7 +39,7 @@ void oracle_add(gn_type type, int64_t rows, int64_t s, const long double *x,
 {
     for (int64_t i = 0; i < rows * s; i++) {
         const long double a = x[i], b = skip[kind == GN_SKIP_CHANNEL ? i / s : i];
-        /* Both terms of the sum's rounding error (Knuth), so that no tie is rounded twice. */
+        /* The sum and its exact rounding error (Knuth), so that a tie is not rounded twice. */
         const long double high = a + b, part = high - a;
         const long double low = a - (high - part) + (b - part);
 
@@ -47,15 +47,15 @@ void oracle_add(gn_type type, int64_t rows, int64_t s, const long double *x,
     }
 }
 
-/* How the results for one output are compared. */
+/* The comparison of the results for one output. */
 struct comparison {
     const struct oracle *oracle;
     enum oracle_output output;
     enum oracle_bound bound;
     gn_type type;
-    bool coarse; /* than what it is computed in: the 16-bit types, and GN_F32 beside GN_F64 */
+    bool coarse; /* its type is coarser than that of the computation */
     long double unit, half_unit, normal, subnormal, largest;
-    /* The largest error so far, and where it is. */
+    /* The largest error so far, and its index. */
     long double worst;
     int64_t where;
 };
@@ -96,7 +96,7 @@ static void compare(struct comparison *c, const struct oracle_answer *answer, co
         return;
     if (isnan(answer->value) && (isnan(result) || any_is_right(c, i)))
         return;
-    /* gn_normalize of an infinity: infinite, or no number. */
+    /* gn_normalize of an infinity gives an infinity or a NaN. */
     if (is_infinite(allowed) && c->output == ORACLE_Y && c->oracle->in.mean)
         return;
     if (is_infinite(result) && (result > 0 ? answer->value : -answer->value) + allowed > c->largest)
@@ -109,7 +109,8 @@ static void compare(struct comparison *c, const struct oracle_answer *answer, co
     }
 }
 
-/* Row by row where the output has the shape of x, as a row's elements have much in common. */
+/* If the output has the shape of x, compares it row by row, because the elements of a row share
+ * much of the work. */
 static void compare_rows(struct comparison *c, const void *results)
 {
     const struct oracle_problem *in = &c->oracle->in;

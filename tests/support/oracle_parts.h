@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What oracle.c finds of a problem as a whole, for oracle_at.c to make single values of. */
+/* What oracle.c computes for a whole problem. oracle_at.c computes single values from it. */
 #ifndef ORACLE_PARTS_H
 #define ORACLE_PARTS_H
 
@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* A sum and what rounding took from it (Neumaier 1974). */
+/* A sum, and the part that rounding removed from it (Neumaier 1974). */
 struct sum {
     long double high, low;
 };
@@ -25,36 +25,38 @@ static inline void sum_add(struct sum *sum, long double value)
 
 static inline long double sum_total(const struct sum *sum)
 {
-    /* What was lost of an infinity is no number. */
+    /* If the sum is infinite, its low part is a NaN or infinite. */
     return is_finite(sum->high) ? sum->high + sum->low : sum->high;
 }
 
-/* One group: the mean is near + rest, as a rounded mean would be too coarse to subtract for
- * GN_F64; near is NaN where x is not finite. a and b are the two means in the formula of dx, p and
- * r those of the magnitudes that bound the errors, and unsure_a and unsure_b those of what a ReLU
- * may take or leave. */
+/*
+ * One group. The mean is near + rest, because for GN_F64 a rounded mean is too coarse to subtract;
+ * near is NaN if x is not finite. a and b are the two means in the formula of dx. p and r are the
+ * means of the magnitudes that bound the errors. unsure_a and unsure_b are the means of what a ReLU
+ * may add or remove.
+ */
 struct group {
     long double near, rest, dev, rstd;
-    struct sum sum_a, sum_b; /* that a and b are made of */
+    struct sum sum_a, sum_b; /* a and b are computed from them */
     long double a, b;
     long double p, r, unsure_a[ORACLE_BOUNDS], unsure_b[ORACLE_BOUNDS];
 };
 
-/* One element of a dgamma and a dbeta, and what bounds their errors. */
+/* One element of dgamma and of dbeta, and the terms of their bounds. */
 struct channel {
     struct sum dgamma, dbeta;
     long double dgamma_size, dbeta_size;
     long double unsure_dgamma[ORACLE_BOUNDS], unsure_dbeta[ORACLE_BOUNDS];
-    bool nonfinite; /* an x in one of its groups is */
+    bool nonfinite; /* one of its groups has an x that is not finite */
 };
 
 struct oracle {
     struct oracle_problem in;
     struct group *groups;     /* [N, G] */
-    struct channel *channels; /* as gamma */
+    struct channel *channels; /* the shape of gamma */
 };
 
-/* One of the [N, C] rows of x: where its elements lie, and what they have in common. */
+/* One of the N * C rows of x: the indices of its elements, and what they have in common. */
 struct row {
     int64_t first, stride;
     struct group *group;
@@ -64,7 +66,7 @@ struct row {
 
 struct row row_of(const struct oracle *o, int64_t number);
 
-/* What the formulas make of the element of a row that is number i in memory. */
+/* xhat of element i, in memory order, which belongs to the row. */
 static inline long double xhat_at(const struct oracle *o, const struct row *row, int64_t i)
 {
     const struct group *group = row->group;
@@ -84,14 +86,15 @@ static inline long double z_size(const struct oracle *o, const struct row *row, 
     return 48 * size + 26 * gamma + 2 * beta;
 }
 
-/* g = dy * act'(z), and what bounds its error. */
+/* g = dy * act'(z), and the bound of its error. */
 struct g {
     long double value;
-    long double size; /* |dy| or, with an activation, what takes its place in bounds */
-    long double unsure[ORACLE_BOUNDS]; /* by how much it may differ besides; for a ReLU only */
+    long double size; /* |dy| or, with an activation, its substitute in the bounds */
+    long double unsure[ORACLE_BOUNDS]; /* how much more g may differ; only for a ReLU */
 };
 
-/* By a pointer, as are answers: on x86, copies of long doubles wait for what wrote them. */
+/* Returns g through a pointer, as others return answers: on x86, a copy of a long double waits for
+ * the store that wrote it. */
 static inline void find_g(const struct oracle *o, const struct row *row, long double xhat,
                           int64_t i, struct g *g)
 {
@@ -109,12 +112,13 @@ static inline void find_g(const struct oracle *o, const struct row *row, long do
         g->value *= oracle_slope(activation, z);
         g->size *= 2 + fabsl(product) + fabsl(row->gamma) + fabsl(row->beta);
     }
-    /* Without an activation dbeta does not depend on x, but no one says so for x = NaN. */
+    /* Without an activation dbeta does not depend on x, but groupnorm.h does not promise that for x
+     * = NaN. */
     if (isnan(row->group->near))
         g->value = NAN;
 }
 
-/* The answers of ORACLE_Y and ORACLE_DX for such an element. */
+/* The exact y and dx of such an element. */
 void find_y(const struct oracle *o, const struct row *row, int64_t i, struct oracle_answer *y);
 void find_dx(const struct oracle *o, const struct row *row, int64_t i, struct oracle_answer *dx);
 

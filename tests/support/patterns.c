@@ -8,7 +8,7 @@
 /* Each pattern uses some of its arguments. */
 #define UNUSED ((void)k, (void)m, (void)spatial, (void)random)
 
-/* A pattern that depends on chance alone, or on the place alone. */
+/* A pattern that depends only on the random numbers, or only on the position. */
 #define PATTERN_OF(name, expression)                                                               \
     PATTERN(name)                                                                                  \
     {                                                                                              \
@@ -58,7 +58,7 @@ PATTERN_OF(one_unit_off_1e38, k == m / 3 ? 1.0000001e38f : 1e38f)
 PATTERN_OF(one_nonzero, k == m - 1 ? 1.0f : 0.0f)
 PATTERN_OF(one_subnormal, k == m / 2 ? 0x1p-149f : 0.0f)
 
-/* Powers of two apart, so that sums lose all but the largest. */
+/* The values differ by powers of two, so that a sum loses all but the largest. */
 PATTERN(magnitudes)
 {
     float value = random_normal(random);

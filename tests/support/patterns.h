@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Data that is hard to normalize, each pattern laid out along the elements of every group. */
+/* Data that is hard to normalize. Each pattern is laid out along the elements of every group. */
 #ifndef PATTERNS_H
 #define PATTERNS_H
 
 #include "support.h"
 
-/* The value of element k of m in a group, in the order channel, spatial; rows are spatial long. */
+/* The value of element k of the m elements of a group, ordered by channel, then by spatial index. A
+ * row has `spatial` elements. */
 typedef float pattern_value(int64_t k, int64_t m, int64_t spatial, uint64_t *random);
 
 struct pattern {
     const char *name;
     pattern_value *value;
-    /* Rounding errors are as independent as the table of bounds asks for. */
+    /* The rounding errors are independent enough for the second column of the table of bounds. */
     bool independent;
-    /* Groups may have no variance at all, so that eps 0 gives no numbers. */
+    /* Some groups may have no variance at all: with eps 0 their results are not numbers. */
     bool constant;
-    /* With eps 0, 1/sqrt(var) is beyond the floats. */
+    /* With eps 0, 1/sqrt(var) is too large for a float. */
     bool vanishing;
 };
 
@@ -23,7 +24,7 @@ extern const struct pattern patterns[];
 extern const int pattern_count;
 const struct pattern *pattern_named(const char *name);
 
-/* Sets every group of x, or of another tensor of that shape. */
+/* Fills every group of x, or of another tensor of the shape of x. */
 void pattern_fill(const struct shape *shape, pattern_value *value, uint64_t seed, float *x);
 
 /* The memory index of element k of group (n, g). */

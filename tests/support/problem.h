@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random problems in all that a descriptor can say, and ways to ask the library for the same
- * answer: where the tensors lie, what is computed in place, what is left out, threads and
- * instruction sets.
+ * Random problems that vary everything a descriptor can say, and random ways to compute the same
+ * results: where the tensors lie, what is computed in place, which outputs are absent, the number
+ * of threads and the instruction set.
  */
 #ifndef PROBLEM_H
 #define PROBLEM_H
@@ -10,7 +10,8 @@
 #include "patterns.h"
 #include "view.h"
 
-/* What a call may take and make; the given statistics and R_NORMALIZED are gn_normalize's. */
+/* The arguments of a call. R_GIVEN_MEAN, R_GIVEN_RSTD and R_NORMALIZED are those of
+ * gn_normalize. */
 enum role {
     R_X,
     R_SKIP,
@@ -34,39 +35,41 @@ enum role {
 /* One kind of call. */
 enum stage { FORWARD, NORMALIZE, BACKWARD, STAGES };
 
-/* What is asked, and all tensors: its inputs, and the answer once a way_run kept it. */
+/* A problem and all of its tensors: its inputs and, after a way_run that keeps them, its
+ * outputs. */
 struct problem {
     uint64_t seed;
     struct shape shape;
     gn_type x, y, param;
     gn_activation activation;
     gn_skip skip;
-    bool add; /* by gn_forward_add and gn_backward_add */
+    bool add; /* uses gn_forward_add and gn_backward_add */
     bool no_gamma, no_beta;
     bool stored;      /* gn_normalize is given what gn_forward stored */
-    const char *data; /* what it is called */
+    const char *data; /* the name of its pattern */
     bool independent; /* as in struct pattern */
-    /* Inputs whose elements share memory, so that some are equal. */
+    /* Whether the elements of an input share memory, so that some are equal, and by which
+     * strides. */
     bool shared[ROLES];
     int64_t shared_strides[ROLES][8];
-    /* The inputs, and the outputs that they have, all dense and apart. */
+    /* The inputs, and the outputs that belong to them. All are dense and do not overlap. */
     struct memory memory;
     struct view dense[ROLES];
 };
 
-/* The inputs of a random problem. Its outputs are NaN. */
+/* Makes the inputs of a random problem. Its outputs are NaN. */
 void problem_create(struct problem *problem, uint64_t seed);
 void problem_destroy(struct problem *problem);
-/* One line of all parameters. */
+/* All parameters in one line. */
 const char *problem_text(const struct problem *problem, char text[500]);
 
-/* A tensor's type, rank and dims, dense, and without memory. */
+/* A dense view with the type, rank and dims of a tensor, without memory. */
 struct view role_view(const struct problem *problem, enum role role);
 const char *role_name(enum role role);
 /* Whether a role is an input, or an output, of a stage of this problem. */
 bool role_read(const struct problem *problem, enum stage stage, enum role role);
 bool role_written(const struct problem *problem, enum stage stage, enum role role);
-/* The role of the x of gn_backward. */
+/* The role that is the x of gn_backward. */
 enum role backward_x(const struct problem *problem);
 
 /* ---- Ways to call ---- */
@@ -74,29 +77,28 @@ enum role backward_x(const struct problem *problem);
 struct way {
     gn_isa isa;
     int threads;
-    bool far;                /* tensors are taken for larger than the caches */
-    unsigned absent;         /* bits 1 << role: outputs passed as NULL */
-    int64_t strides[6][8];   /* by gn_tensor */
+    bool far;                /* tensors count as beyond the last-level cache */
+    unsigned absent;         /* bits 1 << role of the outputs that are passed as NULL */
+    int64_t strides[6][8];   /* indexed by gn_tensor */
     uint64_t garbage;        /* seed of the strides of dims of size 1 */
-    enum role place[ROLES];  /* the input that an output is computed in, or the output itself */
-    enum role beside[ROLES]; /* the input between whose channels an output lies, or itself */
+    enum role place[ROLES];  /* the input whose place an output takes, or the output */
+    enum role beside[ROLES]; /* the input whose gaps an output fills, or the output */
 };
 
-/* Dense and apart, all outputs, on one thread. */
+/* way_plain: dense tensors that do not overlap, all outputs, one thread. */
 void way_plain(struct way *way, const struct problem *problem, gn_isa isa);
 void way_random(struct way *way, const struct problem *problem, uint64_t *random, gn_isa isa);
 const char *way_text(const struct way *way, const struct problem *problem, char text[500]);
 
-/* Strides of random order and gaps for dims whose C counts as channels, all elements apart. */
+/* Random strides, with any order of the dims and any gaps, for `channels` channels. No two elements
+ * share memory. */
 void random_strides(uint64_t *random, const struct shape *shape, int64_t channels,
                     int64_t *strides);
-/* Strides with which elements share memory. */
+/* Random strides with which elements share memory. */
 void sharing_strides(uint64_t *random, const struct shape *shape, int64_t *strides);
 
-/*
- * Makes a stage's call. Outputs become the problem's own where keep is set, and have to have the
- * same bits as those else. Prints what is wrong, and returns how many things were.
- */
+/* Makes the call of a stage. If keep is set, the outputs become the problem's outputs; otherwise
+ * their bits must equal those. Prints what is wrong, and returns the number of errors. */
 int way_run(const struct way *way, const struct problem *problem, enum stage stage, bool keep);
 
 #endif /* PROBLEM_H */

@@ -12,7 +12,8 @@ static bool one_in(uint64_t *random, int64_t count)
     return random_range(random, 0, count - 1) == 0;
 }
 
-/* Mostly a few hundred elements, so that many cases fit; at times long in one direction. */
+/* Most shapes have a few hundred elements, so that many cases fit into the time. Some are long in
+ * one dim. */
 static struct shape random_shape(uint64_t *random)
 {
     struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
@@ -35,7 +36,7 @@ static struct shape random_shape(uint64_t *random)
     case 2:
         shape.groups = random_range(random, 1, room / (shape.dims[0] * d));
         break;
-    default: /* the spatial dims take what is left */
+    default: /* the spatial dims get the remaining elements */
         break;
     }
     shape.dims[1] = shape.groups * d;
@@ -107,7 +108,7 @@ struct view role_view(const struct problem *problem, enum role role)
     return view;
 }
 
-/* Sets a tensor of the shape of x to a pattern, and says whether its numbers are finite. */
+/* Fills a tensor of the shape of x with a pattern. Returns whether its values are finite. */
 static bool fill_tensor(struct problem *problem, enum role role, const struct pattern *pattern,
                         uint64_t *random)
 {
@@ -116,7 +117,7 @@ static bool fill_tensor(struct problem *problem, enum role role, const struct pa
     float *floats = malloc((size_t)count * sizeof(*floats));
     long double *values = malloc((size_t)count * sizeof(*values));
     struct view view = {.type = GN_F32, .rank = shape->rank};
-    /* All that a double has beyond a float, and exponents that float lacks. */
+    /* Digits that a double has and a float lacks, and exponents that a float lacks. */
     const bool finer = problem->x == GN_F64 && pattern->independent;
     const bool shifted = problem->x == GN_F64 && role != R_DY && problem->seed % 4 == 0;
     const int shift = shifted ? (int)(problem->seed / 4 % 600) - 300 : 0;
@@ -152,7 +153,7 @@ static const struct pattern *fill_any(struct problem *problem, enum role role, u
     return pattern;
 }
 
-/* mean + deviation * a number in [-1, 1), in whatever of the small tensors. */
+/* Sets the elements of a small tensor, of any shape, to mean + deviation * a number in [-1, 1). */
 static void fill_small(struct problem *problem, enum role role, long double mean,
                        long double deviation, uint64_t *random)
 {
@@ -166,7 +167,7 @@ static void fill_small(struct problem *problem, enum role role, long double mean
     free(values);
 }
 
-/* A factor or a summand here and there that is hard on the float that it is computed in. */
+/* Here and there sets a factor or a term that is hard for the float computation. */
 static void make_hard(struct problem *problem, uint64_t *random)
 {
     static const long double any[] = {1e30L, 1e-40L, -1e-8L, 3e7L, 0}, half[] = {6e4L, 1e-7L, 0};
@@ -183,7 +184,7 @@ static void make_hard(struct problem *problem, uint64_t *random)
     free(values);
 }
 
-/* Lays an input out so that elements share memory, and takes what becomes of it. */
+/* Lays an input out so that its elements share memory, and makes the resulting values the input. */
 static void share(struct problem *problem, enum role role, uint64_t *random)
 {
     struct view view = problem->dense[role];
@@ -217,7 +218,7 @@ static void fill_inputs(struct problem *problem, uint64_t *random)
 {
     const struct pattern *normal = &patterns[0], *x = fill_any(problem, R_X, random);
     const bool dy = fill_any(problem, R_DY, random) == normal;
-    /* Rounding to 16 bits leaves of the other patterns what it likes. */
+    /* Rounding to 16 bits may change the character of all other patterns. */
     const bool fine = problem->x == GN_F32 || problem->x == GN_F64;
     bool independent = x->independent && dy && (fine || x == normal);
 
@@ -243,7 +244,7 @@ static void fill_inputs(struct problem *problem, uint64_t *random)
         }
     }
     if (one_in(random, 4)) {
-        /* A group without variance has no numbers where there is no eps. */
+        /* With eps 0, the results of a group without variance are not numbers. */
         static const double epsilons[] = {0.5, 1e-12, 3e-7, 0};
         const int64_t groups = problem->shape.dims[0] * problem->shape.groups;
         const bool varied = independent && shape_elements(&problem->shape) >= 16 * groups;

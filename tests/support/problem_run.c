@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls made in the random ways, in memory that notices what they should not touch. */
+/* Makes calls in the random ways, in memory that detects accesses where there should be none. */
 #include "problem.h"
 
 #include <stdio.h>
@@ -73,7 +73,7 @@ bool role_written(const struct problem *problem, enum stage stage, enum role rol
     return false;
 }
 
-/* Which of the tensors that have strides a role is; -1: none. */
+/* The gn_tensor of a role, or -1 if the role has no strides. */
 static int tensor_of(const struct problem *problem, enum role role)
 {
     switch (role) {
@@ -105,7 +105,7 @@ static int tensor_of(const struct problem *problem, enum role role)
     return -1;
 }
 
-/* Dense strides are at times not set at all, and those of dims of size 1 are any. */
+/* Dense strides are sometimes not set at all. The strides of dims of size 1 are arbitrary. */
 static gn_status set_strides(gn_desc *desc, const struct way *way, const struct problem *problem,
                              gn_tensor tensor)
 {
@@ -160,7 +160,7 @@ static void create_view(const struct way *way, const struct problem *problem, en
     view->dims[1] /= wide ? 2 : 1;
 }
 
-/* The second half of the channels of memory that was made twice as wide. */
+/* The second half of the channels, in memory with twice as many. */
 static struct view other_half(const struct view *view)
 {
     struct view other = *view;
@@ -171,7 +171,7 @@ static struct view other_half(const struct view *view)
     return other;
 }
 
-/* Memory for all that a stage reads and writes; what is absent has no pointer. */
+/* Makes memory for all that a stage reads and writes. Absent tensors have no pointer. */
 static void create_views(const struct way *way, const struct problem *problem, enum stage stage,
                          struct memory *memory, struct view views[ROLES])
 {
@@ -247,7 +247,7 @@ static int compare(const struct problem *problem, enum stage stage, const struct
 int way_run(const struct way *way, const struct problem *problem, enum stage stage, bool keep)
 {
     static const char *const names[] = {"forward", "normalize", "backward"};
-    /* Where sum is not stored, y holds it on the way, if it can. */
+    /* If sum is not stored, y holds it between the steps, which needs a large enough type. */
     const bool impossible = stage == FORWARD && problem->add && way->absent & 1u << R_SUM &&
                             type_size(problem->y) < type_size(problem->x);
     const gn_status expected = impossible ? GN_UNSUPPORTED : GN_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The random ways to call, and one line of text for each problem and way. */
+/* Random ways to call, and a line of text for each problem and way. */
 #include "problem.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static void swap(int *a, int *b)
 void random_strides(uint64_t *random, const struct shape *shape, int64_t channels, int64_t *strides)
 {
     const int64_t kind = random_range(random, 0, 6);
-    int order[8]; /* of the dims, the outermost first */
+    int order[8]; /* the dims, the outermost first */
     const int64_t most = 4 * shape_elements(shape) * channels / shape->dims[1] + 500;
     int64_t stride = 1;
 
@@ -36,7 +36,7 @@ void random_strides(uint64_t *random, const struct shape *shape, int64_t channel
         stride = random_range(random, 2, 3);
     for (int i = shape->rank - 1; i >= 0; i--) {
         const int dim = order[i];
-        /* 3: part of the channels of a wider buffer, 4: samples apart, 5: gaps anywhere. */
+        /* 3: some channels of a wider buffer; 4: gaps between samples; 5: gaps anywhere. */
         const bool gap = (kind == 3 && dim == 1) || (kind == 4 && i == 1) || kind == 5 || kind < 2;
         int64_t size = dim == 1 ? channels : shape->dims[dim];
 
@@ -77,7 +77,7 @@ static void same_strides(struct way *way, gn_tensor to, gn_tensor from)
     memcpy(way->strides[to], way->strides[from], sizeof(way->strides[to]));
 }
 
-/* Puts an output of the tensor `to` between the channels of an input. */
+/* Places an output, the tensor `to`, between the channels of an input. */
 static void put_beside(struct way *way, const struct problem *problem, uint64_t *random,
                        gn_tensor to, gn_tensor from)
 {

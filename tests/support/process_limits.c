@@ -49,12 +49,13 @@ static bool write_text(const char *folder, const char *name, const char *text)
     return written;
 }
 
-/* The control group's folder. */
+/* The folder of the control group. */
 static char group[100];
 
 static void remove_group(void)
 {
-    /* A process must leave a group before that can go; the group's parent takes it. */
+    /* A group can be removed only when it has no processes, so this process moves to the parent
+     * group. */
     char parent[110];
     snprintf(parent, sizeof(parent), "%s/..", group);
     write_text(parent, "cgroup.procs", "0");

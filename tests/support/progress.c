@@ -14,7 +14,7 @@
 static const char *step_name;
 static int64_t step_done, step_total;
 
-/* Seconds since the program's first question. */
+/* The seconds since the first call. */
 static double elapsed(void)
 {
     static atomic_llong first;
@@ -34,7 +34,7 @@ static double interval(void)
     return text ? strtod(text, NULL) : 5;
 }
 
-/* Whether it is this thread's turn to print. */
+/* Whether it is time to print, and this thread is the one that does. */
 static bool is_time(double seconds)
 {
     static _Atomic double last;
@@ -44,7 +44,7 @@ static bool is_time(double seconds)
            atomic_compare_exchange_strong(&last, &before, seconds);
 }
 
-/* The first file of the list that opens, or NULL. */
+/* Opens the first file of the list that can be opened; NULL if there is none. */
 static FILE *open_first(void)
 {
     const char *list = getenv("GN_TEST_PROGRESS");
@@ -62,7 +62,7 @@ static FILE *open_first(void)
     return NULL;
 }
 
-/* A line in one write, as other tests may print at the same time. */
+/* Prints the line by one write, because other tests may print at the same time. */
 static void print_line(double seconds)
 {
     const char *name = program_invocation_short_name;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the linear congruential generator (Knuth's MMIX). */
+/* The constants of a linear congruential generator (Knuth's MMIX). */
 #define FACTOR UINT64_C(6364136223846793005)
 #define OFFSET UINT64_C(1442695040888963407)
 
@@ -29,14 +29,14 @@ float random_uniform(uint64_t *state)
 
 float random_normal(uint64_t *state)
 {
-    /* Four steps of random_next in one, so that a processor need not wait for each step before it
-     * starts the next: this function takes much of the time of many tests. */
+    /* Does four steps of random_next in one, so that the processor need not wait for one step
+     * before it starts the next. Many tests spend much of their time in this function. */
     const uint64_t factor = FACTOR * FACTOR * FACTOR * FACTOR;
     const uint64_t offset = OFFSET * (FACTOR * FACTOR * FACTOR + FACTOR * FACTOR + FACTOR + 1);
     uint64_t last[4];
     int64_t sum = -12 * (1 << 17);
 
-    /* Twelve uniform variables in [-1/2, 1/2) have the variance 1. */
+    /* The sum of twelve uniform variables in [-1/2, 1/2) has variance 1. */
     for (int i = 0; i < 4; i++) {
         sum += (int64_t)(random_next(state) >> 14);
         last[i] = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests share: random numbers, shapes, the tensors of a call, and how to make it. */
+/* What the tests share: random numbers, shapes, the tensors of a call, and the calls. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
@@ -9,18 +9,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka.h wants these before it. */
+/* cmocka.h needs the headers above and this one before it. */
 #include <setjmp.h>
 #include <cmocka.h>
 
 /* ---- Random numbers, the same on every machine ---- */
 
 uint64_t random_next(uint64_t *state);
-/* From lowest to highest, both included. */
+/* Uniform between lowest and highest, both included. */
 int64_t random_range(uint64_t *state, int64_t lowest, int64_t highest);
 /* Multiples of 2^-20 in [-1, 1). */
 float random_uniform(uint64_t *state);
-/* About a normal variable of mean 0 and deviation 1, by integer additions alone. */
+/* Approximately normal with mean 0 and deviation 1, computed only by integer additions. */
 float random_normal(uint64_t *state);
 
 /* ---- Shapes ---- */
@@ -35,7 +35,7 @@ struct shape {
 };
 
 #define DEFAULT_EPS 1e-5
-/* For an initializer: epsilon and all fields after it. */
+/* For the end of an initializer: eps and all fields after it. */
 #define DEFAULTS DEFAULT_EPS, GN_AFFINE_CHANNEL
 
 int64_t shape_spatial(const struct shape *shape);
@@ -51,29 +51,29 @@ enum { FIRST_OUTPUT = Y };
 int64_t tensor_count(const struct shape *shape, enum tensor tensor);
 const char *tensor_name(enum tensor tensor);
 
-/* The instruction sets that the machine has; returns how many. */
+/* Finds the instruction sets that the machine has, and returns their number. */
 int available_isas(gn_isa isas[8]);
 const char *isa_name(gn_isa isa);
 
 gn_desc *make_desc(const struct shape *shape);
-/* The calling test fails where the plan cannot be made. threads and isa are gn_desc_set_*'s. */
+/* The calling test fails if the plan cannot be made. threads and isa are as in gn_desc_set_*. */
 gn_plan *make_plan(const struct shape *shape, gn_isa isa, int threads);
 
 gn_status call_forward(const gn_plan *plan, float *const tensors[TENSORS]);
 gn_status call_backward(const gn_plan *plan, float *const tensors[TENSORS]);
 
-/* Allocates all ten tensors of a shape, the outputs set to NaN. */
+/* Allocates all ten tensors of a shape. The outputs are set to NaN. */
 void tensors_create(const struct shape *shape, float *tensors[TENSORS]);
 void tensors_destroy(float *tensors[TENSORS]);
-/* x and dy normal, gamma and beta within 0.5 to 1.5 and -1 to 1. */
+/* x and dy are normal, gamma is within 0.5 to 1.5, beta within -1 to 1. */
 void tensors_fill(const struct shape *shape, uint64_t seed, float *tensors[TENSORS]);
 
-/* Whether the bits agree, all NaN being one; *where is the first difference. */
+/* Whether the bits agree. All NaNs count as equal. *where is the index of the first difference. */
 bool same_bits(const float *a, const float *b, int64_t count, int64_t *where);
 
-/* ---- The rest ---- */
+/* ---- Quick runs ---- */
 
-/* GN_TEST_QUICK=1 asks for less work, for runs under an emulator or valgrind. */
+/* Whether GN_TEST_QUICK=1 asks for less work, for runs under an emulator or valgrind. */
 bool quick(void);
 
 #endif /* SUPPORT_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The lines that long tests print while they run: where they go, when, and what they say. */
+/* The progress lines of long tests: where they are printed, when, and what they contain. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "progress.h"
@@ -27,7 +27,7 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
-/* What has been printed since the last question, as a string. */
+/* The text that has been printed since the last call. */
 static const char *printed(void)
 {
     static char text[4096];
@@ -45,7 +45,7 @@ static void wait_ms(long ms)
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-/* A test that is shorter than the time between two lines prints none. */
+/* A test that is shorter than the time between two lines prints nothing. */
 static void test_short(void **state)
 {
     (void)state;
@@ -59,7 +59,7 @@ static void test_lines(void **state)
 {
     (void)state;
     setenv("GN_TEST_PROGRESS_SECONDS", "0", 1);
-    wait_ms(1); /* so that it is later than at the last line */
+    wait_ms(1); /* so that the clock is later than at the last line */
     progress("case", 3, 20);
     assert_non_null(strstr(printed(), "progress: case 3 of 20 after 0 s\n"));
     wait_ms(1);
@@ -67,7 +67,7 @@ static void test_lines(void **state)
     assert_non_null(strstr(printed(), "progress: call 4 after 0 s\n"));
 }
 
-/* A descriptor is made in nearly every step of nearly every test: that makes them all print. */
+/* Nearly every step of nearly every test makes a descriptor, so making one prints the progress. */
 static void test_descriptors_print(void **state)
 {
     const struct shape shape = {3, {1, 4, 9}, 2, GN_CHANNELS_FIRST, DEFAULTS};
@@ -89,13 +89,13 @@ static void test_interval(void **state)
         progress("case", i, 100);
         wait_ms(2);
     }
-    /* 200 ms at the least; on a busy machine any number of intervals more. */
+    /* At least 200 ms pass. On a busy machine it may be any number of intervals more. */
     for (const char *at = printed(); (at = strchr(at, '\n')) != NULL; at++)
         lines++;
     assert_in_range(lines, 2, 100);
 }
 
-/* A file that cannot be opened gives way to the next. */
+/* If a file cannot be opened, the next one is used. */
 static void test_list(void **state)
 {
     char list[200];

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What the demo makes of times: of those of an idle machine, of a busy one, and of its own. */
+/* How the demo judges times: those of an idle machine, of a busy machine, and of this one. */
 #include "timing.h"
 
 #include <omp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka.h wants these before it. */
+/* cmocka.h needs the headers above and this one before it. */
 #include <setjmp.h>
 #include <cmocka.h>
 
 enum { COUNT = 101 };
 
-/* The spread of times, of which every `every`th is `late` instead of `usual`. */
+/* The spread of times that are `usual`, except that each `every`th is `late`. */
 static double spread_of(double usual, double late, int every)
 {
     double times[COUNT];
@@ -33,8 +33,8 @@ static void test_median(void **state)
     assert_true(spread(odd, 3) == 2 && spread(one, 1) == 1);
 }
 
-/* The part that a thread lost which reads the clock each microsecond, but for `gap` seconds after
- * every `run` seconds. */
+/* The share of time that a thread loses if it reads the clock each microsecond, except for `gap`
+ * seconds after every `run` seconds. */
 static double lost_of(double run, double gap)
 {
     struct watch watch;
@@ -56,7 +56,7 @@ static void test_idle(void **state)
 
     watch_start(&watch, 3);
     assert_true(watch_lost(&watch) == 0);
-    /* Interrupts, 250 a second, and a daemon that runs for 2 ms twice a second. */
+    /* 250 interrupts per second, and a daemon that runs for 2 ms twice per second. */
     assert_true(lost_of(4e-3, 20e-6) == 0);
     assert_false(is_busy(lost_of(0.5, 2e-3), spread_of(0.5e-3, 2.5e-3, 20)));
     assert_false(is_busy(0, spread_of(20e-6, 100e-6, 3)));
@@ -66,17 +66,19 @@ static void test_idle(void **state)
 static void test_busy(void **state)
 {
     (void)state;
-    /* Half a processor: 4 ms each in turn. The times may all be alike, as all are 8 ms. */
+    /* Two processes share a processor in turns of 4 ms. All repetitions may take equally long: 8
+     * ms. */
     const double half = lost_of(4e-3, 4e-3);
     assert_true(half > 0.45 && half < 0.55);
     assert_true(is_busy(half, spread_of(8e-3, 8e-3, 2)));
-    /* A container's processor time is used up 20 ms before the end of each 100 ms. */
+    /* A container uses up its processor time 20 ms before the end of each 100 ms. */
     assert_true(is_busy(lost_of(80e-3, 20e-3), 1));
-    /* Nothing was lost while the clock was read, but most of the repetitions were disturbed. */
+    /* No time is lost while the clock is read, but most of the repetitions are disturbed. */
     assert_true(is_busy(0, spread_of(8e-3, 0.5e-3, 3)));
 }
 
-/* On a machine that may be busy: the number is a share, and the threads do look that long. */
+/* The machine may be busy. The test checks only that the result is a share and that the measurement
+ * takes as long as asked for. */
 static void test_real(void **state)
 {
     const double start = omp_get_wtime(), lost = processor_lost(0.02);

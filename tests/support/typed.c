@@ -7,7 +7,7 @@
 static const struct format {
     const char *name;
     size_t size;
-    int digits;   /* of the significand, the hidden one included */
+    int digits;   /* of the significand, including the hidden one */
     int exponent; /* bits */
 } formats[] = {[GN_F32] = {"f32", 4, 24, 8},
                [GN_F64] = {"f64", 8, 53, 11},
@@ -95,7 +95,7 @@ uint64_t type_bits(gn_type type, long double value, long double rest)
     if (signbit(value))
         rest = -rest;
 
-    /* Counted in the last place that a number of this size has, in the type. */
+    /* Counts in units of the last place that a number of this magnitude has in the type. */
     const int least = exponent - f->digits, last = least > bottom_of(f) ? least : bottom_of(f);
     const long double scaled = ldexpl(size, -last), whole = floorl(scaled);
     const long double over = scaled - whole - 0.5L;
@@ -103,7 +103,7 @@ uint64_t type_bits(gn_type type, long double value, long double rest)
     if (over > 0 || (over == 0 && (rest > 0 || (rest == 0 && units & 1))))
         units++;
 
-    /* Units that reach the next power of two carry into the exponent as they should. */
+    /* If the units reach the next power of two, they carry into the exponent, which is correct. */
     units += (uint64_t)(last - bottom_of(f)) << (f->digits - 1);
     return sign | (units < infinity_of(f) ? units : infinity_of(f));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of the library's types, converted by frexp and ldexp in long double. */
+/* Numbers in the library's types, converted in long double by frexp and ldexp. */
 #ifndef TYPED_H
 #define TYPED_H
 
@@ -12,19 +12,20 @@
 
 size_t type_size(gn_type type);
 const char *type_name(gn_type type);
-/* The bits of the significand, the hidden one included. */
+/* The number of bits of the significand, including the hidden one. */
 int type_digits(gn_type type);
 long double type_largest(gn_type type);
-/* The smallest normal number, and the smallest of all. */
+/* The smallest normal number, and the smallest positive number. */
 long double type_normal(gn_type type);
 long double type_subnormal(gn_type type);
 
 long double type_value(gn_type type, uint64_t bits);
-/* Nearest even of value + rest, where rest is what rounding the sum to value left over. */
+/* value + rest rounded to nearest even. rest is the part that rounding the sum to value removed. */
 uint64_t type_bits(gn_type type, long double value, long double rest);
 long double type_rounded(gn_type type, long double value, long double rest);
 
-/* Element i of an array. C converts its own types exactly, and faster than type_value does. */
+/* Element i of an array. The compiler converts C's own types exactly, and faster than
+ * type_value. */
 static inline long double type_load(gn_type type, const void *array, int64_t i)
 {
     float f32;
@@ -46,12 +47,12 @@ static inline long double type_load(gn_type type, const void *array, int64_t i)
     return type_value(type, half);
 }
 
-/* Whether a number is neither infinite nor NaN, and whether infinite: the macros of math.h compare
- * with LDBL_MAX, which valgrind takes for an infinity. */
+/* Whether a number is neither infinite nor NaN, and whether it is infinite. The macros of math.h
+ * compare with LDBL_MAX, which valgrind takes for an infinity. */
 bool is_finite(long double value);
 bool is_infinite(long double value);
 
-/* Whether long double computes as finely as its name says, and finer than double: not where it is
+/* Whether long double is in fact more accurate than double. It is not if it is the same type as
  * double, nor under valgrind. */
 bool wide_long_double(void);
 

@@ -85,7 +85,7 @@ void view_create(struct view *view, struct memory *memory, int64_t lead)
     view->kept = block->kept + (size_t)lead * type_size(view->type);
 }
 
-/* A place in a tensor, and how far from the first element it is, in bytes. */
+/* A position in a tensor, and its distance from the first element in bytes. */
 struct place_in {
     int64_t index[8];
     int64_t offset;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Tensors of any type and strides, in larger memory that notices what is written beside their
- * elements, and gives NaN where something beside them is read.
- */
+/* Tensors of any type and strides in larger memory. A test can detect writes beside their elements;
+ * reads beside them give NaN. */
 #ifndef VIEW_H
 #define VIEW_H
 
@@ -10,43 +8,44 @@
 
 struct block;
 
-/* All that a call may see. Starts as all zeros. */
+/* All memory that a call may access. Must be all zeros at first. */
 struct memory {
     struct block *blocks;
 };
 
-/* Whether all is as it was filled or accepted. */
+/* Whether all memory is as it was filled or accepted. */
 bool memory_intact(const struct memory *memory);
 void memory_free(struct memory *memory);
 
-/* Element i, counted in the order of dims, the last running fastest, whatever the strides. */
+/* A tensor. Element i is counted in the order of dims, the last dim fastest, whatever the
+ * strides. */
 struct view {
     gn_type type;
     int rank;
     int64_t dims[8], strides[8];
     unsigned char *data; /* the first element */
-    unsigned char *kept; /* the same in the copy that memory_intact compares with */
+    unsigned char *kept; /* the same element in the copy that memory_intact compares with */
 };
 
 int64_t view_count(const struct view *view);
-/* The strides of dims densely packed in that order in memory. */
+/* The strides of dims that are densely packed in memory in the order of the layout. */
 void dense_strides(int rank, const int64_t *dims, gn_layout layout, int64_t *strides);
 
-/* Gives a view, of which all but the pointers are set, its memory: NaN all over, and lead elements
- * before the first. */
+/* Allocates the memory of a view whose other fields are set. All of it is NaN, and `lead` elements
+ * precede the first element. */
 void view_create(struct view *view, struct memory *memory, int64_t lead);
 
-/* Setting an element changes the copy as well: memory stays intact. */
+/* Setting an element also changes the copy, so the memory stays intact. */
 void view_set(const struct view *view, const long double *values);
 void view_copy(const struct view *to, const struct view *from);
 void view_values(const struct view *view, long double *values);
 long double view_value(const struct view *view, int64_t i);
 
-/* What the elements are now is what they are to be. */
+/* Makes the current elements the expected ones. */
 void view_accept(const struct view *view);
 
-/* Whether two tensors of equal type and dims have the same bits, all NaN being one; *where is the
- * first difference. */
+/* Whether two tensors of equal type and dims have the same bits. All NaNs count as equal. *where is
+ * the index of the first difference. */
 bool view_same(const struct view *a, const struct view *b, int64_t *where);
 
 #endif /* VIEW_H */
