@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Gamma and beta of each sample its own: against the oracle, and against calls on one sample each
- * with that sample's gamma and beta, whose bits must be the same.
- */
+/* Gamma and beta that differ from sample to sample, checked against the oracle and against calls on
+ * single samples with their own gamma and beta, whose bits must be the same. */
 #include "check.h"
 #include "patterns.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Work divided in every way: by groups, samples and tiles, points, tiny groups. */
+/* Shapes whose work is divided in every way: by groups, samples and tiles, and small groups. */
 static const struct {
     int64_t dims[3];
     int64_t groups;
@@ -37,7 +35,7 @@ static bool skipped(const struct shape *shape)
     return quick() && shape_elements(shape) > 20000;
 }
 
-/* Without an input, and then without an output as well. */
+/* Without an input, and then also without an output. */
 static int check_absent(struct check *check, float *const tensors[TENSORS], enum tensor input,
                         enum tensor output)
 {
@@ -69,7 +67,8 @@ static void test_oracle(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* In the samples from `first` on, every third, a gamma or a beta that float does not carry. */
+/* In every third sample from `first` on, sets a gamma or a beta for which float is not accurate
+ * enough. */
 static void make_hard(const struct shape *shape, int64_t first, float *const tensors[TENSORS])
 {
     static const float hard[] = {1e30f, 1e-40f, -1e-8f, 3e7f};
@@ -80,7 +79,7 @@ static void make_hard(const struct shape *shape, int64_t first, float *const ten
     }
 }
 
-/* Data for which float does not do, in every other sample. */
+/* In every other sample, the data needs f64. */
 static void test_hard(void **state)
 {
     int wrong = 0;
@@ -112,7 +111,7 @@ static void test_hard(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* The tensors of sample n in those of all. */
+/* The tensors of sample n among those of all samples. */
 static void sample_of(const struct shape *shape, float *const all[TENSORS], int64_t n,
                       float *one[TENSORS])
 {
@@ -185,7 +184,7 @@ static void test_samples_alone(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* N = 0 has no parameters; without a spatial extent their gradients are 0. */
+/* With N = 0 there are no parameters. Without a spatial extent, their gradients are 0. */
 static void test_empty(void **state)
 {
     const struct shape none = {3, {0, 4, 5}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS, GN_AFFINE_SAMPLE};
@@ -208,7 +207,7 @@ static void test_empty(void **state)
     tensors_destroy(tensors);
 }
 
-/* An output may begin where the last sample's gamma ends, not before. */
+/* An output may begin where the last sample's gamma ends, but not before. */
 static void test_overlap(void **state)
 {
     const struct shape shape = {3, {3, 4, 5}, 2, GN_CHANNELS_FIRST, DEFAULT_EPS, GN_AFFINE_SAMPLE};

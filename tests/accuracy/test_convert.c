@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 16-bit types: every value read exactly, and floats on, beside and far beyond every half
- * rounded to nearest even; by every instruction set, as gn_normalize with mean 0 and rstd 1 does no
- * more than to convert. It may make +0 of -0. Then the same of dbeta, which is rounded elsewhere.
+ * The conversions of 16-bit types. Every value must be read exactly. Floats at, beside and far
+ * beyond the midpoint of every two values must be rounded to nearest even. All instruction sets
+ * convert by gn_normalize with mean 0 and rstd 1, which does nothing else, except that it may turn
+ * -0 into +0. dbeta, which other code rounds, is checked too.
  */
 #include "kind.h"
 #include "typed.h"
@@ -22,7 +23,7 @@ static float float_of(uint32_t bits)
     return value;
 }
 
-/* The tests' own conversions, against the compiler's to float. */
+/* Compares the tests' own conversions with the compiler's conversion to float. */
 static void test_float(void **state)
 {
     uint64_t random = 1;
@@ -34,7 +35,7 @@ static void test_float(void **state)
         uint32_t expected;
         float rounded;
 
-        /* Any double; and those within reach of float, at times on its halves. */
+        /* Any double, and doubles within float's range, some of them midpoints of two floats. */
         memcpy(&value, &bits, sizeof(value));
         if (i % 2)
             value = (double)((int64_t)bits >> (i % 4 == 1 ? 10 : 38)) * exp2(exponent - 26);
@@ -48,7 +49,8 @@ static void test_float(void **state)
     }
 }
 
-/* The tests' own conversions to 16 bits: back again, and what lies between two neighbours. */
+/* Checks the tests' own conversions to 16 bits: of every value to itself, and of what lies between
+ * two neighbours. */
 static void test_halves(void **state)
 {
     (void)state;
@@ -112,18 +114,20 @@ static void test_read(void **state)
     }
 }
 
-/* Floats on, and next to, every value of a type and the halves between; others beyond. */
+/* Floats at and next to every value of a type and every midpoint, and others beyond its range. */
 static int hard_floats(gn_type type, float *x)
 {
-    static const uint32_t others[] = {
-        /* NaNs whose upper halves are no NaN, or would round to none; the largest; infinities. */
-        0x7f800001, 0xff800001, 0x7f80ffff, 0x7fffffff, 0xffffffff, 0x7fc00000, 0x7f7fffff,
-        0xff7fffff, 0x7f800000, 0xff800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000};
+    static const uint32_t others[] = {/* NaNs whose upper halves are not NaNs or would be rounded to
+                                       * none, the largest values, and infinities. */
+                                      0x7f800001, 0xff800001, 0x7f80ffff, 0x7fffffff, 0xffffffff,
+                                      0x7fc00000, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000,
+                                      0x00000001, 0x80000001, 0x007fffff, 0x00800000};
     int count = 0;
 
     for (uint64_t bits = 0; bits < ALL; bits++) {
         const float low = (float)type_value(type, bits), next = (float)type_value(type, bits + 1);
-        /* The largest is as far from what would be next as from the one before. */
+        /* The largest value is as far from the next, which would not be finite, as from the
+         * previous one. */
         const float other = isfinite(next) ? next : (float)type_value(type, bits - 1);
         const float half = low + copysignf((other - low) / 2, low);
 
@@ -160,7 +164,7 @@ static void test_written(void **state)
     }
 }
 
-/* dbeta of two samples, of which the second adds to the first's 1: `halves` halves of a unit. */
+/* dbeta of two samples, of which the second adds `halves` half units to the first's 1. */
 static void check_dbeta(gn_type type, int halves, const struct shape *shape)
 {
     const struct kind kind = {type, GN_F32, type, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
@@ -187,7 +191,7 @@ static void check_dbeta(gn_type type, int halves, const struct shape *shape)
     }
 }
 
-/* Gradients of parameters that lie on a half, beside an even number or an odd one. */
+/* Gradients of parameters that are midpoints beside an even value or an odd one. */
 static void test_dbeta(void **state)
 {
     static const struct shape shapes[] = {{2, {2, 8}, 2, GN_CHANNELS_FIRST, DEFAULTS},

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Groups of more channels than the passes in double take at a time, 64: each channel keeps its own
- * gamma and beta, and each tensor its own strides.
- */
+/* Groups with more channels than the passes in double process at a time, which is 64: each channel
+ * must get its own gamma and beta, and each tensor its own strides. */
 #include "kind.h"
 #include "oracle.h"
 
@@ -47,8 +45,8 @@ static int64_t count_of(const struct deep *d, enum array which)
     return N * channels_of(d) * S;
 }
 
-/* The index in memory of element i of a tensor with gaps of `apart` elements between its channels
- * (channels first) or its pixels (channels last). */
+/* The index in memory of element i of a tensor that has gaps of `apart` elements between its
+ * channels (channels first) or its pixels (channels last). */
 static int64_t place(const struct deep *d, int64_t i, int64_t apart)
 {
     const int64_t c = channels_of(d), s = i % S, channel = i / S % c, n = i / S / c;
@@ -80,7 +78,7 @@ static gn_plan *plan_of(const struct deep *d, int64_t apart)
     return plan;
 }
 
-/* Both passes; dy lies apart in memory of its own. */
+/* Runs both passes. dy has memory of its own. */
 static void run(const struct deep *d, int64_t apart, double *const a[ARRAYS])
 {
     gn_plan *plan = plan_of(d, apart);

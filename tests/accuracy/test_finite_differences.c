@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's gradients in GN_F64, and the oracle's, against finite differences of the library's
- * forward pass and of the oracle's: so that no formula of the backward pass is trusted
- * for having been written down twice.
+ * Compares the gradients of the library in GN_F64 and of the oracle with finite differences of
+ * their forward passes. Otherwise a wrong formula of the backward pass that both contain would go
+ * unnoticed.
  */
 #include "kind.h"
 #include "oracle.h"
@@ -12,7 +12,7 @@
 
 enum { MOST = 128 };
 
-/* What a loss depends on, and its gradients. skip is [N, C] or, as x, in the layout's order. */
+/* The inputs of a loss, and its gradients. skip is [N, C] or, like x, in the layout's order. */
 struct inputs {
     double x[MOST], skip[MOST], gamma[MOST], beta[MOST], dy[MOST];
 };
@@ -54,9 +54,9 @@ static void library_gradients(const struct problem *p, struct gradients *out)
                      GN_OK);
 }
 
-/* ---- The oracle's ---- */
+/* ---- The oracle's loss and gradients ---- */
 
-/* The place in memory of element i of [N, C, S]. */
+/* The index in memory of element i of [N, C, S]. */
 static int64_t place_of(const struct shape *shape, int64_t i)
 {
     const int64_t c = shape->dims[1], s = shape_spatial(shape);
@@ -66,7 +66,7 @@ static int64_t place_of(const struct shape *shape, int64_t i)
     return (i / (c * s) * s + i % s) * c + i / s % c;
 }
 
-/* sum is for x + skip, which double holds exactly; it has to last as long as the oracle. */
+/* `sum` receives x + skip, which double holds exactly. It must exist as long as the oracle. */
 static struct oracle *oracle_of(const struct problem *p, gn_activation activation, bool backward,
                                 double sum[MOST])
 {
@@ -112,8 +112,8 @@ static long double oracle_loss(const struct problem *p)
 
 /* ---- Differences ---- */
 
-/* The five-point difference: its error falls with the fourth power of the step. The steps are
- * exact, as the data are multiples of 2^-20 below 8. */
+/* The five-point difference, whose error falls with the fourth power of the step. The steps are
+ * exact, because the data are multiples of 2^-20 below 8. */
 static long double slope_of(struct problem *p, double *value,
                             long double (*loss)(const struct problem *))
 {
@@ -160,7 +160,7 @@ static void fill(struct problem *p, uint64_t *random)
     }
 }
 
-/* Whether some z is so near 0 that a step may cross a ReLU's kink. */
+/* Whether some z is so near 0 that a step may cross the kink of a ReLU. */
 static bool near_kink(const struct problem *p)
 {
     double sum[MOST];
@@ -185,7 +185,7 @@ static void check_problem(struct problem *p, uint64_t *random)
     library_gradients(p, &out);
     struct oracle *oracle = oracle_of(p, p->kind.activation, true, sum);
     compare(p, oracle, ORACLE_DX, p->in.x, out.dx, "dx");
-    /* A tensor skip has the gradient of x. */
+    /* The gradient of a skip tensor is that of x, so only a skip of [N, C] has its own. */
     if (p->kind.skip == GN_SKIP_CHANNEL)
         compare(p, oracle, ORACLE_DSKIP, p->in.skip, out.dskip, "dskip");
     else
@@ -212,11 +212,12 @@ static void test_differences(void **state)
 
         if (quick() && k % 5)
             continue;
-        problem.shape = (struct shape){.rank = 3,
-                                       .groups = shapes[k / 24].groups,
-                                       .layout = (gn_layout)(k % 2),
-                                       .eps = 0.5, /* a group of two curves hard at 0 */
-                                       .affine = (gn_affine)(k / 2 % 2)};
+        problem.shape =
+            (struct shape){.rank = 3,
+                           .groups = shapes[k / 24].groups,
+                           .layout = (gn_layout)(k % 2),
+                           .eps = 0.5, /* with two elements per group, y bends sharply near 0 */
+                           .affine = (gn_affine)(k / 2 % 2)};
         memcpy(problem.shape.dims, shapes[k / 24].dims, sizeof(shapes[0].dims));
         problem.kind =
             (struct kind){GN_F64, GN_F64, GN_F64, (gn_activation)(k / 8 % 3), (gn_skip)(k / 4 % 2)};
@@ -224,7 +225,7 @@ static void test_differences(void **state)
     }
 }
 
-/* At a z of 0, which a constant group without beta has, the derivative of ReLU is 0. */
+/* In a constant group without beta, z is 0, where the derivative of ReLU is 0. */
 static void test_kink(void **state)
 {
     const struct shape shape = {3, {2, 4, 5}, 2, GN_CHANNELS_LAST, DEFAULTS};

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A mean that is not that of x is taken as it is, by gn_normalize and by gn_backward: what a
- * gradient finds again of a mean's rounding is at most an ulp of it.
- */
+/* If mean is not the mean of x, gn_normalize and gn_backward use it unchanged. The correction that
+ * gn_backward computes for the rounding of a mean is at most one ulp of it. */
 #include "check.h"
 
 #include <string.h>
 
-/* No spatial extent in groups of every kind; rows and columns, short and long. */
+/* Groups without spatial extent of every kind, and short and long rows and columns. */
 static const struct shape shapes[] = {
     {2, {11, 38}, 19, GN_CHANNELS_FIRST, DEFAULTS},
     {2, {11, 76}, 19, GN_CHANNELS_LAST, DEFAULTS},
@@ -40,7 +38,7 @@ static int check_means(float center, float mean, float rstd, const char *label)
         tensors_fill(&check.shape, (uint64_t)i, tensors);
         for (int64_t k = 0; k < shape_elements(&check.shape); k++)
             tensors[X][k] += center;
-        /* Every third group has another mean, which is half as far. */
+        /* Every third group has another mean, half as far from `center`. */
         for (int64_t g = 0; g < tensor_count(&check.shape, MEAN); g++) {
             tensors[MEAN][g] = g % 3 == 2 ? (center + mean) / 2 : mean;
             tensors[RSTD][g] = rstd;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random problems in all types, activations, skips and strides: the generic answer against the
- * oracle, and the bits of every other way to ask for it against those of that answer.
+ * Random problems in all types, activations, skips and strides. The generic result is compared with
+ * the oracle, and every other way to compute it must give the same bits.
  *
- * The seeds are the same each time; the argument says how many, and GN_TEST_SEED=first and
- * GN_TEST_CASES=number try others. A failure prints the seed of its case.
+ * The seeds are the same each time. The argument is the number of cases; GN_TEST_SEED=first and
+ * GN_TEST_CASES=number choose others. A failure prints the seed of its case.
  */
 #include "problem.h"
 #include "oracle.h"
@@ -60,7 +60,7 @@ static int check_role(const struct problem *problem, const struct oracle *oracle
     return complain(problem, what);
 }
 
-/* The problem of gn_forward and gn_backward. */
+/* The oracle's problem for gn_forward and gn_backward. */
 static struct oracle_problem oracle_problem_of(const struct problem *problem)
 {
     const struct shape *shape = &problem->shape;
@@ -83,7 +83,7 @@ static struct oracle_problem oracle_problem_of(const struct problem *problem)
                                    .dy = dense[R_DY].data};
 }
 
-/* The y of a group of equal values is beta, rounded. */
+/* If all values of a group are equal, y is beta, rounded. */
 static int check_constants(const struct problem *problem)
 {
     const struct shape *shape = &problem->shape;
@@ -139,7 +139,8 @@ static int check_exact(const struct problem *problem)
 
 /* ---- Against other calls ---- */
 
-/* The sum is that of one rounding, and all else what gn_forward and gn_backward make of it. */
+/* gn_forward_add and gn_backward_add must give the sum rounded once, and otherwise the results of
+ * gn_forward and gn_backward on that sum. */
 static int check_steps(const struct problem *problem, uint64_t *random, gn_isa isa)
 {
     struct problem steps = *problem;
@@ -168,7 +169,7 @@ static int check_steps(const struct problem *problem, uint64_t *random, gn_isa i
     return wrong + way_run(&way, &steps, BACKWARD, false);
 }
 
-/* One sample alone; what is summed over samples is left out. */
+/* A single sample. The outputs that are summed over samples are not compared. */
 static int check_sample(const struct problem *problem, uint64_t *random, gn_isa isa)
 {
     struct problem one = *problem;
@@ -223,7 +224,7 @@ static int check_case(uint64_t seed, const gn_isa *isas, int count, bool wide)
     return wrong;
 }
 
-/* How many cases there are unless the environment says otherwise. */
+/* The number of cases if the environment does not set it. */
 static uint64_t usual_cases = 20000;
 
 static void test_random(void **state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random shapes, layouts, groups, arguments and threads. The seeds are the same each time, so that
- * whether a commit passes does not depend on the hour; GN_TEST_SEED=first and GN_TEST_CASES=number
- * try others, and a failure prints the seed of its case.
+ * a commit passes or fails whatever the time of day. GN_TEST_SEED=first and GN_TEST_CASES=number
+ * choose others. A failure prints the seed of its case.
  */
 #include "check.h"
 #include "patterns.h"
@@ -18,7 +18,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* Mostly small, at times long in one direction. */
+/* Most shapes are small, some are long in one dim. */
 static struct shape random_shape(uint64_t *random)
 {
     struct shape shape = {.rank = (int)random_range(random, 2, 8), .eps = DEFAULT_EPS};
@@ -64,7 +64,8 @@ static int check_case(uint64_t seed)
     gn_isa isas[8];
     const int count = available_isas(isas);
     char label[80];
-    /* All outputs first, so that those left out are known; then without them. */
+    /* Computes all outputs first, so that the absent ones are known, then computes without
+     * those. */
     struct check check = {.shape = shape,
                           .bound = pattern->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS,
                           .absent = absent & affine,

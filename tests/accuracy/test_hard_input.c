@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Input that other implementations get wrong, against the bounds that hold for every finite input
- * and, where the rounding errors are independent, against the tighter ones.
- */
+/* Inputs for which other implementations fail, checked against the bounds that hold for every
+ * finite input and, if the rounding errors are independent, against the tighter bounds. */
 #include "check.h"
 #include "patterns.h"
 #include "progress.h"
@@ -10,7 +8,7 @@
 #include <float.h>
 #include <stdio.h>
 
-/* gamma, beta and dy that go with the patterns of x. */
+/* A gamma, beta and dy to combine with the patterns of x. */
 struct affine {
     const char *name;
     float gamma, beta, dy;
@@ -43,11 +41,11 @@ static void fill_affine(const struct shape *shape, const struct affine *affine, 
         tensors[DY][i] *= affine->dy;
 }
 
-/* The outputs in absent are left out. */
+/* Checks with the outputs in `absent` passed as NULL. */
 static int check_without(const struct shape *shape, const struct pattern *pattern,
                          const struct affine *affine, uint64_t seed, unsigned absent)
 {
-    /* Only where nothing else is hard does the tighter column speak of this data. */
+    /* The tighter bounds apply only if nothing except x is hard. */
     const bool tight = pattern->independent && affine == &affines[0] && shape->eps > 0;
     char label[120];
     const struct check check = {.shape = *shape,
@@ -88,7 +86,7 @@ static struct shape shape_at(int extent, int layout, double eps)
                           .eps = eps};
 }
 
-/* Every pattern in every shape; gamma, beta and dy take turns. */
+/* Checks every pattern in every shape. gamma, beta and dy take turns. */
 static int check_patterns(double eps, int turn)
 {
     int wrong = 0;
@@ -129,7 +127,7 @@ static void test_large_epsilon(void **state)
     assert_int_equal(check_patterns(1e300, 5) + check_patterns(7.5, 7), 0);
 }
 
-/* The shape in which E[x^2] - E[x]^2 is known to give errors as large as the values. */
+/* The shape for which E[x^2] - E[x]^2 is known to give errors as large as the values. */
 static void test_known_failure(void **state)
 {
     struct shape shape = {4, {1, 32, 64, 64}, 8, GN_CHANNELS_FIRST, DEFAULTS};
@@ -166,7 +164,7 @@ static void test_large_groups(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* A variance so small that rstd is infinite: y is as exact as ever. */
+/* The variance is so small that rstd is infinite. y must be as accurate as ever. */
 static void test_infinite_rstd_forward(void **state)
 {
     int wrong = 0;
@@ -183,7 +181,7 @@ static void test_infinite_rstd_forward(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* So are the gradients that are numbers. */
+/* The gradients that are finite must be as accurate as ever too. */
 static void test_infinite_rstd_backward(void **state)
 {
     int wrong = 0;
@@ -197,7 +195,7 @@ static void test_infinite_rstd_backward(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Gradients that cancel, vanish, or are mostly 0, beside x that is ordinary or tiny. */
+/* Gradients that cancel, vanish or are mostly 0, with an x that is ordinary or very small. */
 static void test_gradient_patterns(void **state)
 {
     static const char *const xs[] = {"normal", "near 1e-30", "0", "two values"};
@@ -231,7 +229,7 @@ static void test_gradient_patterns(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Tiny everything and no epsilon: all the products underflow in float, none of the results do. */
+/* All values are very small and eps is 0: in float all products underflow, but no result does. */
 static void test_tiny(void **state)
 {
     static const struct affine tiny = {"gamma and dy 1e-20", 1e-20f, 0, 1e-20f};
@@ -249,7 +247,7 @@ static void test_tiny(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* The y of equal values is beta itself, for every length and at every size of the value. */
+/* If all values are equal, y is exactly beta, for every length and every size of the value. */
 static void test_constants(void **state)
 {
     static const float constants[] = {0, 0.1f, -3, 1e38f, FLT_MAX, 0x1p-149f, 1e-20f, 16777215};

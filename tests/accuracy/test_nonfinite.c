@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A NaN or an infinity stays in its group, and there it is not lost. */
+/* A NaN or an infinity affects all of its group and no other group. */
 #include "kind.h"
 #include "patterns.h"
 
@@ -17,7 +17,7 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
-/* The group that the value is put into. */
+/* The group that contains the value. */
 enum { BAD_N = 1, BAD_G = 1 };
 
 static void run(const struct shape *shape, gn_isa isa, float *tensors[TENSORS])
@@ -29,8 +29,8 @@ static void run(const struct shape *shape, gn_isa isa, float *tensors[TENSORS])
     gn_plan_destroy(plan);
 }
 
-/* Outside of the bad group nothing may differ; inside, y and dx are NaN, dx infinite at most where
- * only dy was bad. */
+/* Outside of the bad group nothing may differ. Inside, y and dx are NaN; only if just dy was bad,
+ * dx may be infinite. */
 static void compare(const struct shape *shape, float *const before[TENSORS],
                     float *const after[TENSORS], bool bad_x)
 {
@@ -85,7 +85,7 @@ static void check_value(const struct shape *shape, gn_isa isa, float value, enum
         spoilt[where][at] = value;
         run(shape, isa, spoilt);
         compare(shape, clean, spoilt, where == X);
-        /* The sums of that channel know of it. */
+        /* The channel's gradient sums are not finite. */
         const int64_t c =
             BAD_G * (shape->dims[1] / shape->groups) + places[i] / shape_spatial(shape);
         assert_true(!isfinite(spoilt[DGAMMA][c]));
@@ -123,7 +123,7 @@ static void test_in_dy(void **state)
     check_everywhere(DY);
 }
 
-/* A group of infinities, of both signs, of NaN alone. */
+/* Groups that consist of infinities, of infinities of both signs, or of NaNs. */
 static void test_whole_groups(void **state)
 {
     static const float pairs[][2] = {
@@ -151,7 +151,7 @@ static void test_whole_groups(void **state)
     }
 }
 
-/* No variance and no epsilon: rstd is infinite, the statistics of other groups are not touched. */
+/* Without variance and eps, rstd is infinite. The statistics of other groups do not change. */
 static void test_no_variance(void **state)
 {
     (void)state;
@@ -181,10 +181,8 @@ static bool is_same(float a, float b)
     return a == b || (isnan(a) && isnan(b));
 }
 
-/*
- * With SiLU and an infinite gamma, g = dy * act'(z) is 0 where z is -infinity. The lanes of a
- * vector beyond the end of a row add nothing to that, whatever the vectors' length.
- */
+/* With SiLU and an infinite gamma, g = dy * act'(z) is 0 where z is -infinity. Vector lanes beyond
+ * the end of a row must add nothing to that, whatever the length of the vectors. */
 static void test_infinite_gamma(void **state)
 {
     const struct kind kind = {.activation = GN_ACTIVATION_SILU};

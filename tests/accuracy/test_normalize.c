@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gn_normalize, whose mean and rstd the caller gives: against the formula in long double, for
- * statistics that are those of x and for any others, with the same bits on every instruction set
- * and number of threads, in place and not.
+ * gn_normalize, which gets mean and rstd from its caller, against the formula in long double, for
+ * the statistics of x and for any others. Every instruction set and number of threads must give the
+ * same bits, in place or not.
  */
 #include "kind.h"
 
@@ -38,7 +38,8 @@ static gn_status call_normalize(const gn_plan *plan, float *const t[TENSORS], fl
     return gn_normalize(plan, t[X], t[MEAN], t[RSTD], t[GAMMA], t[BETA], y);
 }
 
-/* Whether a y is right, or what is right is beyond the floats or no number. */
+/* Whether y is right. It is also right if the exact value is too large for float or is not a
+ * number. */
 static bool right(float y, long double product, long double gamma, long double beta)
 {
     const long double exact = product + beta;
@@ -78,7 +79,8 @@ static int check_formula(const struct shape *shape, float *const t[TENSORS], con
     return wrong;
 }
 
-/* Every instruction set, threads, and y in the place of x: the bits of tensors' y. */
+/* Compares the bits of tensors[Y] with those of every instruction set, of several threads, and of y
+ * in the place of x. */
 static int check_bits(const struct shape *shape, float *const t[TENSORS], const char *label)
 {
     const int64_t elements = shape_elements(shape);
@@ -121,7 +123,7 @@ static int check(const struct shape *shape, float *const t[TENSORS], const char 
     return wrong + check_bits(shape, t, label);
 }
 
-/* What gn_forward stored, with and without gamma and beta. */
+/* Uses the statistics that gn_forward stored, with and without gamma and beta. */
 static void test_stored(void **state)
 {
     int wrong = 0;
@@ -152,8 +154,8 @@ static float any_of(const float *values, int count, uint64_t *random)
     return values[random_range(random, 0, count - 1)];
 }
 
-/* Statistics that no x of these has: nothing overflows but what has to, and all stays in its group.
- */
+/* Statistics that belong to none of these x: nothing may overflow unless its exact value does, and
+ * no group may affect another. */
 static void test_any(void **state)
 {
     static const float means[] = {0,     1,         -3e38f,   3e38f,    1e-40f, 1e38f,
@@ -186,7 +188,7 @@ static void test_any(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* z is infinite, and y = act(z): an activation that ends somewhere has its end. */
+/* z is infinite and y = act(z): if the activation has a limit, y is that limit. */
 static void test_infinite_mean(void **state)
 {
     static const struct shape shapes[] = {{3, {1, 4, 100}, 2, GN_CHANNELS_FIRST, DEFAULTS},
@@ -227,10 +229,8 @@ static void test_infinite_mean(void **state)
     }
 }
 
-/*
- * y is what is left of two numbers that are beyond the floats, or that only their difference is
- * within: of groups that float does for otherwise, in every shape.
- */
+/* y is the difference of two numbers that are too large for float, or close to it in size.
+ * Otherwise float is accurate enough for these groups, which have every shape. */
 static void test_cancelling(void **state)
 {
     static const struct {

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The oracle itself: its values against some that were worked out by hand, and what it calls an
- * error. Its gradients are checked in test_finite_differences.c.
- */
+/* Checks the oracle itself: its values against some computed by hand, and its errors of results.
+ * test_finite_differences.c checks its gradients. */
 #include "oracle.h"
 #include "support.h"
 
 #include <float.h>
 #include <math.h>
 
-/* A group of 1, 2, 3, 6, which has the mean 3 and the variance 3.5. */
+/* A group of 1, 2, 3, 6, whose mean is 3 and whose variance is 3.5. */
 static const float ascending[4] = {1, 2, 3, 6};
 
 static struct oracle *oracle_of(const struct oracle_problem *problem)
@@ -31,7 +29,7 @@ static void expect_values(const struct oracle *oracle, enum oracle_output output
     }
 }
 
-/* rstd is 1/2 and xhat -1, -1/2, 0, 3/2. */
+/* rstd is 1/2 and xhat is -1, -1/2, 0, 3/2. */
 static void test_by_hand(void **state)
 {
     static const float gamma[2] = {2, -1}, beta[2] = {0.5f, 10}, dy[4] = {1, 0, 2, 1};
@@ -50,7 +48,8 @@ static void test_by_hand(void **state)
     expect_values(oracle, ORACLE_MEAN, (const long double[]){3}, 1);
     expect_values(oracle, ORACLE_RSTD, (const long double[]){0.5L}, 1);
     expect_values(oracle, ORACLE_Y, (const long double[]){-1.5L, -0.5L, 10, 8.5L}, 4);
-    /* gamma * dy is 2, 0, -2, -1: of mean -1/4, and times xhat of mean -7/8. */
+    /* gamma * dy is 2, 0, -2, -1. Its mean is -1/4, and the mean of its product with xhat is
+     * -7/8. */
     expect_values(oracle, ORACLE_DX, (const long double[]){0.6875L, -0.09375L, -0.875L, 0.28125L},
                   4);
     expect_values(oracle, ORACLE_DSKIP, (const long double[]){0.59375L, -0.59375L}, 2);
@@ -59,11 +58,11 @@ static void test_by_hand(void **state)
     oracle_destroy(oracle);
 }
 
-/* The same pixels first, in a 16-bit type, with gamma and beta for the sample, and ReLU. */
+/* The same group in channels last and a 16-bit type, with gamma and beta per sample, and ReLU. */
 static void test_layout_and_types(void **state)
 {
     static const float dy[4] = {1, 2, 0, 1};
-    /* 1, 3, 2, 6 and the parameters as bfloat16: the first halves of their floats. */
+    /* 1, 3, 2, 6 and the parameters in bfloat16, which is the upper half of a float. */
     static const uint16_t x[4] = {0x3f80, 0x4040, 0x4000, 0x40c0};
     static const uint16_t gamma[2] = {0x4000, 0xbf80}, beta[2] = {0x3fc0, 0x4120};
     const struct oracle_problem problem = {.n = 1,
@@ -84,7 +83,7 @@ static void test_layout_and_types(void **state)
     struct oracle *oracle = oracle_of(&problem);
     (void)state;
 
-    /* z is -1/2, 10, 1/2, 8.5, of which the first is nothing. */
+    /* z is -1/2, 10, 1/2, 8.5. ReLU makes the first 0. */
     expect_values(oracle, ORACLE_Y, (const long double[]){0, 10, 0.5L, 8.5L}, 4);
     expect_values(oracle, ORACLE_DGAMMA, (const long double[]){0, 1.5L}, 2);
     expect_values(oracle, ORACLE_DBETA, (const long double[]){0, 3}, 2);
@@ -94,7 +93,7 @@ static void test_layout_and_types(void **state)
     oracle_destroy(oracle);
 }
 
-/* gn_normalize's mean and rstd are those given. */
+/* gn_normalize uses the mean and rstd that it is given. */
 static void test_given(void **state)
 {
     static const float mean = 2, rstd = -3;
@@ -107,7 +106,7 @@ static void test_given(void **state)
     oracle_destroy(oracle);
 }
 
-/* The error is counted in bounds: one and a half of them, an infinity, and a NaN. */
+/* The unit of errors is the bound: one and a half bounds, an infinity, and a NaN. */
 static void test_error_units(void **state)
 {
     const struct oracle_problem problem = {
@@ -119,7 +118,7 @@ static void test_error_units(void **state)
     (void)state;
 
     assert_true(oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, &where) == 0);
-    y[3] = 1.5f + 16 * unit; /* 16 of 5 * 1.5 + 2 */
+    y[3] = 1.5f + 16 * unit; /* 16 of the 5 * 1.5 + 2 units of the bound */
     const double error = oracle_error(oracle, ORACLE_Y, ORACLE_INDEPENDENT, y, &where);
     assert_true(fabs(error - 16 / 9.5) < 1e-12);
     assert_int_equal(where, 3);
@@ -132,8 +131,8 @@ static void test_error_units(void **state)
     oracle_destroy(oracle);
 }
 
-/* A group without variance or eps has NaN but for dbeta, which is as exact as ever; one that has a
- * NaN may have anything for dbeta and dgamma. */
+/* A group without variance or eps has NaN for everything except dbeta, which is as accurate as
+ * ever. A group with a NaN may have anything for dbeta and dgamma. */
 static void test_nonfinite(void **state)
 {
     static const float equal[4] = {1, 1, 1, 1}, poisoned[4] = {1, NAN, 1, 1}, dy[4] = {1, 2, 3, 4};
@@ -159,7 +158,7 @@ static void test_nonfinite(void **state)
     oracle_destroy(oracle);
 }
 
-/* An infinity is right where the exact value, give or take the bound, is beyond the type. */
+/* An infinity is right if the exact value, plus or minus the bound, is too large for the type. */
 static void test_overflow(void **state)
 {
     static const float most = FLT_MAX;
@@ -180,11 +179,11 @@ static void test_overflow(void **state)
     oracle_destroy(oracle);
 }
 
-/* To the bound is added what rounding to a coarse type takes, or one unit of the subnormals. */
+/* The bound grows by the rounding to a coarse type, or by one unit of the subnormals. */
 static void test_rounding(void **state)
 {
     static const float tiny = 0x1p-148f;
-    /* -1, -1/2, 0 and the number after 3/2 as bfloat16. */
+    /* -1, -1/2, 0 and the number after 3/2 in bfloat16. */
     static const uint16_t coarse[4] = {0xbf80, 0xbf00, 0, 0x3fc1};
     float y[4] = {-0x1p-148f, 0, 0, 0x1p-147f};
     struct oracle_problem problem = {.n = 1, .c = 1, .s = 4, .g = 1, .eps = 0.5, .x = ascending};

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With SiLU: sums of which a tile, a chunk or a channel alone goes to double. What is so of any
- * part of a group is so of its last pass.
+ * With SiLU, computes sums of which only one tile, chunk or channel needs f64. A group whose sums
+ * need f64 in any part needs it for its last pass.
  *
- * Where g = dy * act'(z) overflows in float, the bounds tell. Where it underflows they do not, as
- * they are in units of |dy|: such dx are compared with the oracle's by the size of the largest.
+ * If g = dy * act'(z) overflows in float, the bounds show it. If it underflows they do not, because
+ * their unit contains |dy|: such results are compared with the oracle's relative to the largest.
  */
 #include "check.h"
 
 #include <math.h>
 
-/* For which of a row's positions dy is 0, or ordinary, so that float does. */
+/* The positions of a row whose dy is 0 or ordinary, so that float is accurate enough there. */
 struct easy {
     int64_t from, to;
     bool zero;
@@ -36,7 +36,7 @@ static void fill(const struct shape *shape, float beta, float dy, struct easy ea
     }
 }
 
-/* The largest error of an output beside its largest value. */
+/* The largest error of an output relative to its largest value. */
 static double relative_error(const struct check *check, enum tensor tensor,
                              float *const tensors[TENSORS])
 {
@@ -61,14 +61,14 @@ static const struct {
     struct shape shape;
     struct easy easy;
 } cases[] = {
-    /* Two tiles of a row, of which the first is easy, or the second. */
+    /* Two tiles per row: the first is easy, or the second. */
     {{3, {1, 1, 32768}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 16384, true}},
     {{3, {1, 1, 32768}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {16384, 32768, true}},
-    /* The first chunk of a row, the last, and one between others. */
+    /* The first chunk of a row, the last one, and one between others. */
     {{3, {1, 1, 8192}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {2048, 8192, true}},
     {{3, {1, 1, 8192}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 6144, true}},
     {{3, {2, 2, 5000}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {100, 4700, true}},
-    /* Rows of a single chunk, and short ones. */
+    /* Rows of a single chunk, and short rows. */
     {{3, {1, 3, 700}, 1, GN_CHANNELS_FIRST, DEFAULTS}, {0, 350, true}},
     {{3, {2, 6, 60}, 2, GN_CHANNELS_FIRST, DEFAULTS}, {0, 30, true}},
     /* Tiles and chunks of pixels. */
@@ -79,7 +79,7 @@ static const struct {
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
 
-/* z near -95: act'(z) is below the normal floats. */
+/* z is near -95, so act'(z) is below the normal floats. */
 static void test_underflow(void **state)
 {
     (void)state;
@@ -103,8 +103,9 @@ static void test_underflow(void **state)
 }
 
 /*
- * dy is two units of the subnormals and act'(z) is 3/4: g is not two, nor one. Beside x - mean,
- * which is large, its products are ordinary: the sums of g have to be looked at by themselves.
+ * dy is two units of the subnormals and act'(z) is 3/4, so g is neither two units nor one. x - mean
+ * is large and makes the products with g ordinary, so the library has to check the sums of g by
+ * themselves.
  */
 static void test_subnormal_g(void **state)
 {
@@ -133,7 +134,8 @@ static void test_subnormal_g(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* What is beyond the floats on the way is not in the results: SiLU of one gamma, beta and |dy|. */
+/* With SiLU and constant gamma, beta and |dy|, an intermediate value is too large for float but the
+ * results are not. */
 static int check_overflow(const char *label, float gamma, float beta, float dy)
 {
     int wrong = 0;
@@ -154,24 +156,22 @@ static int check_overflow(const char *label, float gamma, float beta, float dy)
     return wrong;
 }
 
-/* z overflows, and act'(z) is 1 or 0. */
+/* z overflows in float, and act'(z) is 1 or 0. */
 static void test_infinite_z(void **state)
 {
     (void)state;
     assert_int_equal(check_overflow("gamma 3e38", 3e38f, 0, 1e-30f), 0);
 }
 
-/* act'(z) is 1.09 and dy near the largest float: g overflows. */
+/* act'(z) is 1.09 and dy is near the largest float, so g overflows. */
 static void test_overflow(void **state)
 {
     (void)state;
     assert_int_equal(check_overflow("dy 3.3e38", 0.125f, 2.4f, 3.3e38f), 0);
 }
 
-/*
- * Without an activation: rstd * gamma * dy is beyond the floats, and dx is not. Of eight values,
- * two have an xhat of 0 and all of dy.
- */
+/* Without an activation, rstd * gamma * dy is too large for float, but dx is not. Two of eight
+ * values have xhat 0 and all of dy. */
 static void test_large_terms(void **state)
 {
     static const struct shape shapes[] = {
@@ -206,10 +206,8 @@ static void test_large_terms(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/*
- * Neighbours, in one run of groups that float does for or not: the sums of one go to double, and
- * another has a gamma that float does not carry on.
- */
+/* Neighbouring groups, which use_f32 divides into group ranges: the sums of one group need f64, and
+ * another has a gamma for which float is not accurate enough. */
 static void test_neighbours(void **state)
 {
     static const struct shape shapes[] = {{3, {1, 12, 40}, 6, GN_CHANNELS_FIRST, DEFAULTS},

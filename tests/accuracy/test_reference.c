@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library against the short reference in support/reference.c, on ordinary random data: both
- * layouts, GN_F32 and GN_F64, every activation, gamma and beta given or NULL.
+ * Compares the library with the short reference in support/reference.c, on ordinary random data:
+ * both layouts, GN_F32 and GN_F64, every activation, gamma and beta given or NULL.
  *
  * The tolerance is simple: no element may differ by more than 1e-5 (GN_F32) or 1e-13 (GN_F64) of
  * the largest element of its array, or of 1 if that is larger. Other tests check the bounds that
@@ -20,7 +20,7 @@ union memory {
     double f64[MOST];
 };
 
-/* The arrays of one call, in double as the reference has them, or as the library has them. */
+/* The arrays of one call: in double for the reference, and in the library's format. */
 enum array { ARRAY_X, ARRAY_DY, ARRAY_GAMMA, ARRAY_BETA, INPUTS };
 enum result { RESULT_Y, RESULT_MEAN, RESULT_RSTD, RESULT_DX, RESULT_DGAMMA, RESULT_DBETA, RESULTS };
 static const char *const names[RESULTS] = {"y", "mean", "rstd", "dx", "dgamma", "dbeta"};
@@ -34,7 +34,7 @@ struct problem {
     union memory library_in[INPUTS], library_out[RESULTS];
 };
 
-/* Where element i of [N, C, S] lies in memory. */
+/* The index in memory of element i of [N, C, S]. */
 static int64_t place_of(const struct problem *problem, int64_t i)
 {
     const int64_t C = problem->p.C, S = problem->p.S;
@@ -51,7 +51,7 @@ static void fill(struct problem *problem, uint64_t seed)
         problem->in[ARRAY_GAMMA][i] = 1 + (double)random_uniform(&seed) / 2;
         problem->in[ARRAY_BETA][i] = (double)random_uniform(&seed);
     }
-    /* All these values are floats, so that both types hold the same problem. */
+    /* All of these values are floats, so that both types get the same problem. */
     for (int array = 0; array < INPUTS; array++) {
         const bool tensor = array == ARRAY_X || array == ARRAY_DY;
         const int64_t count = tensor ? problem->p.N * problem->p.C * problem->p.S : problem->p.C;
@@ -144,7 +144,7 @@ static void test_reference(void **state)
     (void)state;
 
     for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
-        /* Every layout, type, activation, and gamma and beta given or NULL. */
+        /* Every layout, type and activation; gamma and beta each given or NULL. */
         for (int way = 0; way < 2 * 2 * 3 * 2 * 2; way++) {
             problem.p = (struct reference_problem){.N = shapes[k][0],
                                                    .C = shapes[k][1],
@@ -165,13 +165,13 @@ static void test_reference(void **state)
     }
 }
 
-/* A group worked out by hand: 1, 2, 3, 6 has the mean 3, the variance 3.5 and the rstd 1/2. */
+/* A group computed by hand: 1, 2, 3, 6 has mean 3, variance 3.5 and rstd 1/2. */
 static void test_by_hand(void **state)
 {
     static const struct reference_problem p = {.N = 1, .C = 2, .S = 2, .G = 1, .eps = 0.5};
     static const double x[4] = {1, 2, 3, 6}, gamma[2] = {2, -1}, beta[2] = {0.5, 10};
     static const double dy[4] = {1, 0, 0, 0};
-    /* xhat is -1, -1/2, 0, 3/2; gamma*g is 2, 0, 0, 0, whose mean is 1/2; that of gamma*g*xhat is
+    /* xhat is -1, -1/2, 0, 3/2. gamma*g is 2, 0, 0, 0, whose mean is 1/2; gamma*g*xhat has mean
      * -1/2. */
     static const double y_expected[4] = {-1.5, -0.5, 10, 8.5};
     static const double dx_expected[4] = {0.5, -0.375, -0.25, 0.125};

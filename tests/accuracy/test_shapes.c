@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Random data in many shapes, both layouts, every instruction set, several thread counts, in
- * guarded and unaligned memory and with arguments left out, against the oracle.
- */
+/* Random data against the oracle: many shapes, both layouts, every instruction set, several numbers
+ * of threads, guarded and unaligned memory, and absent arguments. */
 #include "check.h"
 #include "progress.h"
 
@@ -60,7 +58,7 @@ static void test_ranks(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Every remainder of a vector, a lane set and a chunk, as the spatial extent and as D. */
+/* Every remainder modulo a vector, a set of lanes and a chunk, as the spatial extent and as D. */
 static void test_tails(void **state)
 {
     const int64_t step = quick() ? 9 : 1;
@@ -77,7 +75,7 @@ static void test_tails(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Both sides of round spatial extents, where blocks, chunks and threads meet. */
+/* Spatial extents just below and above round numbers, where blocks, chunks and threads meet. */
 static void test_boundaries(void **state)
 {
     static const int64_t extents[] = {128,   256,   512,   1024,  2047,  2048,  2049,
@@ -132,7 +130,7 @@ static void test_large(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* The shapes of known networks, where they are large with fewer samples and smaller images. */
+/* The shapes of known networks. The large ones have fewer samples and smaller images. */
 static void test_networks(void **state)
 {
     static const struct {
@@ -159,7 +157,7 @@ static void test_networks(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Each optional argument left out in turn, then several and all of them. */
+/* Omits each optional argument in turn, then several and all of them. */
 static void test_optional(void **state)
 {
     static const struct shape shapes[] = {
@@ -203,7 +201,8 @@ static void test_optional(void **state)
         for (size_t k = 0; k < sizeof(subsets) / sizeof(subsets[0]); k++) {
             if (quick() && (i + k) % 4)
                 continue;
-            /* All outputs first, so that those left out are known; then without them. */
+            /* Computes all outputs first, so that the absent ones are known, then computes without
+             * those. */
             check.absent = subsets[k] & AFFINE;
             wrong += check_against_oracle(&check, tensors);
             check.absent = subsets[k];

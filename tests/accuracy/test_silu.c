@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * GN_ACTIVATION_SILU, and with it the library's exp, by itself: gn_normalize with mean 0 and rstd
- * 1, against long double, with the same bits on every instruction set.
- */
+/* GN_ACTIVATION_SILU, and with it the library's exp, without the rest of the method: gn_normalize
+ * with mean 0 and rstd 1 against long double. Every instruction set must give the same bits. */
 #include "kind.h"
 #include "oracle.h"
 #include "view.h"
@@ -19,22 +17,22 @@ static struct kind silu_of(gn_type type)
     return (struct kind){type, type, type, GN_ACTIVATION_SILU, GN_SKIP_TENSOR};
 }
 
-/* The distance in units in the last place of the exact value; below the normal numbers a unit is
- * the smallest subnormal. Infinite where the result is not finite. */
+/* The error in units in the last place of the exact value. Below the normal numbers the unit is the
+ * smallest subnormal. The error is infinite if the result is not finite. */
 static long double ulps(gn_type type, long double z, long double result)
 {
     const long double exact = oracle_activation(GN_ACTIVATION_SILU, z), size = fabsl(exact);
     int exponent;
 
     frexpl(fmaxl(size, type_normal(type)), &exponent);
-    /* Where exp(-z) overflows. */
+    /* exp(-z) overflows there. */
     if (result == 0 && signbit(result) && z < (type == GN_F64 ? -709 : -88.7L))
         return 0;
     return is_finite(result) ? fabsl(result - exact) / ldexpl(1, exponent - type_digits(type))
                              : INFINITY;
 }
 
-/* Rounds z to the type, and fails where a result is more wrong than it may be. */
+/* Rounds each z to the type, and fails if the error of a result is too large. */
 static void check(gn_type type, int64_t count, const long double *z, const char *label)
 {
     const struct kind kind = silu_of(type);
@@ -67,7 +65,7 @@ static void check(gn_type type, int64_t count, const long double *z, const char 
     free(x.data), free(y.data);
 }
 
-/* Evenly from -most to most, with random low bits. */
+/* Checks z evenly spaced from -most to most, with random low bits. */
 static void sweep(gn_type type, long double most, const char *label)
 {
     const int64_t count = quick() ? 20000 : 600000;
@@ -105,7 +103,8 @@ static void test_double(void **state)
     sweep(GN_F64, 1e6L, "to 1e6");
 }
 
-/* Beside each multiple of log(2)/2, where an exp by parts changes from one part to the next. */
+/* Checks z beside each multiple of log(2)/2, where an exp in parts changes from one part to the
+ * next. */
 static void test_seams(void **state)
 {
     static const gn_type types[] = {GN_F32, GN_F64};
@@ -125,7 +124,7 @@ static void test_seams(void **state)
     }
 }
 
-/* Random bits: all exponents alike, subnormals with them. */
+/* Checks random bits: all exponents are equally likely, subnormals included. */
 static void test_any(void **state)
 {
     static const gn_type types[] = {GN_F32, GN_F64};
@@ -147,7 +146,7 @@ static void test_any(void **state)
     }
 }
 
-/* The 16-bit types, all values: the exact one, a float's error off, rounded. */
+/* Checks all values of the 16-bit types, with y in GN_F32. The error is at most that of GN_F32. */
 static void test_narrow(void **state)
 {
     static const gn_type types[] = {GN_BF16, GN_F16};
@@ -172,7 +171,8 @@ static void test_narrow(void **state)
     }
 }
 
-/* Where z ends: the limit of silu at minus infinity is 0, and a formula may give NaN instead. */
+/* Checks the largest and infinite z. The limit of silu at minus infinity is 0, but a formula may
+ * give NaN. */
 static void test_ends(void **state)
 {
     static const gn_type types[] = {GN_F32, GN_F64, GN_BF16, GN_F16};
@@ -185,7 +185,7 @@ static void test_ends(void **state)
         const long double largest = type_largest(type), least = type_subnormal(type);
         const long double ends[ENDS] = {largest, -largest, INFINITY, -INFINITY,    NAN,
                                         0.0L,    -0.0L,    least,    -largest / 2, -least};
-        double x_data[COUNT], y_data[COUNT]; /* room for any of the types */
+        double x_data[COUNT], y_data[COUNT]; /* large enough for any of the types */
         struct view x = {.type = type, .rank = 1, .dims = {COUNT}, .strides = {1}}, y = x;
         long double in[COUNT], out[COUNT];
 

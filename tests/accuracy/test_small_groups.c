@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tensors of rank 2, whose channels have but one element: every small depth of a group, numbers of
- * groups and samples that are no multiple of anything, and samples whose groups are hard in
- * different ways, so that each is computed in its own way beside the others.
+ * Tensors of rank 2, whose channels have one element. The test covers every small depth of a group,
+ * numbers of groups and samples that are not multiples of a block, and samples whose groups are
+ * hard in different ways, so that neighbouring groups need different computations.
  */
 #include "check.h"
 #include "patterns.h"
@@ -10,13 +10,13 @@
 #include <math.h>
 #include <string.h>
 
-/* From 32 on, groups get one number for all of their channels. */
+/* From depth 32 on, coefficients are not spread over channels: each is one number per group. */
 static const int64_t depths[] = {1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33};
 static const int64_t samples[] = {1, 3, 11, 70};
 static const int64_t groups[] = {1, 5, 16, 19, 35};
 enum { DEPTHS = 11, SAMPLES = 4, GROUPS = 5 };
 
-/* Every combination; the eps takes turns. */
+/* Shape number i goes through every combination. The eps takes turns. */
 static struct shape shape_number(int i)
 {
     const int64_t d = depths[i % DEPTHS], n = samples[i / DEPTHS % SAMPLES],
@@ -31,13 +31,13 @@ static struct shape shape_number(int i)
 }
 enum { SHAPES = DEPTHS * SAMPLES * GROUPS };
 
-/* Of every depth some are left. */
+/* Skips most combinations in a quick run, but not all of any depth. */
 static bool skipped(int i)
 {
     return quick() && i % 13;
 }
 
-/* Another pattern for each group, in turns from `turn` on. */
+/* Fills each group with another pattern. The patterns take turns, beginning with number `turn`. */
 static void fill_mixed(const struct shape *shape, int turn, float scale, float *x)
 {
     const int64_t d = shape->dims[1] / shape->groups;
@@ -72,7 +72,7 @@ static void test_ordinary(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* So many groups that the tighter bounds would be met by no accident. */
+/* So many groups that they would not meet the tighter bounds by accident. */
 static void test_many(void **state)
 {
     int wrong = 0;
@@ -92,7 +92,7 @@ static void test_many(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* x, dy, or both mixed; gamma and beta at times beyond what the fast kernels take. */
+/* x, dy or both are mixed. gamma and beta are sometimes beyond the range of the fast kernels. */
 static void test_mixed(void **state)
 {
     static const float scales[] = {1, 1e-4f, 1e-24f, 1e-38f};
@@ -120,7 +120,7 @@ static void test_mixed(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Where some channels' dy are near the smallest there are, and others' are not. */
+/* Some channels have dy near the smallest float, and others do not. */
 static void test_small_gradients(void **state)
 {
     int wrong = 0;
@@ -143,7 +143,7 @@ static void test_small_gradients(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* dx of dy that are a few of the smallest floats, times an rstd that is large. */
+/* dx of a dy that is a few times the smallest float, with a large rstd. */
 static void test_smallest_gradients(void **state)
 {
     int wrong = 0;
@@ -171,7 +171,7 @@ static void test_smallest_gradients(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* A group that is not finite leaves the others of its block as they would be. */
+/* A group that is not finite does not change the other groups of its block. */
 static void test_nonfinite_neighbour(void **state)
 {
     int wrong = 0;
@@ -212,7 +212,7 @@ static void test_nonfinite_neighbour(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* An output in the place of an input, also where some groups are left to other kernels. */
+/* An output in the place of an input, also if other kernels compute some of the groups. */
 static void test_in_place(void **state)
 {
     int wrong = 0;

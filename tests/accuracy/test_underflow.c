@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Values whose squares underflow in float, beside an epsilon of 0 or hardly more: rstd is as exact
- * as ever. Beside an epsilon that is much larger the squares do not matter.
- */
+/* Values whose squares underflow in float. With an eps of 0 or hardly more, rstd must be as
+ * accurate as ever. With a much larger eps the squares do not matter. */
 #include "check.h"
 #include "patterns.h"
 
 #include <stdio.h>
 
-/* Groups of no spatial extent, short and long rows, one group or four of them at a time, pixels. */
+/* Groups without spatial extent, short and long rows, one group or four of them at a time, and
+ * pixels. */
 static const struct shape shapes[] = {
     {2, {9, 38}, 19, GN_CHANNELS_FIRST, DEFAULTS},
     {2, {9, 76}, 19, GN_CHANNELS_FIRST, DEFAULTS},
@@ -37,7 +36,7 @@ static int check_scale(float scale, double eps)
         snprintf(label, sizeof(label), "normal by %a", (double)scale);
         tensors_create(&shape, tensors);
         tensors_fill(&shape, (uint64_t)i, tensors);
-        /* Of every third sample or group, the values are ordinary. */
+        /* In every third sample or group the values are ordinary. */
         for (int64_t n = 0; n < shape.dims[0]; n++)
             for (int64_t g = 0; g < shape.groups; g++)
                 for (int64_t k = 0; k < shape_elements(&shape) / shape.dims[0] / shape.groups; k++)
@@ -62,7 +61,7 @@ static void test_no_epsilon(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* A variance of 2^-130 or so, and an epsilon that it counts beside, or does not. */
+/* The variance is about 2^-130, and eps is small enough for it to matter, or is not. */
 static void test_small_epsilon(void **state)
 {
     static const double epsilons[] = {0x1p-140, 0x1p-132, 0x1p-124, 0x1p-110, 0x1p-62, 0x1p-60};
@@ -78,9 +77,9 @@ static void test_small_epsilon(void **state)
 }
 
 /*
- * The few values that the library samples for a first guess of the mean are all that differ from 0,
- * by so little that their squares are rounded up to the smallest subnormal: the sum of squares is
- * twice what it is, and does not show how far off the guess is.
+ * Only the few values that the library samples for its first guess of the mean differ from 0, and
+ * by so little that their squares are rounded up to the smallest subnormal. The sum of squares is
+ * twice its exact value, so it does not show how wrong the guess is.
  */
 static void test_samples(void **state)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers made elsewhere: PyTorch's group_norm with its gradients, and the definition of ONNX's
- * GroupNormalization, both in binary64. vectors.py makes the file and says how it is laid out.
+ * Results computed by others: PyTorch's group_norm with its gradients, and the definition of ONNX's
+ * GroupNormalization, both in binary64. vectors.py makes the file and describes its format.
  *
- * The oracle gives the size of the bound, and is itself held to those answers.
+ * The oracle gives the size of the bound, and its values must agree with those results.
  */
 #include "check.h"
 
@@ -17,7 +17,7 @@ enum { MOST = 4096, LINE = 32768 };
 
 static const char *path;
 
-/* One case of the file. An answer is kept in full; an absent tensor has the count 0. */
+/* One case of the file, with all of its results. An absent tensor has the count 0. */
 struct vector {
     struct shape shape;
     char source[16];
@@ -63,8 +63,8 @@ static void read_tensor(const char *line, struct vector *vector)
     assert_int_equal(vector->count[tensor], tensor_count(&vector->shape, (enum tensor)tensor));
 }
 
-/* result, made by the library, lies within the bound of the answer: the distance to the oracle in
- * bounds, widened by no more than what separates the oracle from the answer. */
+/* Whether `result`, which the library computed, is within the bound of the answer. That is its
+ * distance from the oracle in bounds, plus the difference between the oracle and the answer. */
 static int check_answer(const struct vector *vector, const struct check *check,
                         const struct oracle *oracle, enum tensor tensor, const float *result)
 {
@@ -73,7 +73,7 @@ static int check_answer(const struct vector *vector, const struct check *check,
     for (int64_t i = 0; i < vector->count[tensor]; i++) {
         const double answer = vector->values[tensor][i];
         const long double exact = oracle_at(oracle, oracle_output_of(tensor), i).value;
-        /* Binary64 leaves a few units of 2^-53, more where x has a large mean. */
+        /* Binary64 is wrong by a few units of 2^-53, and by more if x has a large mean. */
         if (fabsl(exact - answer) > 1e-11L * (1 + fabsl(exact))) {
             print_error("%s: %s[%lld]: %.17g there, %.17Lg here\n", vector->source,
                         tensor_name(tensor), (long long)i, answer, exact);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worst error in units of the first column of bounds, searched for by optimisation: groups of
- * three values and of 2 to 2^24 elements, in an arrangement that rounding dislikes, changed a
- * little at a time as long as some error grows. The exact answer of so few values is a sum of three
- * terms.
+ * Searches by optimization for the largest error in units of the first column of bounds. The groups
+ * have three different values and 2 to 2^24 elements, in an arrangement for which rounding errors
+ * are large. The search changes them a little at a time as long as some error grows. With three
+ * values, an exact result is a sum of three terms.
  *
- * GN_TEST_SEARCH_SECONDS is how long to search, 3 by default; the seed of the search is fixed.
+ * GN_TEST_SEARCH_SECONDS is the duration of the search, 3 by default. Its seed is fixed.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -23,7 +23,7 @@ struct found {
     struct problem problem;
 };
 
-/* Within 2^-30 to 2^30 or 0: errors below the normal numbers are another matter. */
+/* 0, or within 2^-30 to 2^30, because errors below the normal numbers have other bounds. */
 static float limited(float value)
 {
     const float size = fabsf(value);
@@ -65,13 +65,13 @@ static struct problem changed(struct problem p, uint64_t *random)
         p.duty = (int)random_range(random, 0, p.period);
     else if (which == 8)
         p.period = (int)random_range(random, 1, 16);
-    else /* moves |mean * rstd|: all values by the same */
+    else /* moves all values by the same, which changes |mean * rstd| */
         for (int c = 0, k = (int)random_range(random, -4, 4); c < CLASSES; c++)
             p.x[c] += ldexpf(random_uniform(random) > 0 ? 1 : -1, k);
     return p;
 }
 
-/* Where to begin: one outlier, so far that |mean * rstd| is about 1, or far below or above. */
+/* The start of a search: one outlier, for which |mean * rstd| is about 1, or far below or above. */
 static struct problem start(int log2_m, uint64_t *random)
 {
     struct problem p = {.log2_m = log2_m,
@@ -108,7 +108,8 @@ static void keep_worst(struct found found[RESULTS], const struct problem *p,
         }
 }
 
-/* Climbs for one of the results from a random start, until it has not risen for a while. */
+/* Starts at a random problem and increases the error of one result until it has not grown for a
+ * while. */
 static void climb(int log2_m, int result, uint64_t *random, struct found found[RESULTS],
                   double deadline)
 {
@@ -150,7 +151,7 @@ static void test_search(void **state)
     int wrong = 0;
     (void)state;
 
-    /* A fixed share of the time for each size, so that the largest get theirs. */
+    /* Each size gets a fixed share of the time, so that the largest get theirs. */
     for (int log2_m = 1; log2_m <= MOST_LOG; log2_m++) {
         const double deadline = begin + budget * log2_m / MOST_LOG;
         int result = 0;
@@ -165,12 +166,12 @@ static void test_search(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Known bad cases, whatever the search finds. */
+/* Known bad cases, which do not depend on the search. */
 static void test_known(void **state)
 {
     const struct problem outlier = {
         24, 0, 8, 8, {1.33433f, 1.33433f, 1.33433f * 1.2f * 4096}, {1, 1, 1}, false, false};
-    /* An error that the moments make: of 3.0 bounds, were there no term of |xhat| p. */
+    /* The moments cause this error. It would be 3.0 bounds without the term of |xhat| p. */
     const struct problem moments = {14,
                                     0,
                                     16,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of float or double. */
+/* Arrays of float or of double. */
 static void *x, *dy, *y, *dx;
 
 static void put(void *array, bool f64, int64_t i, float value)
@@ -30,11 +30,11 @@ static int class_of(const struct problem *p, int64_t i)
     return i / 32 % p->period < p->duty ? 0 : 1;
 }
 
-/* What the bounds of groupnorm.h are made of. */
+/* The terms of the bounds in groupnorm.h. */
 struct exact {
-    long double mean, offset, dev, rstd; /* the mean is offset more than the first x */
+    long double mean, offset, dev, rstd; /* the mean is x[0] + offset */
     long double p, r;                    /* mean |dy| and mean |dy * xhat| */
-    long double signed_p, signed_r;      /* the same without the magnitudes */
+    long double signed_p, signed_r;      /* the means of dy and dy * xhat */
     int64_t count[CLASSES], example[CLASSES];
 };
 
@@ -51,7 +51,7 @@ static void solve(const struct problem *p, struct exact *e)
         put(x, p->f64, i, p->x[c]);
         put(dy, p->f64, i, p->dy[c]);
     }
-    /* From the first value on, so that nothing cancels. */
+    /* Relative to the first value, so that nothing cancels. */
     for (int c = 1; c < CLASSES; c++)
         sum += (long double)e->count[c] * ((long double)p->x[c] - p->x[0]);
     const long double offset = sum / m;
@@ -80,7 +80,7 @@ static int64_t channels_of(const struct problem *p)
     return p->last ? (m < 1024 ? m : 32) : 1;
 }
 
-/* What GN_F64 adds to each constant. */
+/* What GN_F64 adds to each constant of the bounds. */
 static long double added(const struct problem *p)
 {
     const int64_t channels = channels_of(p), s = (INT64_C(1) << p->log2_m) / channels;
@@ -99,7 +99,7 @@ static double in_bounds(const struct problem *p, long double error, long double 
 
 enum { MEAN_, RSTD_, DGAMMA_, DBETA_, SMALL };
 
-/* Both passes; small gets one value of each of the small results. */
+/* Runs both passes. `small` gets one value of each of the small results. */
 static void run_problem(const struct problem *p, long double small[SMALL])
 {
     const int64_t m = INT64_C(1) << p->log2_m, channels = channels_of(p);
@@ -128,7 +128,8 @@ static void run_problem(const struct problem *p, long double small[SMALL])
     gn_plan_destroy(plan);
 }
 
-/* The errors of one problem in bounds; of dgamma and dbeta where the group is one channel. */
+/* The errors of one problem in bounds. Those of dgamma and dbeta only if the group is one
+ * channel. */
 void worst_evaluate(const struct problem *p, double errors[RESULTS])
 {
     const long double m = (long double)(INT64_C(1) << p->log2_m), more = added(p);
