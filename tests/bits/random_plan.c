@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* Plans need names of kernels, and no kernels. */
+/* Plans need the names of kernels, but no kernels. */
 const struct gn_kernels gn_kernels_generic = {.isa = GN_ISA_GENERIC};
 const struct gn_kernels gn_kernels_neon = {.isa = GN_ISA_NEON};
 const struct gn_kernels gn_kernels_avx2 = {.isa = GN_ISA_AVX2};
@@ -93,7 +93,7 @@ struct problem random_problem(uint64_t *random)
     p.layout = (gn_layout)random_range(random, 0, 1);
     p.activation = (gn_activation)(random_range(random, 0, 2) == 0);
     p.affine = (gn_affine)(random_range(random, 0, 2) == 0);
-    /* Each of them may take what there is. */
+    /* Each dim, in random order, may take all of the remaining size. */
     for (int i = 4; i > 0; i--) {
         const int j = (int)random_range(random, 0, i - 1);
         int64_t *size = sizes[j];

@@ -5,7 +5,7 @@
 
 #include "plan/plan.h"
 
-/* What a plan is made of. */
+/* The parameters of a plan. */
 struct problem {
     int64_t N, D, G, S;
     gn_layout layout;
@@ -15,16 +15,17 @@ struct problem {
     int threads;
 };
 
-/* Small, next to a size at which the partition changes, or up to the largest legal ones. */
+/* The sizes are small, next to a size at which the partition changes, or up to the largest legal
+ * ones. */
 struct problem random_problem(uint64_t *random);
 
 /* From 0 to most - 1. */
 int64_t random_below(uint64_t *random, int64_t most);
 
-/* The calling test fails where the plan cannot be made. */
+/* The calling test fails if the plan cannot be made. */
 gn_plan *plan_for(const struct problem *problem);
 
-/* All of it, for a message; valid until the next call. */
+/* All parameters, for a message. The text is valid until the next call. */
 const char *problem_text(const struct problem *problem);
 
 #endif /* RANDOM_PLAN_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bits of the answers to 20,000 random problems of all kinds: a change that is to leave the
- * bits alone has left them alone where this passes. A line of the file stands for 500 problems.
+ * Compares the bits of the results of 20,000 random problems of all kinds with stored hashes, so
+ * that a change that must keep the bits can be checked. One line of the file covers 500 problems.
  */
 #include "golden.h"
 #include "problem.h"
@@ -13,7 +13,7 @@
 
 enum { LINES = 40, PROBLEMS = 500, QUICK_LINES = 2, SKIPPED = 77 };
 
-/* Of the element that is number i in memory. */
+/* The bits of element i in memory order. */
 static uint64_t bits_at(const struct view *view, int64_t i)
 {
     const unsigned char *p = view->data + (size_t)i * type_size(view->type);
@@ -58,7 +58,7 @@ static uint64_t hash_problem(uint64_t hash, uint64_t seed, gn_isa isa)
         for (int64_t i = 0; i < count; i++) {
             const uint64_t bits = bits_at(view, i);
             hash = golden_hash(hash, isnan(type_value(view->type, bits)) ? 0x7fc0 : bits,
-                             type_size(view->type));
+                               type_size(view->type));
         }
     }
     problem_destroy(&problem);
@@ -81,7 +81,7 @@ static void digest(int number, gn_isa isa, char line[GOLDEN_LINE])
 
 int main(int argc, char **argv)
 {
-    /* The problems are made in long double, and are others where it is another type. */
+    /* The problems are made in long double, and differ where it is another type. */
     if (LDBL_MANT_DIG != 64 || !wide_long_double()) {
         printf("skipped: long double does not have the 64 bits of x86; golden and golden_types run "
                "all "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bits of known results of plain floats, on every machine. */
+/* The bits of known results of GN_F32, which must be the same on every machine. */
 #include "golden.h"
 #include "patterns.h"
 
@@ -23,7 +23,8 @@ static const struct shape shapes[] = {
     {3, {1, 6000, 5}, 1, GN_CHANNELS_LAST, DEFAULTS},
     {3, {1, 9000, 7}, 1, GN_CHANNELS_LAST, DEFAULTS},
     {3, {1, 9000, 3}, 90, GN_CHANNELS_LAST, DEFAULTS},
-    /* As many pixels as are sampled for a shift: of groups of 4 channels and more, 2, and 1. */
+    /* As many pixels as are sampled for a shift: with groups of 4 or more channels, of 2, and of
+     * 1. */
     {3, {2, 48, 4}, 6, GN_CHANNELS_LAST, DEFAULTS},
     {3, {2, 24, 8}, 12, GN_CHANNELS_LAST, DEFAULTS},
     {3, {2, 5, 16}, 5, GN_CHANNELS_LAST, DEFAULTS},
@@ -42,7 +43,7 @@ static const char *const names[] = {"normal",
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), NAMES = sizeof(names) / sizeof(names[0]) };
 
-/* All NaN are one. */
+/* All NaNs count as equal. */
 static uint64_t hash(const float *values, int64_t count)
 {
     uint64_t h = GOLDEN_HASH;
@@ -55,7 +56,7 @@ static uint64_t hash(const float *values, int64_t count)
     return h;
 }
 
-/* One line of the file: the case, then the hashes. */
+/* Makes one line of the file: the case, then the hashes. */
 static void make_line(int number, gn_isa isa, char line[GOLDEN_LINE])
 {
     const struct shape *shape = &shapes[number / NAMES];

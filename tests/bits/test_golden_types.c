@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bits of known results of all types, activations and skips, on every machine. */
+/* The bits of known results of all types, activations and skips, which must be the same on every
+ * machine. */
 #include "golden.h"
 #include "kind.h"
 #include "typed.h"
@@ -32,10 +33,8 @@ static const struct kind kinds[] = {
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-/*
- * Shapes whose sums are shared out otherwise, which seldom shows in fewer bits than those of
- * double: over samples, over many tiles, over pieces of groups, from few pixels.
- */
+/* Shapes whose sums are divided in other ways: over samples, over many tiles, over pieces of
+ * groups, from few pixels. The differences seldom show in types with fewer bits than double. */
 static const struct {
     struct shape shape;
     gn_skip skip;
@@ -191,7 +190,7 @@ static struct golden_case case_of(int number)
     return of;
 }
 
-/* The arguments of one case, which all instruction sets get. */
+/* The arguments of one case, the same for all instruction sets. */
 static struct argument golden_arguments[ARGUMENTS];
 
 static void free_arguments(void)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The same bits whatever the threads, the instruction set, the run, the caller, the other samples
- * and the place of the output.
- */
+/* The bits must not depend on the number of threads, the instruction set, the repetition, the
+ * caller, the other samples, or the place of the output. */
 #include "check.h"
 #include "patterns.h"
 
@@ -60,7 +58,7 @@ static int count_differences(const struct shape *shape, float *const a[TENSORS],
     return wrong;
 }
 
-/* Hard data too: what is done again, or otherwise, must not depend on who does it. */
+/* Includes hard data: what is computed again or in f64 must not depend on who computes it. */
 static void test_threads_and_isas(void **state)
 {
     static const char *const names[] = {"normal",      "mean 1e4, deviation 1e-2",
@@ -135,7 +133,8 @@ static void test_in_parallel_region(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Each sample by itself; dgamma and dbeta are sums over all and have no counterpart. */
+/* Computes each sample by itself. dgamma and dbeta are not compared, because they are sums over all
+ * samples. */
 static void test_sample_alone(void **state)
 {
     int wrong = 0;
@@ -217,7 +216,7 @@ static void test_in_place(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* NULL for gamma and beta is the same as ones and zeros. */
+/* NULL for gamma and beta must give the same bits as ones and zeros. */
 static void test_defaults(void **state)
 {
     int wrong = 0;
