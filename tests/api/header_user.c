@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Compiled as C99 and as C++11, never run: the header needs nothing before it. */
+/* Compiled as C99 and as C++11, but never run: the header must not need other headers before it. */
 #include <groupnorm.h>
 
 int use_header(const void *x, void *y);

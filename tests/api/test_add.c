@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * gn_forward_add and gn_backward_add: what they refuse, what a tensor or an argument that is not
- * there means, and empty tensors. Their values are for test_fuzz.c.
- */
+/* gn_forward_add and gn_backward_add: which calls they refuse, what a missing tensor or argument
+ * means, and empty tensors. test_fuzz.c checks their values. */
 #include "expect.h"
 #include "kind.h"
 
@@ -13,7 +11,7 @@ enum { N = 2, C = 4, S = 6, ALL = N * C * S, G = 2 };
 
 static const struct shape shape = {3, {N, C, S}, G, GN_CHANNELS_FIRST, DEFAULTS};
 
-/* Every tensor of a call, and a copy of all. */
+/* Every tensor of a call. A copy of the struct is a copy of all of them. */
 struct tensors {
     float x[ALL], skip[ALL], sum[ALL], y[ALL], dx[ALL], dskip[N * C], mean[N * G], rstd[N * G];
 };
@@ -51,7 +49,7 @@ static void test_refused(void **state)
                    GN_INVALID_ARGUMENT, "sum", "overlaps y");
     expect_failure(gn_forward_add(plan, t.x, t.skip + 1, NULL, NULL, t.skip, t.y, NULL, NULL),
                    GN_INVALID_ARGUMENT, "sum", "overlaps skip");
-    /* A skip of [N, C] is no tensor that y or sum could be. */
+    /* A skip of [N, C] is not a tensor in whose place y or sum can be. */
     expect_failure(gn_forward_add(channels, t.x, t.y, NULL, NULL, t.sum, t.y, NULL, NULL),
                    GN_INVALID_ARGUMENT, "y", "overlaps skip");
     expect_failure(
@@ -85,7 +83,7 @@ static void test_narrow(void **state)
     gn_plan_destroy(plan);
 }
 
-/* dskip with dx and without it is the same, also where channels have one element. */
+/* dskip is the same with and without dx, also if channels have one element. */
 static void test_dskip_alone(void **state)
 {
     const struct shape shapes[] = {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The pointers of gn_forward and gn_backward: which may be NULL, aligned how, overlapping what. A
- * refused call leaves every byte of every tensor as it was.
- */
+/* The pointers of gn_forward and gn_backward: which may be NULL, which alignment they need, and
+ * what they may overlap. A refused call must leave every byte of every tensor unchanged. */
 #include "expect.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* All tensors in one block, far enough apart to shift one by its own length, and a copy of it. */
+/* All tensors in one block, with gaps large enough to shift one by its own length, and a copy of
+ * the block. */
 enum { SPACING = 1024 };
 static float block[TENSORS * SPACING], copy[TENSORS * SPACING];
 static float *home[TENSORS];
@@ -56,7 +55,7 @@ static void reset(float *tensors[TENSORS])
 
 typedef gn_status call(const gn_plan *plan, float *const tensors[TENSORS]);
 
-/* The call is refused with a sentence that names the tensor, and nothing has changed. */
+/* The call must be refused with an error message that names the tensor, and must change nothing. */
 static void refuse(call *function, const gn_plan *plan, float *const tensors[TENSORS],
                    enum tensor culprit)
 {
@@ -97,7 +96,7 @@ static void test_null(void **state)
     assert_memory_equal(block, copy, sizeof(block));
 }
 
-/* One element is enough to need a pointer; none is not. */
+/* A tensor of one element needs a pointer; a tensor of none does not. */
 static void test_null_of_one(void **state)
 {
     const struct shape one = {2, {1, 1}, 1, GN_CHANNELS_FIRST, DEFAULTS};
@@ -125,7 +124,8 @@ static void test_misaligned(void **state)
     for (int t = 0; t < TENSORS; t++) {
         for (int bytes = 1; bytes < 4; bytes++) {
             reset(tensors);
-            /* Through void: a misaligned float pointer must not be formed. */
+            /* Copies the pointer as bytes, because a misaligned float pointer is undefined
+             * behaviour. */
             void *shifted = (char *)home[t] + bytes;
             memcpy(&tensors[t], &shifted, sizeof(shifted));
             if (forward_arguments & 1u << t)
@@ -136,7 +136,7 @@ static void test_misaligned(void **state)
     }
 }
 
-/* Outputs that may be the very tensor. */
+/* Whether the output may be in the same place as the other tensor. */
 static bool may_be(enum tensor output, enum tensor other)
 {
     return (output == Y && other == X) || (output == DX && (other == DY || other == X));
@@ -163,7 +163,7 @@ static void check_overlaps(call *function, unsigned arguments, unsigned outputs,
                 else
                     refuse(function, plan, tensors, (enum tensor)output);
             }
-            /* Side by side is no overlap. */
+            /* Adjacent tensors do not overlap. */
             for (int i = 0; i < 2; i++) {
                 reset(tensors);
                 tensors[output] = home[other] + (i ? other_count : -count);
@@ -182,7 +182,7 @@ static void test_overlap(void **state)
         check_overlaps(call_forward, forward_arguments, forward_outputs, i);
         check_overlaps(call_backward, backward_arguments, backward_outputs, i);
     }
-    /* Inputs may overlap each other, and one call may be in place in both ways. */
+    /* Inputs may overlap each other, and both outputs of one call may be in place. */
     reset(tensors);
     tensors[BETA] = tensors[GAMMA];
     tensors[Y] = tensors[X];
@@ -191,7 +191,7 @@ static void test_overlap(void **state)
     assert_int_equal(call_backward(plans[0], tensors), GN_OK);
 }
 
-/* A caller that overlooks a failed creation passes NULL on. */
+/* A caller that ignores a failed creation passes NULL to the next function. */
 static void test_after_failure(void **state)
 {
     float *tensors[TENSORS];

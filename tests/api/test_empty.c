@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest tensors: none at all, one element, and what gn_plan_describe says of a plan. */
+/* The smallest tensors: without elements and with one element. Also what gn_plan_describe prints
+ * about a plan. */
 #include "check.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tensors that have no elements are NULL; dgamma and dbeta come out zero, mean and rstd NaN. */
+/* Tensors without elements are NULL. dgamma and dbeta become 0, mean and rstd NaN. */
 static void check_empty(const struct shape *shape)
 {
     float *tensors[TENSORS], *call[TENSORS];
@@ -28,7 +29,7 @@ static void check_empty(const struct shape *shape)
     for (int64_t c = 0; c < shape->dims[1]; c++)
         assert_true(tensors[DGAMMA][c] == 0 && tensors[DBETA][c] == 0);
 
-    /* Pointers that are given all the same, and none at all. */
+    /* Calls with pointers that are not needed, and with no pointers at all. */
     assert_int_equal(call_forward(plan, tensors), GN_OK);
     assert_int_equal(call_backward(plan, tensors), GN_OK);
     call[DGAMMA] = call[DBETA] = NULL;
@@ -60,7 +61,7 @@ static void test_empty(void **state)
     }
 }
 
-/* A group of one element has no variance: y is beta. */
+/* A group of one element has no variance, so y is beta. */
 static void test_single_elements(void **state)
 {
     static const struct {
@@ -95,7 +96,7 @@ static void test_single_elements(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Finds "key" and skips to its value; fails where there is none. */
+/* Finds "key" and returns the position of its value. The calling test fails if there is none. */
 static const char *value_of(const char *json, const char *key)
 {
     char quoted[32];
@@ -122,7 +123,7 @@ static void check_description(const struct shape *shape, const char *text)
     assert_int_equal(*value_of(text, "layout"), '"');
     assert_int_equal(*value_of(text, "isa"), '"');
     assert_int_equal(value_of(text, "affine")[1], shape->affine == GN_AFFINE_SAMPLE ? 's' : 'c');
-    /* What has no elements needs no scratch. */
+    /* Without elements no scratch memory is needed. */
     for (int i = 0; i < 2 && shape_elements(shape) == 0; i++)
         assert_int_equal(
             strtoll(value_of(text, i ? "forward_scratch" : "backward_scratch"), NULL, 10), 0);

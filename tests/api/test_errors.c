@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Making descriptors and plans: every way to be refused, the status and the sentence of it. */
+/* Creating descriptors and plans: every way to be refused, with the status and the error
+ * message. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "expect.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A value that no enumeration has, as a caller in another language would pass it. */
+/* A value outside of the enumeration, as a caller in another language may pass it. */
 static int beyond(int value)
 {
     return value;
@@ -33,7 +34,7 @@ static void test_version_and_status(void **state)
     assert_string_equal(gn_status_string((gn_status)beyond(1000000)), "unknown status");
 }
 
-/* Refuses the dims, and leaves NULL where the handle would be. */
+/* The dims must be refused, and the handle must be NULL. */
 static void refuse_dims(int rank, const int64_t *dims, const char *word, const char *value)
 {
     gn_desc *desc = (gn_desc *)&desc;
@@ -69,7 +70,7 @@ static void test_desc_create(void **state)
 static void test_overflow(void **state)
 {
     static const int64_t big = INT64_C(1) << 40;
-    static const int64_t just = (INT64_C(1) << 61) - 1; /* four bytes each: below 2^63 */
+    static const int64_t just = (INT64_C(1) << 61) - 1; /* times four bytes: below 2^63 */
     gn_desc *desc;
     (void)state;
 
@@ -150,7 +151,7 @@ static void test_enumerations(void **state)
                        "activation");
         expect_failure(gn_desc_set_isa(desc, (gn_isa)value), GN_INVALID_ARGUMENT, "isa");
     }
-    /* The first number beyond each enumeration. */
+    /* The first number after each enumeration's last value. */
     expect_failure(gn_desc_set_layout(desc, (gn_layout)beyond(2)), GN_INVALID_ARGUMENT, "2");
     expect_failure(gn_desc_set_types(desc, (gn_type)beyond(4), GN_F32, GN_F32), GN_INVALID_ARGUMENT,
                    "4");
@@ -175,7 +176,8 @@ static void test_enumerations(void **state)
     gn_desc_destroy(desc);
 }
 
-/* Those that the machine lacks are refused, and GN_ISA lowers what AUTO takes. */
+/* Instruction sets that the machine lacks are refused. GN_ISA lowers the one that GN_ISA_AUTO
+ * chooses. */
 static void test_isa(void **state)
 {
     static const int64_t dims[3] = {2, 32, 5};
@@ -214,7 +216,7 @@ static void test_isa(void **state)
         assert_non_null(strstr(text, strcat(strcat(quoted, name), "\"")));
         free(text);
     }
-    /* Garbage is an error whether or not the descriptor names the instruction set. */
+    /* An invalid GN_ISA is an error whether or not the descriptor names an instruction set. */
     assert_int_equal(setenv("GN_ISA", "avx", 1), 0);
     for (int isa = GN_ISA_AUTO; isa <= GN_ISA_GENERIC; isa++) {
         plan = (gn_plan *)&plan;
@@ -273,7 +275,7 @@ static void test_plan_create(void **state)
     assert_int_equal(gn_desc_set_groups(desc, INT64_MAX), GN_OK);
     expect_failure(gn_plan_create(&plan, desc), GN_INVALID_ARGUMENT, "9223372036854775807", "48");
 
-    /* The same descriptor goes on to make a plan. */
+    /* The same descriptor can still make a plan. */
     assert_int_equal(gn_desc_set_groups(desc, 6), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_plan_destroy(plan);
@@ -289,7 +291,7 @@ static void *fail_elsewhere(void *seen_empty)
     return NULL;
 }
 
-/* The sentence is the thread's own, and success leaves it standing. */
+/* Each thread has its own error message, and a successful call does not change it. */
 static void test_last_error(void **state)
 {
     static const int64_t dims[2] = {1, 32};

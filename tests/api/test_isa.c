@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which instruction set a plan gets: the machine's best, the forced one, or what GN_ISA says. */
+/* The instruction set of a plan: the machine's best, the one that the descriptor names, or the one
+ * that GN_ISA allows. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "expect.h"
@@ -9,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From the lowest to the highest: what GN_ISA_AUTO prefers. */
+/* From the lowest to the highest preference of GN_ISA_AUTO. */
 static const gn_isa order[] = {GN_ISA_GENERIC, GN_ISA_NEON, GN_ISA_AVX2, GN_ISA_AVX512};
 static const char *const names[] = {"generic", "neon", "avx2", "avx512"};
 enum { ISAS = sizeof(order) / sizeof(order[0]) };
 
-/* The library asks the processor and the system itself; this asks the compiler's run-time. */
+/* The library asks the processor and the system itself; this function asks the compiler's
+ * run-time. */
 static bool machine_runs(gn_isa isa)
 {
     switch (isa) {
@@ -53,7 +55,7 @@ static gn_desc *new_desc(void)
     return desc;
 }
 
-/* The best that the machine has among order[0..last]. */
+/* The best of order[0..last] that the machine has. */
 static const char *best_of(int last)
 {
     gn_desc *desc = new_desc();
@@ -82,7 +84,7 @@ static void assert_plan_has(gn_isa isa, const char *expected)
     gn_desc_destroy(desc);
 }
 
-/* Whether the library has kernels for it, whatever the machine runs. */
+/* Whether the library contains kernels for it, whether or not the machine can run them. */
 static bool target_has(gn_isa isa)
 {
     switch (isa) {
@@ -106,7 +108,7 @@ static bool target_has(gn_isa isa)
     return true;
 }
 
-/* An instruction set of another kind of processor is an error, with a sentence that names it. */
+/* An instruction set of another kind of processor is an error, and the message names it. */
 static void assert_no_plan(const char *name)
 {
     gn_desc *desc = new_desc();

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Limits, from both sides: the last value that is accepted and the first that is not, the search
- * for elements that share memory, the digits of what gn_plan_describe prints.
- */
+/* Limits from both sides: the last value that is accepted and the first that is refused. Also the
+ * search for elements that share memory, and the digits of what gn_plan_describe prints. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "expect.h"
@@ -36,7 +34,7 @@ static void test_threads(void **state)
     gn_desc_destroy(desc);
 }
 
-/* The last element is at most 2^56 elements on, by one stride or by several. */
+/* The last element may lie at most 2^56 elements after the first, by one stride or by several. */
 static void test_last_element(void **state)
 {
     const int64_t most = INT64_C(1) << 56;
@@ -63,7 +61,7 @@ static void test_last_element(void **state)
     }
 }
 
-/* A tensor that has no elements needs no memory, however many channels it has. */
+/* A tensor without elements needs no memory, however many channels it has. */
 static void test_empty_plans(void **state)
 {
     static const struct {
@@ -89,7 +87,7 @@ static void test_empty_plans(void **state)
         }
 }
 
-/* One with elements, of more channels than any memory has scratch for, is refused. */
+/* A tensor with elements and more channels than any memory has scratch for is refused. */
 static void test_many_channels(void **state)
 {
     gn_desc *desc = make(2, (const int64_t[]){1, INT64_C(1) << 58});
@@ -101,8 +99,8 @@ static void test_many_channels(void **state)
     gn_desc_destroy(desc);
 }
 
-/* Strides so entangled that the search gives up count as sharing; with some thousands of steps, it
- * does not give up. */
+/* If strides are so irregular that the search gives up, the elements count as sharing memory. A
+ * search of some thousands of steps does not give up. */
 static void test_search_of_one(void **state)
 {
     gn_desc *desc = make(5, (const int64_t[]){40, 40, 40, 40, 40});
@@ -119,14 +117,15 @@ static void test_search_of_one(void **state)
     desc = make(4, (const int64_t[]){11, 12, 7, 13});
     assert_int_equal(
         gn_desc_set_strides(desc, GN_TENSOR_Y, (const int64_t[]){2200, 1271, 2589, 1288}), GN_OK);
-    /* And finds what the largest of the strides alone brings together. */
+    /* Here elements share memory by a multiple of the largest stride, and the search must find
+     * it. */
     expect_failure(
         gn_desc_set_strides(desc, GN_TENSOR_Y, (const int64_t[]){2200, 1271, 2542, 1288}),
         GN_INVALID_ARGUMENT, "y", "overlap");
     gn_desc_destroy(desc);
 }
 
-/* x and y of these strides, so many elements from each other in one buffer. */
+/* x and y have these strides and lie APART elements from each other in one buffer. */
 enum { A = 10, B = 10, C = 9, D = 10, APART = 2845 };
 static const int64_t woven[4] = {3126, 3144, 3277, 2995};
 enum { ROOM = 9 * 3126 + 9 * 3144 + 8 * 3277 + 9 * 2995 + APART + 1 };
@@ -160,14 +159,15 @@ static void test_search_of_two(void **state)
         kept[APART + at] = dense[1][i];
     }
     assert_memory_equal(buffer, kept, sizeof(kept));
-    /* One element of y is one of x. */
+    /* One element of y is also an element of x. */
     expect_failure(gn_forward(plan, buffer, NULL, NULL, buffer + 9 * 3277 - 3126, NULL, NULL),
                    GN_INVALID_ARGUMENT, "y", "overlaps x");
     assert_memory_equal(buffer, kept, sizeof(kept));
     gn_plan_destroy(plan);
 }
 
-/* As many digits of epsilon as tell it from all other numbers, and no more. */
+/* The digits of epsilon distinguish it from all other numbers, and there are no more of them than
+ * that needs. */
 static void test_digits(void **state)
 {
     static const struct {
@@ -197,7 +197,7 @@ static void test_digits(void **state)
     }
 }
 
-/* What a call needs errno for is its own affair. */
+/* The library must not change the caller's errno. */
 static void test_errno(void **state)
 {
     static const char *const caches[] = {"33554432", "", "junk", "99999999999999999999"};

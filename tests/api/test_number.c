@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Numbers as text, and text as numbers of bytes, in any locale. The argument is a folder with the
- * locales ps_AF.UTF-8, whose decimal point is two bytes, and tr_TR.UTF-8, where I is no capital i.
+ * locales ps_AF.UTF-8, whose decimal point has two bytes, and tr_TR.UTF-8, where I is not the
+ * capital of i.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -17,7 +18,7 @@
 static const char *const locales[] = {"C", "ps_AF.UTF-8", "tr_TR.UTF-8"};
 enum { LOCALES = sizeof(locales) / sizeof(locales[0]) };
 
-/* Enters a locale; the calling test is skipped where the machine cannot make it. */
+/* Enters a locale. The calling test is skipped if the machine cannot make it. */
 static void enter(const char *locale)
 {
     if (!setlocale(LC_ALL, locale)) {
@@ -84,7 +85,7 @@ static void test_bytes(void **state)
 {
     static const struct {
         const char *text;
-        int64_t unit, bytes; /* 0: not a number of bytes */
+        int64_t unit, bytes; /* 0: the text is not a number of bytes */
     } cases[] = {
         {"1", 1, 1},
         {"33554432", 1, 33554432},
@@ -124,7 +125,7 @@ static void test_bytes(void **state)
     }
 }
 
-/* The names of instruction sets have ASCII's capitals, also in Turkish. */
+/* The names of instruction sets are capitalized as in ASCII, also in Turkish. */
 static void test_names(void **state)
 {
     const int64_t dims[] = {1, 32, 3};
