@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of one plan at the same time, of which but one has the plan's scratch memory: what the
- * others allocate, when they cannot, and what they leave behind.
+ * Simultaneous calls of one plan. Only one of them can use the plan's scratch memory. The test
+ * checks what the others allocate, what happens if an allocation fails, and what remains
+ * afterwards.
  */
 #define _DEFAULT_SOURCE
 
@@ -24,7 +25,7 @@ static const struct shape shapes[] = {
     {2, {300, 96}, 32, GN_CHANNELS_LAST, DEFAULTS},
 };
 
-/* Allocations are counted and can be made to fail. */
+/* Whether allocations are counted and can be made to fail. */
 static bool counted;
 
 /* Runs both passes. */
@@ -34,10 +35,8 @@ static void execute(const gn_plan *plan, float *tensors[TENSORS])
     assert_int_equal(call_backward(plan, tensors), GN_OK);
 }
 
-/*
- * Calls that stop in the middle, holding scratch memory: the first page of x cannot be read yet,
- * and the signal handler waits before it makes that page readable.
- */
+/* A call that stops in the middle while it holds scratch memory: the first page of x cannot be read
+ * at first, and the signal handler waits before it makes the page readable. */
 enum { GATES = 2 };
 static struct gate {
     char *memory;
@@ -90,7 +89,7 @@ static void *call_and_block(void *argument)
     return NULL;
 }
 
-/* The call's own tensors, of which both passes have been executed. */
+/* Makes the call's own tensors and executes both passes on them. */
 static void prepare_call(struct blocked_call *call)
 {
     tensors_create(call->shape, call->tensors);
@@ -98,7 +97,7 @@ static void prepare_call(struct blocked_call *call)
     execute(call->plan, call->tensors);
 }
 
-/* Starts it, and returns when it waits. */
+/* Starts the call, and returns when it waits. */
 static void start_blocked(struct blocked_call *call, int which)
 {
     const size_t bytes = (size_t)shape_elements(call->shape) * sizeof(float);
@@ -120,7 +119,7 @@ static void start_blocked(struct blocked_call *call, int which)
         pause_briefly();
 }
 
-/* Lets it end, with the results that `tensors` has. */
+/* Lets the call end, and compares its results with `tensors`. */
 static void end_blocked(struct blocked_call *call, float *const tensors[TENSORS])
 {
     atomic_store(&call->gate->released, 1);
@@ -135,8 +134,8 @@ static void end_blocked(struct blocked_call *call, float *const tensors[TENSORS]
     tensors_destroy(call->tensors);
 }
 
-/* While another call has the plan's scratch, every allocation of this one fails in turn. Returns
- * how many there were. */
+/* While another call holds the plan's scratch memory, makes every allocation of this call fail in
+ * turn. Returns how many allocations there were. */
 static int fail_each(const struct shape *shape, const gn_plan *plan, float *const tensors[TENSORS],
                      bool backward)
 {
@@ -187,7 +186,7 @@ static gn_plan *make_executed(const struct shape *shape, float *tensors[TENSORS]
     return plan;
 }
 
-/* Runs fail_each beside a call that waits, of the same direction or the other. */
+/* Runs fail_each while a call waits, whose direction is `backward`; fail_each uses `beside`. */
 static int check_overlapping(const struct shape *shape, bool backward, bool beside)
 {
     float *tensors[TENSORS];
@@ -205,7 +204,8 @@ static int check_overlapping(const struct shape *shape, bool backward, bool besi
     return failures;
 }
 
-/* Two calls that wait, of which the later one ends later: what it leaves is enough for either. */
+/* Two calls wait, and the second ends last. The memory that it leaves must be enough for either
+ * direction. */
 static void check_left_behind(const struct shape *shape, bool backward)
 {
     float *tensors[TENSORS];
@@ -233,7 +233,7 @@ static void test_overlapping_calls(void **state)
     int failures = 0;
     (void)state;
 
-    /* Valgrind does not have all registers in order when a signal handler returns. */
+    /* Under valgrind, not all registers are restored when a signal handler returns. */
     if (quick())
         skip();
     page = (size_t)sysconf(_SC_PAGESIZE);
@@ -245,7 +245,7 @@ static void test_overlapping_calls(void **state)
         check_left_behind(&shapes[i], true);
     }
     assert_int_equal(sigaction(SIGSEGV, &kept, NULL), 0);
-    /* dgamma and dbeta need sums by sample: there is always something to allocate. */
+    /* dgamma and dbeta need sums per sample, so there is always something to allocate. */
     assert_true(!counted || failures > 0);
     assert_int_equal(interpose_live(), 0);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the library allocates, and when it cannot: nothing in the steady state, every allocation
- * failed in turn, nothing left over. test_alloc_concurrent.c has the same for calls at the same
- * time.
- */
+/* The library's allocations: there are none in the steady state, any of them can fail without harm,
+ * and nothing is left over. test_alloc_concurrent.c checks the same for simultaneous calls. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "interpose.h"
@@ -23,10 +20,10 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
-/* Allocations are counted and can be made to fail. */
+/* Whether allocations are counted and can be made to fail. */
 static bool counted;
 
-/* Runs both passes; the outputs are right by other tests, here they are only made. */
+/* Runs both passes. Other tests check the results. */
 static void execute(const gn_plan *plan, float *tensors[TENSORS])
 {
     assert_int_equal(call_forward(plan, tensors), GN_OK);
@@ -58,7 +55,8 @@ static void test_steady_state(void **state)
     assert_int_equal(interpose_live(), 0);
 }
 
-/* What a plan took for some threads does for fewer, which share the work out otherwise. */
+/* The memory of a plan that was made for several threads is enough for fewer, although they divide
+ * the work in another way. */
 static void test_fewer_threads(void **state)
 {
     const int before = omp_get_max_threads();
@@ -97,7 +95,7 @@ static gn_status create_both(const struct shape *shape, gn_desc **desc, gn_plan 
     return gn_plan_create(plan, *desc);
 }
 
-/* Each allocation of creating a descriptor and a plan fails in turn, until none is left to fail. */
+/* Each allocation of a descriptor and a plan fails in turn, until there is none left. */
 static void test_creation(void **state)
 {
     (void)state;
@@ -126,7 +124,7 @@ static void test_creation(void **state)
     }
 }
 
-/* One call, on two threads. */
+/* Makes one call on two threads. */
 static void *execute_once(void *plan)
 {
     float *tensors[TENSORS];
@@ -138,7 +136,8 @@ static void *execute_once(void *plan)
     return failed ? plan : NULL;
 }
 
-/* A thread that makes calls on several threads allocates something once, until it and they exit. */
+/* A thread that makes calls on several threads allocates memory once. It is freed when that thread
+ * and OpenMP's threads exit. */
 static void test_callers_exit(void **state)
 {
     const struct timespec millisecond = {0, 1000000};
@@ -153,16 +152,14 @@ static void test_callers_exit(void **state)
         assert_null(failed);
     }
     gn_plan_destroy(plan);
-    /*
-     * libgomp's threads exit some time after the thread that they worked for; LLVM's one stays for
-     * whoever comes next, and keeps what it has of the last until then.
-     */
+    /* libgomp's threads exit some time after the thread for which they worked. LLVM's thread stays
+     * for the next caller, and keeps what it has from the last one until then. */
     for (int i = 0; i < 3000 && interpose_live() > 0; i++)
         nanosleep(&millisecond, NULL);
     assert_in_range(interpose_live(), 0, 1);
 }
 
-/* What this thread allocates once, before anything is counted. */
+/* Lets this thread make its one-time allocations before anything is counted. */
 static void start_team(void)
 {
     gn_plan *plan = make_plan(&shapes[0], GN_ISA_AUTO, 2);
@@ -170,7 +167,7 @@ static void start_team(void)
     gn_plan_destroy(plan);
 }
 
-/* A plan that is refused once it has been begun, for what the environment says. */
+/* A plan that is refused after its creation has begun, because of the environment. */
 static void test_refused(void **state)
 {
     static const char *const wrong[][2] = {{"GN_ISA", "sse9"}, {"GN_CACHE", "-1"}};
@@ -188,10 +185,8 @@ static void test_refused(void **state)
     }
 }
 
-/*
- * A call on more threads than the plan was made for needs more scratch: where it cannot have it,
- * the plan keeps what it had, for the next call on fewer.
- */
+/* A call on more threads than the plan was made for needs more scratch memory. If it cannot be
+ * allocated, the plan keeps what it had, for the next call on fewer threads. */
 static void test_larger_scratch(void **state)
 {
     const int before = omp_get_max_threads();

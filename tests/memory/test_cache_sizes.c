@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches of every size beside the tensor's, which decides whether an output is written past them
- * and whether dx keeps what it is made of: the same bits, wherever the output begins, in the place
- * of an input, and in pixels and rows that lie apart.
+ * Caches of every size relative to the tensors. The size decides whether the stores of an output
+ * are nontemporal and whether dx uses the saved g. The bits must be the same wherever the output
+ * begins, in the place of an input, and with gaps between pixels and rows.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -15,8 +15,8 @@
 
 /* ---- Dense tensors ---- */
 
-/* Rows of several tiles, of one, of more and of less than are streamed as one; pixels of whole
- * lines of the cache, and of parts of them. */
+/* Rows of several tiles, of one tile, and longer and shorter than the rows that passes with
+ * nontemporal stores join; pixels of whole cache lines and of parts of them. */
 static const struct shape shapes[] = {
     {3, {1, 1, 20000}, 1, GN_CHANNELS_FIRST, DEFAULTS},
     {3, {1, 2, 9001}, 2, GN_CHANNELS_FIRST, DEFAULTS},
@@ -28,10 +28,10 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
-/* Where dx goes, and y. */
+/* The place of dx and of y. */
 enum where { APART, IN_X, IN_DY, WHERES };
 
-/* Elements after a line of the cache begins, for tensors that are so far from it. */
+/* The offset from the start of a cache line, for tensors that are not aligned to one. */
 enum { LINE = 64, OFF = 5 };
 
 struct run {
@@ -57,7 +57,7 @@ static void run_destroy(struct run *run)
         free(run->memory[t]);
 }
 
-/* The outputs end up in their own places. */
+/* Runs both passes. The outputs are then moved to their own arrays. */
 static void execute(const struct shape *shape, gn_activation activation, gn_isa isa,
                     enum where where, struct run *run)
 {
@@ -99,7 +99,7 @@ static int check_shape(const struct shape *shape, gn_activation activation, gn_i
     run_create(&expected, shape, filled, 0);
     set_cache(INT64_C(1) << 40);
     execute(shape, activation, isa, APART, &expected);
-    /* Everything is beyond the cache, the backward pass alone is, and nothing is. */
+    /* Everything is beyond the last-level cache, only the backward pass is, and nothing is. */
     for (int times = 2; times <= 8; times *= 2)
         for (int i = 0; i < 2 * WHERES; i++) {
             struct run run;
@@ -142,11 +142,11 @@ static void test_sizes(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* ---- Pixels that lie apart ---- */
+/* ---- Pixels with gaps ---- */
 
 enum { HEIGHT = 21, WIDTH = 13, CHANNELS = 16, MOST = HEIGHT * (WIDTH * 2 * CHANNELS + 64) };
 
-/* Elements from a pixel to the next, and what comes between rows. */
+/* The stride between pixels, and the gap between rows. */
 static const struct {
     int64_t pixel, gap;
 } gaps[] = {{CHANNELS, 0},     {CHANNELS, 4},     {CHANNELS, 1},     {CHANNELS, 16},
@@ -154,11 +154,11 @@ static const struct {
             {CHANNELS + 1, 0}, {CHANNELS + 4, 8}};
 enum { GAPS = sizeof(gaps) / sizeof(gaps[0]) };
 
-/* The type of all tensors has `size` bytes. */
+/* Tensors of one type, whose elements have `size` bytes. */
 struct pixels {
     gn_type type;
     int64_t size;
-    unsigned char *x, *dy, *y[2], *dx[2]; /* dense, and apart */
+    unsigned char *x, *dy, *y[2], *dx[2]; /* y and dx: dense, and with gaps */
     float mean[2], rstd[2];
 };
 
@@ -192,7 +192,8 @@ static void execute_apart(struct pixels *p, gn_isa isa, int gap, int64_t off, in
     gn_plan_destroy(plan);
 }
 
-/* Each pixel of what is apart has the bits of the dense one, and nothing is written between. */
+/* Each pixel of the tensors with gaps must have the bits of the dense one, and nothing may be
+ * written into the gaps. */
 static void compare_apart(const struct pixels *p, int gap, int64_t off, const unsigned char *dense,
                           const unsigned char *apart)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tensors of more than 2^31 elements in little memory: two short files, one for the first half of
- * the tensor and one for the second, are mapped over and over. What the files hold is repeated a
- * whole number of times in each group, so that a short problem has the same statistics and the
- * same answers, and elements of y that share memory are equal.
+ * Tensors of more than 2^31 elements in little memory: two short files, one for each half of the
+ * tensor, are mapped over and over. Each group contains a whole number of repetitions of them, so
+ * that a short problem has the same statistics and the same results, and elements of y that share
+ * memory are equal.
  */
 #define _GNU_SOURCE
 
@@ -15,12 +15,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* 2477260800 elements, 480 times the period; a group of 4 channels is 15 periods, or, channels
- * last, a part of each pixel. */
+/* 2477260800 elements, which is 480 periods. A group of 4 channels is 15 periods in channels first,
+ * and a part of each pixel in channels last. */
 enum { CHANNELS = 128, GROUPS = 32, PERIODS = 480, PERIOD = 16384 * 315 };
 static const int64_t dims[4] = {1, CHANNELS, 16128, 1200};
 
-/* A tensor of the full size, and the two periods that it is made of. */
+/* A tensor of the full size, and the two periods that it repeats. */
 struct repeated {
     float *whole, *periods;
 };
@@ -53,11 +53,11 @@ static void unmap(struct repeated repeated)
     munmap(repeated.periods, (size_t)2 * PERIOD * sizeof(float));
 }
 
-/* The same for both layouts, as mapping them takes as long as a pass. */
+/* Shared by both layouts, because mapping them takes as long as a pass. */
 static struct repeated x, dy, out;
 
-/* The short problem: channels first a group for each half; channels last all groups in few pixels,
- * half of them from each half. */
+/* The short problem. In channels first it has one group per half. In channels last it has all
+ * groups in few pixels, half of them from each half. */
 static struct check short_problem(gn_layout layout)
 {
     struct shape shape = {3, {1, 2, PERIOD}, 2, layout, DEFAULTS};
@@ -73,7 +73,7 @@ static struct check short_problem(gn_layout layout)
                           .label = "large"};
 }
 
-/* A problem of the full size, its answer, and the statistics that forward gives to backward. */
+/* A problem of the full size, its result, and the statistics for gn_backward. */
 struct large {
     struct check check; /* the short problem */
     struct oracle *oracle;
@@ -81,7 +81,8 @@ struct large {
     float mean[GROUPS], rstd[GROUPS];
 };
 
-/* The statistics of all groups as those of the short problem's, which are fewer channels first. */
+/* Compares the statistics of all groups with those of the short problem, which has fewer groups in
+ * channels first. */
 static int check_statistics(const struct large *large, enum tensor tensor, const float *values)
 {
     int wrong = 0;
@@ -137,7 +138,7 @@ static int check_backward(struct large *large)
     return check_output(&large->check, large->oracle, DX, out.periods);
 }
 
-/* What forward would have stored, where the short problem has all groups. */
+/* Computes what gn_forward would store, if the short problem has all groups. */
 static void exact_statistics(struct large *large)
 {
     assert_int_equal(oracle_count(large->oracle, ORACLE_MEAN), GROUPS);
@@ -147,7 +148,7 @@ static void exact_statistics(struct large *large)
     }
 }
 
-/* Whether half of the work is asked for: forward channels first, and backward channels last. */
+/* Whether to do half of the work: forward in channels first, and backward in channels last. */
 static bool in_short;
 
 static bool too_much(void)
@@ -223,7 +224,7 @@ static void test_channels_last(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* With the argument "short", half of the passes. */
+/* With the argument "short", runs half of the passes. */
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {

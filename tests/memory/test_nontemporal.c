@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Tensors beyond the last-level cache, whose outputs are written past it: the same bits, and
- * nothing beside the output, wherever it begins.
- */
+/* Tensors beyond the last-level cache, whose outputs are written by nontemporal stores: the bits
+ * must be the same, and nothing outside of the output may be written, wherever it begins. */
 #include "check.h"
 #include "kind.h"
 #include "typed.h"
@@ -11,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Elements of a tensor that is beyond the cache, as main sets it. */
+/* The number of elements of a tensor beyond the cache size that main sets. */
 static int64_t beyond_cache(void)
 {
     return quick() ? 8192 : 1 << 19;
 }
 
-/* In channels first, of every `hard` groups the last is beyond float's sums; 0: none. */
+/* In channels first, the last of every `hard` groups is too large for float's sums. 0: none is. */
 static int check_shape(const struct shape shape, int64_t hard)
 {
     const struct check check = {.shape = shape,
@@ -57,7 +55,8 @@ static void test_rows(void **state)
     assert_int_equal(check_layout(GN_CHANNELS_FIRST, 8, 5), 0);
 }
 
-/* Rows of less than a vector to more than are streamed as one, the first of them in double. */
+/* Rows shorter than a vector, up to longer than the rows that passes with nontemporal stores join.
+ * The shortest also have groups in f64. */
 static void test_short_rows(void **state)
 {
     static const int64_t lengths[] = {9, 10, 13, 49, 16, 49, 257, 511, 512};
@@ -66,7 +65,7 @@ static void test_short_rows(void **state)
 
     for (int i = 0; i < 9; i++) {
         const int64_t elements = beyond_cache();
-        /* So that the last row of 9 elements begins 3 elements after the start of a line. */
+        /* The last row of 9 elements begins 3 elements after the start of a cache line. */
         const int64_t n = elements / (6 * lengths[i]) / 8 * 8 + 2;
         const struct shape shape = {3, {n, 6, lengths[i]}, 3, GN_CHANNELS_FIRST, DEFAULTS};
         wrong += check_shape(shape, i < 4 ? 1 + i % 3 : 0);
@@ -77,11 +76,11 @@ static void test_short_rows(void **state)
 static void test_columns(void **state)
 {
     (void)state;
-    /* More than the panels of any instruction set, so that the next pixels are fetched ahead. */
+    /* Wider than the panels of any instruction set, so that the next pixels are prefetched. */
     assert_int_equal(check_layout(GN_CHANNELS_LAST, 136, 0), 0);
 }
 
-/* Numbers of one size, more or less, of either sign. */
+/* Numbers of roughly equal size and either sign. */
 static void fill(gn_type type, int64_t n, void *out, uint64_t *random)
 {
     uint16_t *shorts = out;
@@ -96,7 +95,7 @@ static void fill(gn_type type, int64_t n, void *out, uint64_t *random)
     }
 }
 
-/* A tensor, and what may not be written before and after it. */
+/* A tensor, and the memory before and after it that may not be written. */
 struct framed {
     unsigned char *memory, *data;
     size_t bytes;
@@ -111,7 +110,7 @@ static struct framed framed(int64_t elements, gn_type type)
     t.memory = malloc(t.bytes + 2 * FRAME);
     assert_non_null(t.memory);
     memset(t.memory, UNTOUCHED, t.bytes + 2 * FRAME);
-    /* One element off what malloc aligns. */
+    /* One element after an address that malloc aligns. */
     t.data = t.memory + FRAME + type_size(type);
     return t;
 }
@@ -125,7 +124,7 @@ static void framed_free(struct framed *t)
     free(t->memory);
 }
 
-/* All samples in one call, streamed, and each in a call of its own. */
+/* Compares one call for all samples, with nontemporal stores, with one call per sample. */
 static void check_samples(struct shape shape, const struct kind *kind)
 {
     const int64_t n = shape.dims[0], elements = shape_elements(&shape), each = elements / n;
@@ -175,7 +174,7 @@ static void test_kinds(void **state)
         {.x = GN_F16, .y = GN_F16},
         {.x = GN_F16, .y = GN_F32, .activation = GN_ACTIVATION_RELU},
         {.x = GN_F32, .y = GN_F32, .activation = GN_ACTIVATION_SILU}};
-    /* Rows as one, rows, and pixels of whole lines and of parts of lines. */
+    /* Rows that are joined, longer rows, pixels of whole cache lines and of parts of them. */
     const int64_t each[][2] = {{6, 49}, {4, 1001}, {64, 16}, {24, 50}};
     (void)state;
 

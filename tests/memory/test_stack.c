@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How much of its caller's stack a call uses: no more than groupnorm.h says. */
+/* The stack that a call uses, which must not exceed what groupnorm.h states. */
 #define _GNU_SOURCE
 
 #include "kind.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What groupnorm.h promises; the size of the stack that is painted, and with what. */
+/* The limit in groupnorm.h, the size of the stack that is filled, and the byte that fills it. */
 enum { PROMISED = 48 << 10, WHOLE = 1 << 20, PAINT = 0xa5 };
 
 static const struct shape shapes[] = {
@@ -29,7 +29,7 @@ enum {
 
 struct call {
     const gn_plan *plan;
-    void *data[9]; /* x, gamma, beta, y, mean, rstd, dy, dx, dgamma: all of them large enough */
+    void *data[9]; /* x, gamma, beta, y, mean, rstd, dy, dx, dgamma: each is large enough */
     int failed;
 };
 
@@ -49,7 +49,7 @@ static void *do_nothing(void *argument)
     return argument;
 }
 
-/* The bytes of a stack that a thread with this function has touched. */
+/* The number of bytes of a stack that a thread with this function writes. */
 static size_t used_by(void *(*function)(void *), void *argument, unsigned char *stack)
 {
     pthread_attr_t attributes;
