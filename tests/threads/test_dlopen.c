@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library loaded at run time, used on several threads and closed again: the process lives on,
- * and can do it once more. Linked against nothing that would keep the library or OpenMP in memory.
+ * The library is loaded at run time, used on several threads and closed. The process must survive
+ * that and be able to repeat it. The test is not linked with anything that would keep the library
+ * or OpenMP in memory.
  *
- * `test_dlopen PATH twice|threads` exits with 0 where all is well.
+ * `test_dlopen PATH twice|threads` exits with 0 if all is well.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -31,7 +32,7 @@ struct functions {
                          void *);
 };
 
-/* ISO C has no conversion from dlsym's pointer to one to a function. */
+/* ISO C has no conversion from dlsym's object pointer to a function pointer. */
 static int find(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);
@@ -64,7 +65,7 @@ static int use(const struct functions *f)
     int failed = f->desc_create(&desc, 3, dims) != GN_OK || f->set_groups(desc, 8) != GN_OK ||
                  f->set_threads(desc, 2) != GN_OK || f->plan_create(&plan, desc) != GN_OK ||
                  f->forward(plan, x, NULL, NULL, y, mean, NULL) != GN_OK;
-    /* Half zeros and half ones: the mean is 1/2, y is near -1 and 1. */
+    /* Half of x is 0 and half is 1, so the mean is 1/2 and y is near -1 and 1. */
     failed =
         failed || mean[7] != 0.5f || fabsf(y[0] + 1) > 1e-4f || fabsf(y[ELEMENTS - 1] - 1) > 1e-4f;
     f->plan_destroy(plan);
@@ -72,7 +73,8 @@ static int use(const struct functions *f)
     return failed;
 }
 
-/* Loads, uses and closes the library; threads left behind then have the time to do harm. */
+/* Loads, uses and closes the library, then waits, so that threads left behind have time to do
+ * harm. */
 static int load_and_use(const char *path)
 {
     const struct timespec pause = {0, 200000000};
@@ -96,7 +98,8 @@ static void *wait_for(void *mutex)
     return NULL;
 }
 
-/* Room for thread-local data is scarce in a process that has many threads before it loads. */
+/* A process that has many threads before it loads the library has little space for thread-local
+ * data. */
 static int load_among_threads(const char *path)
 {
     enum { THREADS = 64 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process that uses OpenMP, forks, and loads the library in the child: OpenMP's threads are not
- * there, and a call that waits for them never returns. With the argument "idle", the process has
- * not used OpenMP, and the library may load it itself.
+ * A process uses OpenMP, forks, and loads the library in the child. OpenMP's threads do not exist
+ * there, so a call that waits for them never returns. With the argument "idle", the process has not
+ * used OpenMP, so the library may be the first to use it.
  *
  * The test is not linked with the library; the first argument is its file.
  */
@@ -20,7 +20,7 @@
 
 enum { N = 1, C = 32, S = 40000, SECONDS = 20 };
 
-/* ISO C has no conversion from dlsym's pointer to one to a function. */
+/* ISO C has no conversion from dlsym's object pointer to a function pointer. */
 static void find(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The caller's floating-point environment: the bits do not depend on it, nor on the one that
- * OpenMP's threads were made under, and each thread gets its own back, with its flags.
+ * The caller's floating-point environment. The bits must depend neither on it nor on the
+ * environment in which OpenMP's threads were made. After a call, each thread must have its own
+ * environment again, including the flags.
  */
 #define _GNU_SOURCE
 
@@ -75,13 +76,13 @@ static void enter_toward_zero(void)
     feraiseexcept(FE_UNDERFLOW);
 }
 
-/* With traps, the first operation that is not exact would end the process. */
+/* With traps, the first inexact operation would end the process. */
 static void enter_trapping(void)
 {
     enter_default();
 #if defined(__x86_64__)
     feenableexcept(FE_ALL_EXCEPT);
-    set_control(control() & ~(uint64_t)0x100); /* and for subnormal operands */
+    set_control(control() & ~(uint64_t)0x100); /* also for subnormal operands */
 #endif
 }
 
@@ -200,7 +201,7 @@ static void put(void *data, int64_t i, gn_type type, long double value)
            size);
 }
 
-/* Normal numbers in one case; in the other most of all but beta are subnormal. */
+/* In one case the numbers are normal. In the other, all except beta are mostly subnormal. */
 static long double scale_of(const struct kind *kind, bool subnormal, enum array which)
 {
     if (!subnormal || which == A_BETA)
@@ -240,7 +241,7 @@ static void arrays_destroy(struct arrays *a, int first)
         free(a->data[which]);
 }
 
-/* Both passes; returns how many calls failed. */
+/* Runs both passes, and returns how many calls failed. */
 static int call(const gn_plan *plan, void *const *d)
 {
     return (gn_forward_add(plan, d[A_X], d[A_SKIP], d[A_GAMMA], d[A_BETA], d[A_SUM], d[A_Y],
@@ -249,7 +250,7 @@ static int call(const gn_plan *plan, void *const *d)
                             d[A_DX], d[A_DSKIP], d[A_DGAMMA], d[A_DBETA]) != GN_OK);
 }
 
-/* ---- A caller, on a thread for which OpenMP makes a team of its own ---- */
+/* ---- A caller on a thread for which OpenMP makes a separate team ---- */
 
 enum { TEAM = 2 };
 
@@ -286,7 +287,7 @@ static void look_at_team(struct seen seen[TEAM])
         seen[i] = look();
 }
 
-/* No assertions here: cmocka's must not leave another thread. */
+/* It makes no assertions, because cmocka's must not be used outside of the main thread. */
 static void *make_calls(void *argument)
 {
     struct caller *caller = argument;
@@ -298,7 +299,7 @@ static void *make_calls(void *argument)
     const struct seen own = look();
     const int failed = call(caller->plan, caller->arrays.data);
     caller->wrong += failed + !equal(look(), own);
-    /* Threads that OpenMP makes for the call have the caller's environment too. */
+    /* The threads that OpenMP makes for the call also inherit the caller's environment. */
     if (!caller->team_first)
         for (int i = 0; i < TEAM; i++)
             before[i] = own;
@@ -368,7 +369,7 @@ static void test_environments(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Descriptors, plans and descriptions, which calculate too. */
+/* Descriptors, plans and descriptions also need floating-point arithmetic. */
 static void test_descriptions(void **state)
 {
     static const int64_t dims[] = {2, 64, 7}, far[] = {INT64_MAX, INT64_MAX, 3};

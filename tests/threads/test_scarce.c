@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a process may have no more threads, calls go on with fewer, silently and with the same
- * bits. The argument says what the limit is: each is for the whole process, and for good.
+ * If a process may have no more threads, calls must continue with fewer, print nothing, and give
+ * the same bits. The argument names the limit. Each limit applies to the whole process and cannot
+ * be undone.
  */
 #define _GNU_SOURCE
 
@@ -16,14 +17,15 @@ enum { THREADS = 4 };
 
 static const char *limit;
 
-/* What the process does with OpenMP, itself or by a call, before the limit is set. */
+/* How the process uses OpenMP, directly or by a call, before the limit is set. */
 enum history { NOTHING, TEAM_OF_TWO, TEAM_THAT_SHRANK, CALL_ON_TWO, HISTORIES };
 static const char *const history_names[HISTORIES] = {"", "two", "shrank", "call"};
 static enum history history;
 
 static const struct shape shape = {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAULTS};
 
-/* Memory for tensors and scratch, and for stacks as they are but not as OMP_STACKSIZE has them. */
+/* The memory limit allows tensors, scratch memory and stacks of the default size, but not stacks of
+ * the size in OMP_STACKSIZE. */
 static const char *set_limit(void)
 {
     if (strcmp(limit, "processes") == 0)
@@ -43,7 +45,7 @@ static int team_of(int threads)
     return found;
 }
 
-/* A smaller team lets the other threads of the one before go, which takes a while. */
+/* A smaller team lets the other threads of the previous team exit, which takes a while. */
 static void use_openmp(const gn_plan *plan, float *tensors[TENSORS])
 {
     if (history == NOTHING)
@@ -97,7 +99,8 @@ static void test_limit(void **state)
         assert_int_equal(call_backward(plan, tensors), GN_OK);
         assert_int_equal(count_differences(tensors, expected), 0);
     }
-    /* What may have three has three, unless one of them is OpenMP's for something else. */
+    /* If the process may have three threads, it has three, unless OpenMP uses one of them for
+     * something else. */
     if (strcmp(limit, "three") == 0)
         assert_int_equal(threads_alive(), history == NOTHING || history == CALL_ON_TWO ? 3 : 2);
     gn_plan_destroy(one);

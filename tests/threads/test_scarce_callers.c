@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What callers do where a control group gives the process few threads: several of them at once, or
- * one that had been refused threads and then lost some. OpenMP ends the process where it does not
- * get a thread that it wants. The argument says which.
+ * Callers in a control group that gives the process few threads: several of them at once, or one
+ * that is first refused threads and then loses some. OpenMP ends the process if it does not get a
+ * thread that it wants. The argument says which test to run.
  */
 #define _GNU_SOURCE
 
@@ -21,7 +21,7 @@ static const struct shape shape = {3, {2, 32, 4097}, 8, GN_CHANNELS_FIRST, DEFAU
 static const gn_plan *plan;
 static float *x;
 
-/* y is the caller's own. */
+/* Each caller has its own y. */
 static bool call(void)
 {
     float *y = malloc((size_t)shape_elements(&shape) * sizeof(float));
@@ -50,7 +50,7 @@ static void *call_together(void *failed)
     return NULL;
 }
 
-/* What one of them has found to be free, another must not take before OpenMP has. */
+/* If one caller has found a thread to be available, no other may take it before OpenMP does. */
 static void test_callers(void **state)
 {
     (void)state;
@@ -78,7 +78,7 @@ static void *sleep_long(void *over)
     return NULL;
 }
 
-/* A number of threads that could be had once is not one that can be had ever after. */
+/* A number of threads that was available once may not be available later. */
 static void test_refused(void **state)
 {
     pthread_t ids[2];
@@ -108,7 +108,7 @@ static void *call_cancelled(void *returned)
     return NULL;
 }
 
-/* A call is no point where a thread is cancelled, nor where it is left half way. */
+/* A call is not a cancellation point, and a thread is not cancelled in the middle of it. */
 static void test_cancelled(void **state)
 {
     pthread_t id;
@@ -122,7 +122,7 @@ static void test_cancelled(void **state)
 
 static const struct {
     const char *name;
-    int most, threads; /* of the group, 0 without one, and of the plan */
+    int most, threads; /* of the group (0: there is none), of the plan */
     struct CMUnitTest test;
 } cases[] = {
     {"callers", CALLERS + 1 + 3, THREADS, cmocka_unit_test(test_callers)},

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Where OpenMP gives fewer threads than the process may have (OMP_THREAD_LIMIT, which this test is
- * run with), they are tried out once, not in every call.
- */
+/* OMP_THREAD_LIMIT, with which this test runs, lets OpenMP make fewer threads than the process may
+ * have. The library must test the number of threads once, not in every call. */
 #define _GNU_SOURCE
 
 #include "support.h"
@@ -17,7 +15,7 @@ typedef int create(pthread_t *id, const pthread_attr_t *attributes, void *(*run)
 
 static atomic_int created;
 
-/* Stands before the C library's, for the library under test too. */
+/* Replaces the C library's function, also for the library under test. */
 int pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*run)(void *),
                    void *argument)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One plan on many threads at once, in a forked child, and with more threads than it was made for;
- * threads that share groups of a sample.
- */
+/* One plan on many threads at once, in a forked child, and with more threads than it was made for.
+ * Also threads that share the groups of a sample. */
 #define _GNU_SOURCE
 
 #include "check.h"
@@ -31,7 +29,7 @@ static int rounds(void)
     return quick() ? 2 : 20;
 }
 
-/* The answer that every caller must get. */
+/* Computes the result that every caller must get. */
 static void reference(const struct shape *shape, float *tensors[TENSORS])
 {
     gn_plan *plan = make_plan(shape, GN_ISA_GENERIC, 1);
@@ -58,7 +56,7 @@ static void clear_outputs(struct caller *caller)
                (size_t)tensor_count(caller->shape, (enum tensor)t) * sizeof(float));
 }
 
-/* No assertions here: cmocka's must not leave another thread. */
+/* It makes no assertions, because cmocka's must not be used outside of the main thread. */
 static void execute(struct caller *caller)
 {
     clear_outputs(caller);
@@ -141,7 +139,7 @@ static void test_parallel_region(void **state)
     }
 }
 
-/* The plan was made when OpenMP gave one thread; the call finds eight. */
+/* The plan is made while OpenMP gives one thread; the call gets eight. */
 static void test_more_threads_later(void **state)
 {
     const int before = omp_get_max_threads();
@@ -168,9 +166,9 @@ static void test_more_threads_later(void **state)
 }
 
 /*
- * One group that all threads share, with an activation and a mean so far from 0 that its rounding
- * is found again from x before the sums: whoever goes on before all have come so far is seen, but
- * not every time.
+ * All threads share one group. It has an activation and a mean so far from 0 that the rounding of
+ * the mean is computed from x before the sums. The test detects, though not every time, a thread
+ * that continues before all have reached a barrier.
  */
 static void test_shared_group(void **state)
 {
@@ -222,7 +220,7 @@ static void expect_threads(int set, int expected)
     gn_desc_destroy(desc);
 }
 
-/* Automatic threads are no more than the processors that the process may use. */
+/* The automatic number of threads is at most the number of processors that the process may use. */
 static void test_processors(void **state)
 {
     const int before = omp_get_max_threads(), processors = omp_get_num_procs();
@@ -230,14 +228,14 @@ static void test_processors(void **state)
     (void)state;
 
     omp_set_num_threads(100000);
-    expect_threads(0, processors < 17 ? processors : 17); /* 262208 elements pay for 17 */
+    expect_threads(0, processors < 17 ? processors : 17); /* 262208 elements are worth 17 threads */
     assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
     CPU_ZERO(&one);
     for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
         if (CPU_ISSET(cpu, &all))
             CPU_SET(cpu, &one);
     assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    expect_threads(0, omp_get_num_procs()); /* 1, but not with LLVM's OpenMP, which asks once */
+    expect_threads(0, omp_get_num_procs()); /* 1, except with LLVM's OpenMP, which asks only once */
     expect_threads(3, 3);
     assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
     omp_set_num_threads(1);
@@ -245,10 +243,8 @@ static void test_processors(void **state)
     omp_set_num_threads(before);
 }
 
-/*
- * In a region of one thread too, which OpenMP does not call active: the team of a call there would
- * be made anew each time.
- */
+/* Also in a parallel region of one thread, which OpenMP does not call active. If a call there used
+ * several threads, OpenMP would make a new team each time. */
 static void test_region_of_one(void **state)
 {
     (void)state;
@@ -257,7 +253,7 @@ static void test_region_of_one(void **state)
     expect_threads(3, 3);
 }
 
-/* The child of a process whose OpenMP has run has none of its threads: a call that waits for them
+/* If a process has used OpenMP, its child has none of OpenMP's threads. A call that waits for them
  * never returns, and the alarm ends it. */
 static void check_child(struct caller *caller, bool new_plan)
 {
@@ -292,7 +288,7 @@ static void test_fork(void **state)
         execute(&caller);
         check_child(&caller, false);
         check_child(&caller, true);
-        execute(&caller); /* the parent goes on as before */
+        execute(&caller); /* the parent must continue as before */
         assert_int_equal(caller.wrong, 0);
         tensors_destroy(caller.tensors);
         gn_plan_destroy(plan);
@@ -300,10 +296,8 @@ static void test_fork(void **state)
     }
 }
 
-/*
- * Groups whose numbers are computed apart, beside others that another thread computes: whoever
- * writes more than its own is seen, but not every time.
- */
+/* Groups whose coefficients are computed separately, beside others that another thread computes.
+ * The test detects, though not every time, a thread that writes outside of its own groups. */
 static void test_hard_neighbours(void **state)
 {
     static const int64_t channels[] = {160, 264, 320, 1056};
