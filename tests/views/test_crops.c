@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Crops of volumes, whose tiles begin amid a row of a plane, against the bits of dense tensors; and
- * tensors of 16 bits without a spatial extent that end where memory ends.
+ * Compares crops of volumes, whose tiles begin in the middle of a row of a plane, with dense
+ * tensors: the bits must be the same. Also 16-bit tensors without spatial extent that end where
+ * readable memory ends.
  */
 #define _GNU_SOURCE
 
@@ -16,7 +17,7 @@
 enum { N = 1, C = 4, DEPTH = 11, HEIGHT = 37, WIDTH = 93, AROUND = 5 };
 static const int64_t dims[] = {N, C, DEPTH, HEIGHT, WIDTH};
 
-/* The strides of the crop in a volume that has AROUND more along each spatial dim. */
+/* The strides of the crop in a volume that is larger by AROUND in each spatial dim. */
 static void crop_strides(gn_layout layout, int64_t strides[5])
 {
     const int64_t height = HEIGHT + AROUND, width = WIDTH + AROUND;
@@ -59,7 +60,8 @@ static int64_t offset_of(int64_t i, const int64_t strides[5])
 
 enum { T_X, T_DY, T_Y, T_DX, T_ALL };
 
-/* Both passes on tensors with the strides; results are put into memory in the order of dims. */
+/* Runs both passes on tensors with the strides. The results are copied to memory in the order of
+ * dims. */
 static void run(gn_layout layout, gn_activation activation, const int64_t strides[5],
                 float *const given[2], float *const results[2])
 {
@@ -122,7 +124,7 @@ static void test_volumes(void **state)
         free(arrays[t]);
 }
 
-/* An array whose last byte is the last before a page that may not be touched. */
+/* An array whose last byte is the last one before an inaccessible page. */
 static void *at_end(size_t bytes, void **map)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Strides: which are refused, with what sentence, and which tensors in one buffer may be used
- * together. What comes out of views is for test_fuzz.c.
- */
+/* Strides: which are refused, with which error message, and which tensors in one buffer may be used
+ * together. test_fuzz.c checks the results of views. */
 #include "expect.h"
 
 #include <stdlib.h>
@@ -53,13 +51,13 @@ static void test_refused(void **state)
     expect_failure(set4(desc, GN_TENSOR_DY, INT64_C(1) << 56, 20, 5, 1), GN_INVALID_ARGUMENT,
                    "strides[0]", "overflow");
     for (int i = 0; i < 3; i++) {
-        /* Broadcast; a stride that another dim has too; rows that reach into the next. */
+        /* A broadcast; a stride that another dim also has; rows that overlap the next row. */
         expect_failure(set4(desc, outputs[i], 120, 0, 5, 1), GN_INVALID_ARGUMENT, "overlap",
                        "(120, 0, 5, 1)", "(2, 6, 4, 5)");
         expect_failure(set4(desc, outputs[i], 120, 20, 1, 1), GN_INVALID_ARGUMENT, "overlap");
         expect_failure(set4(desc, outputs[i], 120, 20, 4, 1), GN_INVALID_ARGUMENT, "overlap");
         expect_failure(set4(desc, outputs[i], 119, 20, 5, 1), GN_INVALID_ARGUMENT, "overlap");
-        /* No two elements meet: of nested strides in any order, and of others. */
+        /* No two elements share memory: nested strides in any order, and others. */
         assert_int_equal(set4(desc, outputs[i], 1, 2, 60, 12), GN_OK);
         assert_int_equal(set4(desc, outputs[i], 500, 40, 7, 1), GN_OK);
         assert_int_equal(set4(desc, inputs[i], 0, 0, 0, 0), GN_OK);
@@ -67,7 +65,7 @@ static void test_refused(void **state)
     }
     gn_desc_destroy(desc);
 
-    /* 0, 2, 3, 5: strides that interleave. */
+    /* The elements 0, 2, 3, 5: strides that interleave. */
     const int64_t two[3] = {1, 2, 2}, woven[3] = {9, 2, 3}, meeting[3] = {9, 2, 2};
     desc = make(3, two, 1, GN_CHANNELS_FIRST);
     assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, woven), GN_OK);
@@ -76,7 +74,7 @@ static void test_refused(void **state)
     gn_desc_destroy(desc);
 }
 
-/* A refused setter leaves what was set, and NULL goes back to dense. */
+/* A refused setter keeps the previous strides, and NULL restores dense ones. */
 static void test_kept(void **state)
 {
     const int64_t dims[4] = {1, 2, 2, 2};
@@ -99,7 +97,7 @@ static void test_kept(void **state)
         assert_memory_equal(&y[i / 4 * 20 + i / 2 % 2 * 10 + i % 2 * 3], &dense[i], sizeof(*y));
 }
 
-/* Of dims of size 1, any stride will do. */
+/* The stride of a dim of size 1 is arbitrary. */
 static void test_ignored(void **state)
 {
     enum { N = 2048, C = 384 };
@@ -126,7 +124,7 @@ static void test_ignored(void **state)
     gn_desc_destroy(desc);
 }
 
-/* One buffer of [2, 8, 3, 5], in either layout, of which tensors are 4 channels. */
+/* One buffer of [2, 8, 3, 5], in either layout. Each tensor is 4 of its channels. */
 enum { ROOM = 2 * 8 * 3 * 5 };
 
 static gn_plan *slices(gn_layout layout)
@@ -154,7 +152,7 @@ static void test_together(void **state)
 
         for (int i = 0; i < 2 * ROOM; i++)
             kept[i] = buffer[i] = random_normal(&random);
-        /* The other half of the channels; in place. */
+        /* Forward into the other half of the channels, and in place. */
         float *low = buffer, *high = buffer + 4 * channel;
         assert_int_equal(gn_forward(plan, low, NULL, NULL, high, mean, rstd), GN_OK);
         assert_int_equal(gn_forward(plan, low, NULL, NULL, low, mean, rstd), GN_OK);
@@ -162,14 +160,15 @@ static void test_together(void **state)
                          GN_OK);
 
         memcpy(buffer, kept, sizeof(kept));
-        /* A channel too few; an element on; a sample on, with the channels of the input. */
+        /* y begins one channel too early, one element after x, or at the same channels of the next
+         * sample. */
         expect_failure(gn_forward(plan, low, NULL, NULL, buffer + 3 * channel, NULL, NULL),
                        GN_INVALID_ARGUMENT, "y", "overlaps x");
         expect_failure(gn_forward(plan, low, NULL, NULL, low + (layout ? 8 : 1), NULL, NULL),
                        GN_INVALID_ARGUMENT, "y", "overlaps x");
         expect_failure(gn_forward(plan, low, NULL, NULL, low + 120, NULL, NULL),
                        GN_INVALID_ARGUMENT, "y", "overlaps x");
-        /* mean among y's elements, and in the gap between them. */
+        /* mean lies among y's elements, and in the gap between them. */
         expect_failure(gn_forward(plan, low, NULL, NULL, high, high + 119, NULL),
                        GN_INVALID_ARGUMENT, "y", "overlaps mean");
         assert_memory_equal(buffer, kept, sizeof(kept));
@@ -178,7 +177,7 @@ static void test_together(void **state)
     }
 }
 
-/* In place is for tensors of the same type and strides alone. */
+/* A call in place needs tensors of the same type and strides. */
 static void test_in_place(void **state)
 {
     const int64_t dims[3] = {2, 4, 6}, strides[3] = {24, 1, 4};
@@ -200,7 +199,7 @@ static void test_in_place(void **state)
     gn_plan_destroy(plan);
 }
 
-/* Images of which a tile ends within a row. */
+/* Images whose tiles end within a row. */
 enum {
     CHANNELS = 2,
     DEPTH = 3,
@@ -226,7 +225,7 @@ static void put_voxels(float *to, const int64_t *strides, const float *from)
            i / WIDTH % HEIGHT * strides[3] + i % WIDTH] = from[i];
 }
 
-/* Forward and backward; the tensors have the order of gn_tensor. */
+/* Forward and backward. The tensors are indexed by gn_tensor. */
 static void normalize_large(float (*tensors)[LARGE], int64_t (*strides)[5], const float *x,
                             const float *dy)
 {
@@ -252,7 +251,8 @@ static void normalize_large(float (*tensors)[LARGE], int64_t (*strides)[5], cons
     gn_plan_destroy(plan);
 }
 
-/* Gaps after rows, after images, after both and none, each in another tensor every time. */
+/* Gaps after rows, after images, after both and after neither, each combination once for every
+ * tensor. */
 static void test_large_images(void **state)
 {
     const int64_t gaps[4][2] = {{3, 0}, {0, 40}, {1, 7}, {0, 0}};
@@ -282,8 +282,9 @@ static void test_large_images(void **state)
 }
 
 /*
- * Rows of all channels woven, so that a channel is a row's length from the next, and the last tile
- * of a channel one whole row: forward and backward, in place too, by the same bits as dense.
+ * The rows of all channels are interleaved, so that a channel begins one row after the previous
+ * one. The last tile of a channel is one whole row. Forward, backward and in place must give the
+ * bits of dense tensors.
  */
 static void check_woven(int64_t height, int64_t width, gn_activation activation)
 {
