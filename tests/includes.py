@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""includes.py SRC: whether includes of the library's sources go one way, and none in a circle.
+"""includes.py SRC: checks the direction of the library's includes, and that none form a circle.
 
-A file includes files of its own folder or of folders below it in ORDER; the last folders include
-each other in no other direction either.
+A file may include files of its own folder and of folders after it in ORDER.
 """
 
 import pathlib
@@ -12,7 +11,7 @@ import sys
 
 ORDER = ["api", "norm", "plan", "run", "tensor", "kernels", "kernels/algo", "kernels/simd", "base"]
 
-# The kernel table's contract is what algorithms and vocabulary work on.
+# The contract of the kernel table. The folders in kernels/ may include it too.
 CONTRACT = {"kernels/kernels.h", "kernels/moments.h"}
 
 
@@ -21,7 +20,7 @@ def rank(name):
 
 
 def find_circle(includes, name, path):
-    """The first circle that a depth-first walk from `name` on finds, or None."""
+    """The first circle that a depth-first walk from `name` finds, or None."""
     if name in path:
         return path[path.index(name):] + [name]
     for other in includes.pop(name, []):

@@ -1,18 +1,19 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# For scripts that install what they lack, on Debian and its kin: source it, say need for each
-# package, then install_missing.
+# For scripts that install the packages that they lack, on Debian and its derivatives. Source this
+# file, call need for each package, then install_missing.
 
 missing=()
 
-# need PACKAGE COMMAND...: the package, unless the command succeeds
+# need PACKAGE COMMAND...: the package is missing if the command fails
 need() {
     local package=$1
     shift
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-# builds COMPILER LANGUAGE: whether it finds the C library's headers, start files and itself
+# builds COMPILER LANGUAGE: whether the compiler works and finds the C library's headers, its start
+# files and the library itself
 builds() {
     local dir
     dir=$(mktemp -d)
@@ -23,7 +24,7 @@ int main(void) { return puts("") < 0; }' | "$1" -x "$2" - -o "$dir/program"
     return $status
 }
 
-# as_root COMMAND...: through sudo where that is needed
+# as_root COMMAND...: runs the command as root, by sudo if that is needed
 as_root() {
     if [[ $(id -u) == 0 ]]; then
         "$@"
@@ -32,7 +33,8 @@ as_root() {
     fi
 }
 
-# Installs what need found missing, or says which command does, and ends the script.
+# Installs the missing packages. If that fails, prints the command that installs them and ends the
+# script.
 install_missing() {
     ((${#missing[@]})) || return 0
     local install=(apt-get install -y -q --no-install-recommends "${missing[@]}")

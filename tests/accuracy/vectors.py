@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes vectors.txt: small cases with the answers of PyTorch and of ONNX's definition.
+"""Makes vectors.txt: small cases with the results of PyTorch and of ONNX's definition.
 
     python3 vectors.py > vectors.txt
 
-The inputs are floats; the answers are computed in binary64. Each case is a line
+The inputs are floats; the results are computed in binary64. Each case is a line
 
     case SOURCE LAYOUT GROUPS EPSILON DIMS...
 
-followed by a line for each tensor: its name and its values in the order of memory, inputs as hex
-floats of binary32, answers as hex floats of binary64. Layouts are 0, channels first, and 1, channels
-last; a tensor that a case lacks was not given.
+followed by a line for each tensor: its name and its values in memory order. Inputs are hex floats
+of binary32, results are hex floats of binary64. LAYOUT is 0 for channels first and 1 for channels
+last. A case has no line for a tensor that is not given.
 """
 
 import numpy as np
@@ -58,9 +58,9 @@ def torch_answers(x, gamma, beta, dy, groups, eps):
 
 
 def onnx_answers(x, scale, bias, groups, eps):
-    """GroupNormalization of opset 21, by the text of its specification: the input is reshaped to
-    [N, groups, -1], normalized over the last axis, and reshaped back; scale and bias have an entry
-    for each channel."""
+    """GroupNormalization of opset 21, as its specification says: the input is reshaped to
+    [N, groups, -1], normalized over the last axis, and reshaped back; scale and bias have one
+    element per channel."""
     x = x.astype(np.float64)
     grouped = x.reshape(x.shape[0], groups, -1)
     mean = grouped.mean(axis=-1, keepdims=True)
@@ -72,13 +72,13 @@ def onnx_answers(x, scale, bias, groups, eps):
 
 
 def hexadecimal(value):
-    """float.hex without the zeros at the end of the fraction."""
+    """The result of float.hex without the zeros at the end of the fraction."""
     fraction, exponent = float(value).hex().split("p")
     return fraction.rstrip("0").rstrip(".") + "p" + exponent if "." in fraction else "0x0p+0"
 
 
 def in_memory_order(value, name, layout, rank):
-    """Flattened; tensors of x's shape with the channels moved last where the layout says so."""
+    """The value, flattened; in channels last, tensors of x's shape have the channels moved last."""
     if name in ("x", "dy", "y", "dx") and layout == 1:
         value = np.moveaxis(value, 1, rank - 1)
     return np.ascontiguousarray(value).reshape(-1)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program that uses the installed library does, in C and in C++ alike. */
+/* A program that uses the installed library, the same in C and in C++. */
 #ifndef CONSUMER_H
 #define CONSUMER_H
 
 #include <groupnorm.h>
 #include <stdio.h>
 
-/* Normalizes equal values, which become beta; returns what main does. */
+/* Normalizes equal values, which become beta. Returns the exit status. */
 static int consume(void)
 {
     const int64_t dims[] = {2, 4, 9};
