@@ -35,7 +35,7 @@ def _number(text):
 
 
 def _list_of(names):
-    """The type of an option that takes some of the names, with commas between."""
+    """The type of an option that takes some of the names, separated by commas."""
     def parse(text):
         values = text.split(",")
         for value in values:
@@ -78,7 +78,7 @@ def parse_arguments(arguments=None):
 
 
 def _find_library():
-    """Has the binding load the benchmark build's library, unless GN_LIBRARY names another."""
+    """Makes the binding load the benchmark build's library, unless GN_LIBRARY names another."""
     sys.path.insert(0, str(HERE.parent / "examples" / "python"))
     built = BUILD / "src" / "libgroupnorm.so"
     if built.exists():
@@ -86,21 +86,21 @@ def _find_library():
 
 
 def _absent_peers(onednn):
-    """Why the other libraries that have group normalization are not in the table."""
+    """Sentences that say why the table lacks other libraries that have group normalization."""
     if onednn is None:
         yield "oneDNN is not measured: there is no libdnnl here."
     elif onednn < (3, 3):
-        yield (f"oneDNN is not measured: the one here is {'.'.join(map(str, onednn))}, and group "
-               "normalization came with 3.3.")
+        yield (f"oneDNN is not measured: the version here is {'.'.join(map(str, onednn))}, and 3.3 "
+               "was the first with group normalization.")
     else:
-        yield (f"oneDNN is not measured, though {'.'.join(map(str, onednn))} has group "
-               "normalization: this program has no calls of it yet.")
-    yield ("onnxruntime is not measured: this program has no calls of it, as Debian 12 does not "
-           "have it.")
+        yield (f"oneDNN is not measured: {'.'.join(map(str, onednn))} has group normalization, but "
+               "this program does not call it yet.")
+    yield ("onnxruntime is not measured: Debian 12 does not have it, so this program does not "
+           "call it.")
 
 
 def measure(options):
-    """The report; SystemExit where the libraries' results differ."""
+    """Returns the report. Raises SystemExit if the libraries' results differ."""
     import peers_process
 
     kept = peers_process.keep_freed_memory()
@@ -148,10 +148,11 @@ def measure(options):
     our_overhead, pytorch_overhead = overheads(options.threads, options.repeats)
     runtimes = peers_process.openmp_runtimes()
     notes = [
-        f"Medians of {options.repeats} bursts of calls. The copy is {copy.description}.",
-        f"Of every time, the call from Python is a part: on a tensor of no elements ours takes "
-        f"{1e6 * our_overhead:.1f} us, PyTorch's {1e6 * pytorch_overhead:.1f} us. Ours writes to "
-        f"memory it is given, PyTorch's to memory that {'was freed before' if kept else 'is new'}.",
+        f"Times are medians of {options.repeats} bursts of calls. The copy is {copy.description}.",
+        f"Every time includes the call from Python, which on a tensor without elements takes "
+        f"{1e6 * our_overhead:.1f} us for ours and {1e6 * pytorch_overhead:.1f} us for PyTorch's. "
+        f"Ours writes to memory that it is given, PyTorch's to memory that "
+        f"{'was freed before' if kept else 'is new'}.",
         *notes_on_pytorch(options.kinds, errors),
         *_absent_peers(peers_process.onednn_version()),
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libgroupnorm, PyTorch and a copy on the same tensors, each as a call without arguments."""
+"""Calls of libgroupnorm, PyTorch and a copy on the same tensors, as functions without arguments."""
 
 import ctypes
 import functools
@@ -14,10 +14,10 @@ import groupnorm
 
 EPS = 1e-5
 BURST_SECONDS = 1e-3
-WARMING_SECONDS = 10e-3  # at most, for the calls before a burst
+WARMING_SECONDS = 10e-3  # the most time for the calls before a burst
 PAGE = 4096
-ONE_THREAD_BYTES = 1 << 20  # waking threads up can cost more than copying this much alone
-# Of the largest terms that a result is a sum of; two roundings more in the shorter types.
+ONE_THREAD_BYTES = 1 << 20  # below, one thread can copy faster than others wake up
+# In units of the largest terms of a result's sum. The 16-bit types have two more roundings.
 TOLERANCE = {"f32": 1e-4, "bf16": 1e-4 + 2.0**-7, "f16": 1e-4 + 2.0**-10}
 
 _Layout = groupnorm.Layout
@@ -25,7 +25,7 @@ _DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def _raw(name):
-    """A function of the library without the binding's check of its status, which costs time."""
+    """A function of the library without the binding's check of the status, which takes time."""
     function = getattr(ctypes.CDLL(groupnorm._library._name), name)
     function.restype = ctypes.c_int
     return function
@@ -48,9 +48,9 @@ def _memory_format(layout, rank):
 
 @functools.cache
 def backward_takes_channels_last():
-    """Whether PyTorch's backward function reads tensors in channels last for what they are.
+    """Whether PyTorch's backward function supports tensors in channels last.
 
-    That of 1.13 takes them for channels first, and autograd hands it copies in that format.
+    That of 1.13 reads them as channels first, so autograd passes it copies in channels first.
     """
     x, dy = torch.randn(2, 1, 4, 3, 5, generator=torch.Generator().manual_seed(1))
     results = []
@@ -63,7 +63,7 @@ def backward_takes_channels_last():
 
 
 def _pytorch_backward(dy, x, *arguments):
-    """native_group_norm_backward, given its tensors as autograd does."""
+    """Calls native_group_norm_backward with its tensors in the format that autograd uses."""
     if not backward_takes_channels_last():
         dy, x = dy.contiguous(), x.contiguous()
     return torch.ops.aten.native_group_norm_backward(dy, x, *arguments)
@@ -71,7 +71,7 @@ def _pytorch_backward(dy, x, *arguments):
 
 @functools.cache
 def _takes(dtype):
-    """Whether PyTorch's functions take tensors of the dtype."""
+    """Whether PyTorch's functions support tensors of the dtype."""
     try:
         torch.native_group_norm(torch.ones(1, 1, 1, dtype=dtype), None, None, 1, 1, 1, 1, EPS)
         _silu(torch.ones(1, dtype=dtype))
@@ -81,7 +81,7 @@ def _takes(dtype):
 
 
 def _pytorch_calls(kind, x, dy, gamma, beta, sizes):
-    """PyTorch's functions on the tensors, and on what backward needs of forward, by direction."""
+    """PyTorch's calls on the tensors by direction. Those of backward use forward's results."""
     if not _takes(x.dtype):
         return _converted_calls(kind, x, dy, gamma, beta, sizes)
     normalize = functools.partial(torch.native_group_norm, x, gamma, beta, *sizes, EPS)
@@ -101,7 +101,7 @@ def _pytorch_calls(kind, x, dy, gamma, beta, sizes):
 
 
 def _converted_calls(kind, x, dy, gamma, beta, sizes):
-    """The same by way of float: for types that PyTorch does not take, and to check results."""
+    """The same in float, for types that PyTorch does not support and for checks of results."""
     silu = kind.activation == "silu"
 
     def normalize():
@@ -122,24 +122,25 @@ def _converted_calls(kind, x, dy, gamma, beta, sizes):
 
 
 def notes_on_pytorch(kinds, errors):
-    """Sentences on how it is called for these Kinds, and on its errors, a dict by type."""
+    """Sentences on how PyTorch is called for these Kinds, and on its errors, a dict by type."""
     if not backward_takes_channels_last():
-        yield ("This PyTorch has no backward for channels last: as autograd does, its tensors are "
-               "copied to channels first, which is timed. Its dx stays in channels first.")
+        yield ("This PyTorch has no backward for channels last: its tensors are copied to channels "
+               "first, as autograd does, and the copies are timed. Its dx stays in channels first.")
     if any(kind.activation == "silu" for kind in kinds):
-        yield ("SiLU is one call of ours. Of PyTorch's it is two: group normalization and SiLU, "
-               "and back, where what is between them was kept.")
+        yield ("With SiLU, ours is one call. PyTorch's is two, group normalization and SiLU; its "
+               "backward uses the tensor between the two, which forward has kept.")
     for name in dict.fromkeys(kind.type for kind in kinds):
         if not _takes(_DTYPES[name]):
-            yield (f"This PyTorch does not take {name}: its tensors are converted to float, and "
-                   "its results back, which is timed.")
+            yield (f"This PyTorch does not support {name}: its tensors are converted to float and "
+                   "its results back, and the conversions are timed.")
         elif name != "f32":
-            yield (f"In {name}, PyTorch's results are up to {errors[name]:.2g} of their largest "
-                   f"terms away from those in float; ours must be within {TOLERANCE[name]:.2g}.")
+            yield (f"In {name}, PyTorch's results differ from those in float by up to "
+                   f"{errors[name]:.2g} of their largest terms; ours may differ by at most "
+                   f"{TOLERANCE[name]:.2g}.")
 
 
 class Copy:
-    """Copies by gn-bench's own functions where its library is given, else by torch.Tensor.copy_."""
+    """Copies by gn-bench's functions if its library is given, otherwise by torch.Tensor.copy_."""
 
     def __init__(self, path):
         self._copy = None
@@ -149,10 +150,10 @@ class Copy:
             self._copy = library.gn_bench_copy
             self._copy.restype = None
             self._has_nontemporal = library.gn_bench_copy_has_nontemporal()
-            self.description = "gn-bench's, the fastest of its ways"
+            self.description = "the fastest of gn-bench's ways to copy"
 
     def ways(self, to, source, threads):
-        """The calls to choose the fastest of."""
+        """The calls among which the fastest counts."""
         if not self._copy:
             return [functools.partial(to.copy_, source)]
         choices = [(threads, 0)] + [(threads, 1)] * self._has_nontemporal
@@ -165,11 +166,11 @@ class Copy:
 
 
 class Contest:
-    """One layer of a Kind in one layout: what each takes as its arguments, made once."""
+    """One layer of a Kind in one layout, with the arguments of each library's calls."""
 
     def __init__(self, layer, kind, layout, threads):
         n, c = layer.dims[:2]
-        # PyTorch has channels last for ranks 4 and 5; others have the same memory with rank 4.
+        # PyTorch has channels last only for ranks 4 and 5. Other ranks are viewed with rank 4.
         shape = layer.dims if len(layer.dims) in (4, 5) else (n, c, 1, layer.spatial)
         memory_format = _memory_format(layout, len(shape))
         generator = torch.Generator().manual_seed(1)
@@ -195,10 +196,10 @@ class Contest:
         self._true = self.pytorch if kind.type == "f32" else _converted_calls(*arguments)
 
     def ours(self, direction):
-        """Our call, whose y or dx is self.out, as far from the start of a page as PyTorch's now is.
+        """Our call. Its y or dx is self.out, which has the same offset in a page as PyTorch's now.
 
-        A load waits for a store before it if their addresses differ by a multiple of a page's size:
-        whether they do must not be another chance for each library.
+        A load waits for an earlier store if their addresses differ by a multiple of the page size.
+        With equal offsets, both libraries have the same chance of that.
         """
         theirs = self.pytorch[direction]()[0].data_ptr()
         start = (theirs - self._memory.data_ptr()) % PAGE // self._memory.element_size()
@@ -211,7 +212,7 @@ class Contest:
             self.dy, self.x, *stats, self.gamma, self.beta, self.out, self.dgamma, self.dbeta))
 
     def disagreement(self, direction):
-        """A sentence on what of ours differs from PyTorch's results in float; None for nothing.
+        """A sentence on how our results differ from PyTorch's in float, or None if they agree.
 
         Call it for "forward" first.
         """
@@ -226,14 +227,14 @@ class Contest:
         return None
 
     def pytorch_error(self, direction):
-        """How far PyTorch's results are from its own in float, of their largest terms.
+        """The error of PyTorch's results against its own in float, in units of their largest terms.
 
         Call disagreement first.
         """
         return max(error for _, error in self._errors(direction, self.pytorch[direction]()))
 
     def _errors(self, direction, results):
-        """The name of each result, and its error in units of its largest terms."""
+        """Yields the name of each result, and its error in units of its largest terms."""
         for (name, scale), result, true in zip(
                 self._scales(direction), results, self._true[direction]()):
             difference = result.float() - true.float().reshape(result.shape)
@@ -253,7 +254,7 @@ class Contest:
 
 
 def _burst(call, count, warming=1):
-    """Seconds a call, after some that are not timed: each finds the caches as its own kind does."""
+    """The seconds per call, after untimed calls that leave the caches as such calls do."""
     for _ in range(warming):
         call()
     start = time.perf_counter()
@@ -263,7 +264,7 @@ def _burst(call, count, warming=1):
 
 
 def medians(calls, repeats):
-    """The median seconds of each of the calls, done in turns."""
+    """The median seconds of each call. The calls take turns."""
     bursts = []
     for call in calls:
         seconds = min(_burst(call, 1) for _ in range(3))
@@ -274,7 +275,7 @@ def medians(calls, repeats):
 
 
 def overheads(threads, repeats):
-    """Seconds of a forward call on a tensor of no elements: libgroupnorm's and PyTorch's."""
+    """The seconds of a forward call without elements: libgroupnorm's and PyTorch's."""
     plan = groupnorm.Plan((0, 32, 1, 1), 32, threads=threads)
     x, parameter = torch.empty(0, 32, 1, 1), torch.ones(32)
     pointers = [None, *_pointers(parameter, parameter), None, None, None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The layers to measure: from a table, or one by one as text; and of what kinds."""
+"""The layers to measure, read from a table or from text, and the kinds of their tensors."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ import re
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """The type of all tensors, as a key of SIZES, and one of ACTIVATIONS."""
+    """The type of all tensors, which is a key of SIZES, and one of ACTIVATIONS."""
 
     SIZES = {"f32": 4, "bf16": 2, "f16": 2}
     ACTIVATIONS = ("identity", "silu")
@@ -18,19 +18,19 @@ class Kind:
 
     @property
     def name(self):
-        """What is not as in the default, such as "bf16, silu"; "" for the default."""
+        """What differs from the default, such as "bf16, silu"; "" for the default."""
         return ", ".join(value for value in (self.type, self.activation)
                          if value not in ("f32", "identity"))
 
     @property
     def size(self):
-        """The bytes of an element."""
+        """The size of an element in bytes."""
         return self.SIZES[self.type]
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """The logical shape [N, C, spatial...], the groups, and where it comes from."""
+    """The logical shape [N, C, spatial...], the number of groups, and the source of the layer."""
 
     dims: tuple
     groups: int
@@ -38,7 +38,7 @@ class Layer:
 
     @property
     def name(self):
-        """As parse_layer reads it: 8x512x7x7/32."""
+        """The layer as parse_layer reads it: 8x512x7x7/32."""
         return f"{'x'.join(map(str, self.dims))}/{self.groups}"
 
     @property
@@ -50,11 +50,11 @@ class Layer:
         return math.prod(self.dims)
 
     def bytes(self, size):
-        """Of a tensor whose elements have so many."""
+        """The bytes of a tensor whose elements have `size` bytes."""
         return size * self.elements
 
     def moved(self, channels_last, direction, l2_bytes, size=4):
-        """The tensors that must move to and from an L2 cache of so many bytes: see NOTES.md."""
+        """How many tensors must move to or from an L2 cache of l2_bytes: see NOTES.md."""
         blocks = self.dims[0] * (1 if channels_last else self.groups)
         inputs = 1 if direction == "forward" else 2
         stays = inputs * self.bytes(size) // blocks <= l2_bytes
@@ -62,7 +62,7 @@ class Layer:
 
 
 def parse_layer(text, source=""):
-    """The Layer that NxCxSPATIAL.../GROUPS says; ValueError where it says none."""
+    """The Layer that NxCxSPATIAL.../GROUPS describes. Raises ValueError for any other text."""
     if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,7}/[1-9]\d*", text, re.ASCII):
         raise ValueError(f"shape {text} is not NxCxSPATIAL.../GROUPS of rank 2 to 8")
     dims, groups = text.split("/")
@@ -73,7 +73,7 @@ def parse_layer(text, source=""):
 
 
 def read_layers(path):
-    """The Layers of a table with tab-separated columns N, C, spatial, G, source."""
+    """The Layers of a table with the tab-separated columns N, C, spatial, G, source."""
     layers = []
     with open(path, encoding="utf-8") as table:
         for number, line in enumerate(table, 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The results as pictures, in SVG that is the same for the same results."""
+"""The results as pictures in SVG. Equal results give equal files."""
 
 import os
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from peers_report import conditions, described, digits, speedup
 
-# Okabe and Ito's colours, which the colour-blind tell apart.
+# The colours of Okabe and Ito, which colour-blind people can distinguish.
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
 
 LAYOUTS = ("first", "last")
@@ -49,7 +49,7 @@ def _select(results, layout, direction):
 def _save(figure, path):
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight", pad_inches=0.15)
     plt.close(figure)
-    # The writer leaves blanks at the ends of lines.
+    # matplotlib writes spaces at the ends of lines.
     with open(path, encoding="utf-8") as file:
         lines = [line.rstrip() for line in file]
     with open(path, "w", encoding="utf-8") as file:
@@ -57,7 +57,7 @@ def _save(figure, path):
 
 
 def plot_times(report, path):
-    """Time against the tensor's size, a panel for each layout and direction."""
+    """Plots time against the size of the tensor, with one panel per layout and direction."""
     figure, axes = plt.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True)
     for row, direction in zip(axes, DIRECTIONS):
         for panel, layout in zip(row, LAYOUTS):
@@ -90,7 +90,7 @@ def plot_times(report, path):
 
 
 def _bars(panel, results_of, names, direction):
-    """A pair of bars from 1 for each of the names, the speed-up written at the end of each."""
+    """Draws two bars per name, which begin at 1 and have the speed-up written at their ends."""
     for i, (layout, colour) in enumerate(zip(LAYOUTS, (BLUE, ORANGE))):
         values = {described(result, "shape"): speedup(result)
                   for result in results_of(layout, direction)}
@@ -112,7 +112,7 @@ def _bars(panel, results_of, names, direction):
 
 
 def plot_speedups(report, path):
-    """Speed-up over PyTorch, layer by layer."""
+    """Plots the speed-up over PyTorch per layer."""
     results = report["results"]
     sources = {described(result, "shape"): result["source"] for result in results}
     names = list(sources)
@@ -137,7 +137,7 @@ def plot_speedups(report, path):
 
 
 def plot(report, folder):
-    """Writes times.svg and speedups.svg to the folder, which is made; returns their paths."""
+    """Writes times.svg and speedups.svg to the folder, which it creates. Returns their paths."""
     os.makedirs(folder, exist_ok=True)
     paths = [os.path.join(folder, name) for name in ("times.svg", "speedups.svg")]
     plot_times(report, paths[0])

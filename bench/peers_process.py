@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the process brings to a measurement: its allocator, its OpenMP, its processor."""
+"""The properties of the process that affect a measurement: its allocator, OpenMP, processor."""
 
 import ctypes
 import os
@@ -11,25 +11,25 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 
 
 def keep_freed_memory():
-    """Has malloc keep what is freed, whatever its size; whether it agreed.
+    """Makes malloc keep freed memory, whatever its size. Returns whether that succeeded.
 
-    PyTorch returns its results in new tensors. Without this, each of the larger ones would come
-    from the kernel, page by page, and that would be most of what is measured.
+    PyTorch returns its results in new tensors. Otherwise the kernel would provide the memory of
+    each larger one, page by page, and that would take most of the measured time.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
         return False
     return all([
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20),  # the most that it takes
-        mallopt(_M_MMAP_MAX, 0),  # and nothing beyond it either
-        mallopt(_M_TRIM_THRESHOLD, -1),  # never
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20),  # the largest valid value
+        mallopt(_M_MMAP_MAX, 0),  # larger blocks do not use mmap either
+        mallopt(_M_TRIM_THRESHOLD, -1),  # never returns memory
         mallopt(_M_TOP_PAD, 64 << 20),
     ])
 
 
 def l2_bytes():
-    """The size of a core's L2 cache, as gn-bench finds it."""
+    """The size of a core's L2 cache, determined as in gn-bench."""
     try:
         size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
     except (OSError, ValueError):
@@ -38,13 +38,13 @@ def l2_bytes():
 
 
 def openmp_runtimes():
-    """The files of the OpenMP run-times that are loaded, sorted; more than one is trouble."""
+    """The sorted files of the loaded OpenMP run-times. Two or more disturb each other."""
     with open("/proc/self/maps", encoding="utf-8") as maps:
         return sorted(set(re.findall(r"/\S*/lib(?:gomp|omp|iomp)[^/\s]*\.so\S*", maps.read())))
 
 
 def onednn_version():
-    """The version of a oneDNN that is loaded, or can be, as a tuple; None without one."""
+    """The version of the oneDNN that is loaded or can be loaded, as a tuple; None without one."""
     with open("/proc/self/maps", encoding="utf-8") as maps:
         loaded = sorted(set(re.findall(r"/\S*/libdnnl\.so\S*", maps.read())))
     for name in [*loaded, "libdnnl.so.3", "libdnnl.so.2"]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The results as text. A result is a dict: shape, source, type, activation, bytes, layout,
-direction, moved (the tensors that must move, see NOTES.md), copy_us, ours_us, pytorch_us; a report
-is a dict of the results and of what they were measured with.
+"""The results as text.
+
+A result is a dict with the keys shape, source, type, activation, bytes, layout, direction, moved
+(how many tensors must move, see NOTES.md), copy_us, ours_us and pytorch_us. A report is a dict with
+the results and the conditions of their measurement.
 """
 
 import statistics
@@ -29,12 +31,12 @@ def kind_of(result):
 
 
 def described(result, *keys):
-    """What the keys say of the result, and its Kind where that is not the default."""
+    """The result's values of the keys, and its Kind if that is not the default."""
     return ", ".join(filter(None, [*(result[key] for key in keys), kind_of(result).name]))
 
 
 def table(results):
-    """The lines of a table in Markdown; it names the Kinds where there are others than one."""
+    """The lines of a table in Markdown. It has columns for the Kind if not all are the default."""
     kinds = any(kind_of(result) != Kind() for result in results)
     names = ["N x C x spatial / G", *(["type", "activation"] if kinds else []), "layout",
              "direction"]
@@ -51,11 +53,11 @@ def table(results):
 
 
 def summary(results):
-    """Lines with the geometric mean of each Kind, layout and direction, of all, and the minimum."""
+    """A table of the mean and minimum speed-up per Kind, layout and direction, and over all."""
     kinds = {}
     for result in results:
         kinds.setdefault(described(result, "layout", "direction"), []).append(speedup(result))
-    lines = ["| times as fast as PyTorch | geometric mean | least |", "|---|--:|--:|"]
+    lines = ["| times as fast as PyTorch | geometric mean | minimum |", "|---|--:|--:|"]
     for name, values in kinds.items():
         lines.append(f"| channels {name} | "
                      f"{digits(statistics.geometric_mean(values))} | {digits(min(values))} |")
@@ -67,14 +69,14 @@ def summary(results):
 
 
 def conditions(report):
-    """What the results were measured with, in one line."""
+    """The processor, the threads and the versions of the measurement, in one line."""
     return (f"{report['processor']}, {report['threads']} thread"
             f"{'s' if report['threads'] > 1 else ''}, libgroupnorm {report['groupnorm']}, "
             f"PyTorch {report['pytorch']}")
 
 
 def markdown(report):
-    """The report as text."""
+    """The report as Markdown."""
     results = report["results"]
     blocks = [[f"{conditions(report)}."]]
     if results:
