@@ -48,7 +48,7 @@ static bool use_nontemporal(const gn_plan *plan, bool large, const struct gn_vie
 {
     enum { MIN_ROW_BYTES = 4096 };
     bool fits = view->direct || (plan->parts.axis == GN_COLUMNS
-                                     ? view->uneven
+                                     ? view->in_place
                                      : view->contiguous_len * gn_size(view->type) >= MIN_ROW_BYTES);
     return large && fits && out != in && out != other;
 }

@@ -60,8 +60,8 @@ static void set_columns(struct gn_view *view, int64_t C, int64_t S)
 {
     bool even = view->rank == 1;
     view->pixel = S == 1 ? C : view->strides[0];
-    view->direct = even && (C == 1 || view->c == 1);
-    view->uneven = !even && view->c == 1;
+    view->in_place = view->c == 1;
+    view->direct = view->in_place && even;
     view->dense = view->direct && view->n == C * S && (S == 1 || view->pixel == C);
 }
 
@@ -70,8 +70,8 @@ static void set_rows(struct gn_view *view, int64_t C, int64_t S)
     int last = view->rank - 1;
     bool whole = view->rank == 1 && (S == 1 || view->strides[0] == 1);
     bool pieces = view->strides[last] == 1 && view->dims[last] >= LEAST_CONTIGUOUS;
+    view->in_place = whole;
     view->direct = whole && view->c == S;
-    view->uneven = whole && view->c != S;
     view->dense = view->direct && view->n == C * S;
     view->contiguous_len = whole ? S : pieces ? view->dims[last] : 0;
 }
@@ -133,12 +133,12 @@ int64_t gn_shared_contiguous_len(int64_t S, const struct gn_view *const *views, 
     return len;
 }
 
-void gn_operand_apart(const struct gn_view *view, const void *tensor,
-                      const struct gn_region *region, void *buffer, struct gn_operand *operand)
+void gn_operand_indirect(const struct gn_view *view, const void *tensor,
+                         const struct gn_region *region, void *buffer, struct gn_operand *operand)
 {
     bool columns = view->axis == GN_COLUMNS;
-    bool pieces = !view->uneven && region->contiguous_len && view->contiguous_len;
-    if (!view->uneven && !pieces) {
+    bool pieces = !view->in_place && region->contiguous_len && view->contiguous_len;
+    if (!view->in_place && !pieces) {
         *operand = (struct gn_operand){.data = buffer,
                                        .type = view->type,
                                        .stride = columns ? region->channels : region->length,

@@ -18,8 +18,8 @@ struct gn_view {
     int64_t n, c; /* strides of samples and channels, in elements */
     int rank;     /* spatial dims, merged into as few as possible, the last one the fastest */
     int64_t dims[GN_MAX_RANK], strides[GN_MAX_RANK];
-    bool direct;   /* kernels can use every region in place, without offsets */
-    bool uneven;   /* not direct, but in place: gaps between rows; pixels that need offsets */
+    bool in_place; /* kernels can use every region where it is */
+    bool direct;   /* in place without offsets and, in rows, without gaps between channels */
     bool dense;    /* direct, and samples follow each other without a gap */
     int64_t pixel; /* columns: stride of pixels */
     int64_t contiguous_len;  /* rows: elements that follow each other; 0: too few */
@@ -53,8 +53,8 @@ struct gn_view gn_view_of(gn_type type, enum gn_axis axis, int rank, const int64
                           const int64_t *strides);
 
 /* Used by the functions below: views that are not direct (view.c), and copies (pack.c). */
-void gn_operand_apart(const struct gn_view *view, const void *tensor,
-                      const struct gn_region *region, void *buffer, struct gn_operand *operand);
+void gn_operand_indirect(const struct gn_view *view, const void *tensor,
+                         const struct gn_region *region, void *buffer, struct gn_operand *operand);
 void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_region *region,
                 void *packed);
 void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_region *region,
@@ -72,7 +72,7 @@ static inline void gn_operand_at(const struct gn_view *view, const void *tensor,
 {
     bool columns = view->axis == GN_COLUMNS;
     if (!view->direct) {
-        gn_operand_apart(view, tensor, region, buffer, operand);
+        gn_operand_indirect(view, tensor, region, buffer, operand);
         return;
     }
     int64_t at =

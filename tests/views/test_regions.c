@@ -167,7 +167,7 @@ static const char *check_operand(const struct world *world, const struct gn_regi
     const bool pieces = l->axis == GN_ROWS && r->contiguous_len && view->contiguous_len;
     const size_t used = used_bytes(l, operand, r);
 
-    if (operand->packed != (!view->direct && !view->uneven && !pieces))
+    if (operand->packed != (!view->in_place && !pieces))
         return wrong_region(world, r, operand->packed ? "packed" : "not packed");
     if (operand->type != l->type)
         return wrong_region(world, r, "another type");

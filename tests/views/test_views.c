@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What src/tensor/view.c says of strides, dense, direct, uneven, the length of contiguous pieces,
+ * What src/tensor/view.c says of strides, dense, in place, direct, the length of contiguous pieces,
  * against the addresses of all elements.
  */
 #include "layout.h"
@@ -57,8 +57,8 @@ static const char *check_rows(const struct layout *l)
         return wrong("%s: dense is %d", layout_text(l), view->dense);
     if (view->direct != direct)
         return wrong("%s: direct is %d", layout_text(l), view->direct);
-    if (view->uneven != (!direct && is_sum(l, N, C, 1)))
-        return wrong("%s: uneven is %d", layout_text(l), view->uneven);
+    if (view->in_place != is_sum(l, N, C, 1))
+        return wrong("%s: in_place is %d", layout_text(l), view->in_place);
     if (view->contiguous_len != (whole || length >= LEAST_CONTIGUOUS ? length : 0))
         return wrong("%s: contiguous_len is %lld, expected %lld", layout_text(l),
                      (long long)view->contiguous_len, (long long)length);
@@ -84,8 +84,8 @@ static const char *check_columns(const struct layout *l)
         return wrong("%s: dense is %d", layout_text(l), view->dense);
     if (view->direct != direct)
         return wrong("%s: direct is %d", layout_text(l), view->direct);
-    if (view->uneven != (side_by_side && !direct))
-        return wrong("%s: uneven is %d", layout_text(l), view->uneven);
+    if (view->in_place != side_by_side)
+        return wrong("%s: in_place is %d", layout_text(l), view->in_place);
     if (direct && l->S > 1 && view->pixel != P)
         return wrong("%s: pixel is %lld", layout_text(l), (long long)view->pixel);
     return NULL;
