@@ -53,6 +53,20 @@ static bool use_nontemporal(const gn_plan *plan, bool large, const struct gn_vie
     return large && fits && out != in && out != other;
 }
 
+/* The call that normalizes x into y. */
+static struct gn_forward_call forward_call(const gn_plan *plan, const void *x, const void *gamma,
+                                           const void *beta, void *y)
+{
+    return (struct gn_forward_call){.plan = plan,
+                                    .source = x,
+                                    .source_view = &plan->views[GN_TENSOR_X],
+                                    .parameters = gn_parameters_of(plan, gamma, beta),
+                                    .y = y,
+                                    .nontemporal =
+                                        use_nontemporal(plan, plan->forward_nontemporal,
+                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+}
+
 gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
                      void *y, void *mean, void *rstd)
 {
@@ -69,16 +83,9 @@ gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, cons
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    struct gn_forward_call call = {.plan = plan,
-                                   .source = x,
-                                   .source_view = &plan->views[GN_TENSOR_X],
-                                   .parameters = gn_parameters_of(plan, gamma, beta),
-                                   .y = y,
-                                   .mean = mean,
-                                   .rstd = rstd,
-                                   .nontemporal =
-                                       use_nontemporal(plan, plan->forward_nontemporal,
-                                                       &plan->views[GN_TENSOR_Y], y, x, NULL)};
+    struct gn_forward_call call = forward_call(plan, x, gamma, beta, y);
+    call.mean = mean;
+    call.rstd = rstd;
     return gn_forward_run(&call);
 }
 
@@ -107,18 +114,14 @@ gn_status gn_forward_add(const gn_plan *plan, const void *x, const void *skip, c
                        "stored, and a y of x's type or wider, here %s",
                        gn_types[plan->desc.y].name, gn_types[plan->desc.x].name);
     /* If the caller does not want the sum, it is computed in y and normalized there. */
-    struct gn_forward_call call = {
-        .plan = plan,
-        .source = sum ? sum : y,
-        .source_view = &plan->views[sum ? GN_TENSOR_SUM : GN_TENSOR_Y],
-        .addend = x,
-        .skip = skip,
-        .parameters = gn_parameters_of(plan, gamma, beta),
-        .y = y,
-        .mean = mean,
-        .rstd = rstd,
-        .nontemporal = sum && use_nontemporal(plan, plan->forward_nontemporal,
-                                              &plan->views[GN_TENSOR_Y], y, x, skip)};
+    struct gn_forward_call call = forward_call(plan, x, gamma, beta, y);
+    call.source = sum ? sum : y;
+    call.source_view = &plan->views[sum ? GN_TENSOR_SUM : GN_TENSOR_Y];
+    call.addend = x;
+    call.skip = skip;
+    call.mean = mean;
+    call.rstd = rstd;
+    call.nontemporal &= sum && y != skip;
     return gn_forward_run(&call);
 }
 
@@ -135,16 +138,9 @@ gn_status gn_normalize(const gn_plan *plan, const void *x, const void *mean, con
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    struct gn_forward_call call = {.plan = plan,
-                                   .source = x,
-                                   .source_view = &plan->views[GN_TENSOR_X],
-                                   .parameters = gn_parameters_of(plan, gamma, beta),
-                                   .given_mean = mean,
-                                   .given_rstd = rstd,
-                                   .y = y,
-                                   .nontemporal =
-                                       use_nontemporal(plan, plan->forward_nontemporal,
-                                                       &plan->views[GN_TENSOR_Y], y, x, NULL)};
+    struct gn_forward_call call = forward_call(plan, x, gamma, beta, y);
+    call.given_mean = mean;
+    call.given_rstd = rstd;
     return gn_forward_run(&call);
 }
 
