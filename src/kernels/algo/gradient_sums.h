@@ -148,7 +148,7 @@ struct FN(column_coefficients) {
 struct FN(gradient_panel) {
     const struct gn_tile *in;
     struct FN(operands) as;
-    bool uneven; /* x or dy has offsets */
+    bool has_offsets; /* x or dy has */
     bool begins, beyond_llc;
     int64_t first, pixels;
     struct FN(column_coefficients) of;
@@ -178,8 +178,9 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = panel->first; p < panel->first + panel->pixels; p++) {
-        int64_t dy_at = gn_offset_at(panel->uneven ? in_dy->offsets : NULL, in_dy->stride, p) + c;
-        int64_t x_at = gn_offset_at(panel->uneven ? in_x->offsets : NULL, in_x->stride, p) + c;
+        int64_t dy_at =
+            gn_offset_at(panel->has_offsets ? in_dy->offsets : NULL, in_dy->stride, p) + c;
+        int64_t x_at = gn_offset_at(panel->has_offsets ? in_x->offsets : NULL, in_x->stride, p) + c;
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
@@ -203,12 +204,12 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
 }
 
 /* Sums all channels, in panels of SEGMENT pixels, with the last three parameters as constants. */
-INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) as, bool uneven,
-                                bool beyond_llc)
+INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) as,
+                                bool has_offsets, bool beyond_llc)
 {
     int64_t channels = all.in->channels;
     all.as = as;
-    all.uneven = uneven;
+    all.has_offsets = has_offsets;
     all.beyond_llc = beyond_llc;
     for (int64_t p = 0; p < all.pixels; p += SEGMENT) {
         struct FN(gradient_panel) panel = all;
@@ -239,8 +240,8 @@ static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t
     const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
     const struct FN(gradient_panel)
         all = {.in = in, .first = first, .pixels = pixels, .of = of, .a = a, .b = b};
-    bool uneven = in->x.offsets || in->dy.offsets;
-    if (plain && as.x == GN_F32 && !uneven) {
+    bool has_offsets = in->x.offsets || in->dy.offsets;
+    if (plain && as.x == GN_F32 && !has_offsets) {
         if (beyond_llc)
             FN(gradient_panels)(all, floats, false, true);
         else
