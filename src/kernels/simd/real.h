@@ -42,27 +42,23 @@
 #define SELECT_FIRST PASTE(select_first, R)
 #define MASK PASTE(mask, R)
 
+/* A case of the two macros below: the call with the type as the constant T. */
+#define AS_TYPE(type, ...)                                                                         \
+    case type: {                                                                                   \
+        const gn_type T = type;                                                                    \
+        __VA_ARGS__;                                                                               \
+        break;                                                                                     \
+    }
+
 /*
  * Expands CALL once per type that is computed in float, with the type as the constant T, so that
  * each has a loop of its own.
  */
 #define WITH_FLOAT_TYPE(type, CALL)                                                                \
     switch (type) {                                                                                \
-    case GN_F32: {                                                                                 \
-        const gn_type T = GN_F32;                                                                  \
-        CALL;                                                                                      \
-        break;                                                                                     \
-    }                                                                                              \
-    case GN_BF16: {                                                                                \
-        const gn_type T = GN_BF16;                                                                 \
-        CALL;                                                                                      \
-        break;                                                                                     \
-    }                                                                                              \
-    case GN_F16: {                                                                                 \
-        const gn_type T = GN_F16;                                                                  \
-        CALL;                                                                                      \
-        break;                                                                                     \
-    }                                                                                              \
+        AS_TYPE(GN_F32, CALL)                                                                      \
+        AS_TYPE(GN_BF16, CALL)                                                                     \
+        AS_TYPE(GN_F16, CALL)                                                                      \
     case GN_F64:                                                                                   \
         __builtin_unreachable();                                                                   \
     }
@@ -70,16 +66,8 @@
 /* The same for the types of 16 bits. `type` must be one of them. */
 #define WITH_SHORT_TYPE(type, CALL)                                                                \
     switch (type) {                                                                                \
-    case GN_BF16: {                                                                                \
-        const gn_type T = GN_BF16;                                                                 \
-        CALL;                                                                                      \
-        break;                                                                                     \
-    }                                                                                              \
-    case GN_F16: {                                                                                 \
-        const gn_type T = GN_F16;                                                                  \
-        CALL;                                                                                      \
-        break;                                                                                     \
-    }                                                                                              \
+        AS_TYPE(GN_BF16, CALL)                                                                     \
+        AS_TYPE(GN_F16, CALL)                                                                      \
     case GN_F32:                                                                                   \
     case GN_F64:                                                                                   \
         __builtin_unreachable();                                                                   \
