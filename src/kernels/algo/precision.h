@@ -11,19 +11,16 @@
 #include "kernels/algo/last_pass_tile.h"
 #include "kernels/algo/row_gradients.h"
 
-/*
- * The channels that are computed in f64 at a time, and the size of arrays for their coefficients.
- */
-enum { F64_CHANNELS = 64, F64_ROOM = F64_CHANNELS + GN_PADDING };
-
-struct f64_coefficients {
-    double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
+enum {
+    F64_CHANNELS = 64, /* channels that are computed in f64 at a time */
+    F64_ROOM = F64_CHANNELS + GN_PADDING,
 };
 
-INLINE struct coefficients_out_f64 coefficients_in(struct f64_coefficients *n)
-{
-    return (struct coefficients_out_f64){n->mean, n->scale, n->shift, n->slope, n->offset};
-}
+/* Some channels of a tile that are computed in f64, and their coefficients. */
+struct f64_part {
+    struct gn_tile tile;
+    double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
+};
 
 /* Moves an operand to channel c of its tile. */
 INLINE void cut_operand(struct gn_operand *operand, enum gn_axis axis, int64_t c)
@@ -66,12 +63,13 @@ static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, i
 }
 
 /*
- * Returns the next channels to compute in f64, from channel c of the tile on and before channel
- * `end`: several whole groups, or a part of a group with more than F64_CHANNELS channels.
+ * The parameters of the next channels to compute in f64, from channel c of the tile on and before
+ * channel `end`: of several whole groups, or of a part of a group with more than F64_CHANNELS
+ * channels.
  */
-static struct group_parameters f64_part(const struct gn_tile *tile,
-                                        const struct gn_coefficients *coefficients, int64_t c,
-                                        int64_t end)
+static struct group_parameters next_in_f64(const struct gn_tile *tile,
+                                           const struct gn_coefficients *coefficients, int64_t c,
+                                           int64_t end)
 {
     int64_t depth = tile->depth, g = c / depth, inside = c % depth;
     if (depth > F64_CHANNELS) {
@@ -83,19 +81,27 @@ static struct group_parameters f64_part(const struct gn_tile *tile,
                          coefficients->channel, depth);
 }
 
+/* Sets the next part from channel c on and before `end`; for a last pass, `dx` adds slope, offset.
+ */
+static struct arrays_f64 open_part(const struct gn_tile *tile,
+                                   const struct gn_coefficients *coefficients, int64_t c,
+                                   int64_t end, bool dx, struct f64_part *part)
+{
+    struct group_parameters groups = next_in_f64(tile, coefficients, c, end);
+    struct coefficients_out_f64 out = {part->mean, part->scale, part->shift, part->slope,
+                                       part->offset};
+    part->tile = *cut_tile(tile, c, groups.groups * groups.depth, &part->tile);
+    z_coefficients_f64(&groups, out);
+    if (dx)
+        dx_coefficients_f64(&groups, out);
+    return (struct arrays_f64){part->mean, part->scale, part->shift, part->slope, part->offset};
+}
+
 COLD void normalize_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                            int64_t c, int64_t end)
 {
-    struct f64_coefficients n;
-    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
-    for (int64_t count; c < end; c += count) {
-        struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, coefficients, c, end);
-        count = groups.groups * groups.depth;
-        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, coefficients_in(&n));
-        normalize_f64(part, arrays);
-    }
+    for (struct f64_part part; c < end; c += part.tile.channels)
+        normalize_f64(&part.tile, open_part(tile, coefficients, c, end, false, &part));
 }
 
 static void normalize(const struct gn_tile *tile, const struct gn_coefficients *coefficients)
@@ -121,18 +127,12 @@ INLINE struct gn_sums sums_from(struct gn_sums sums, int64_t c)
 COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                       int64_t c, int64_t end, struct gn_sums sums, double *scratch)
 {
-    struct f64_coefficients n;
-    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, NULL, NULL};
-    for (int64_t count; c < end; c += count) {
-        struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, coefficients, c, end);
-        count = groups.groups * groups.depth;
-        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, coefficients_in(&n));
+    for (struct f64_part part; c < end; c += part.tile.channels) {
+        struct arrays_f64 arrays = open_part(tile, coefficients, c, end, false, &part);
         if (tile->axis == GN_ROWS)
-            sums_rows_f64(part, &arrays, sums_from(sums, c));
+            sums_rows_f64(&part.tile, &arrays, sums_from(sums, c));
         else
-            sums_columns_f64(part, &arrays, sums_from(sums, c), scratch);
+            sums_columns_f64(&part.tile, &arrays, sums_from(sums, c), scratch);
     }
 }
 
@@ -171,17 +171,8 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
 COLD void apply_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                        int64_t c, int64_t end)
 {
-    struct f64_coefficients n;
-    const struct arrays_f64 arrays = {n.mean, n.scale, n.shift, n.slope, n.offset};
-    for (int64_t count; c < end; c += count) {
-        struct gn_tile cut;
-        struct group_parameters groups = f64_part(tile, coefficients, c, end);
-        count = groups.groups * groups.depth;
-        const struct gn_tile *part = cut_tile(tile, c, count, &cut);
-        z_coefficients_f64(&groups, coefficients_in(&n));
-        dx_coefficients_f64(&groups, coefficients_in(&n));
-        gradient_apply_f64(part, arrays);
-    }
+    for (struct f64_part part; c < end; c += part.tile.channels)
+        gradient_apply_f64(&part.tile, open_part(tile, coefficients, c, end, true, &part));
 }
 
 static void gradient_apply(const struct gn_tile *tile, const struct gn_coefficients *coefficients)
