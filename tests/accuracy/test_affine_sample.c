@@ -156,7 +156,7 @@ static int check_samples(const struct shape *shape, float *const tensors[TENSORS
 
 static void test_samples_alone(void **state)
 {
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
     (void)state;

@@ -161,8 +161,11 @@ static void test_deep(void **state)
     int wrong = 0;
     (void)state;
 
-    for (int i = 0; i < 5 * 2 * 3; i++) {
-        struct deep d = {(gn_layout)(i % 2), depths[i / 6], (gn_activation)(i / 2 % 3), {NULL}};
+    for (int i = 0; i < 5 * 2 * ACTIVATIONS; i++) {
+        struct deep d = {(gn_layout)(i % 2),
+                         depths[i / 2 / ACTIVATIONS],
+                         (gn_activation)(i / 2 % ACTIVATIONS),
+                         {NULL}};
         uint64_t random = 3;
 
         for (int which = 0; which < ARRAYS; which++) {

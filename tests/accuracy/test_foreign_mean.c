@@ -26,9 +26,9 @@ static int check_means(float center, float mean, float rstd, const char *label)
 {
     int wrong = 0;
 
-    for (int i = 0; i < 3 * SHAPES; i++) {
-        const struct check check = {.shape = shapes[i / 3],
-                                    .activation = (gn_activation)(i % 3),
+    for (int i = 0; i < ACTIVATIONS * SHAPES; i++) {
+        const struct check check = {.shape = shapes[i / ACTIVATIONS],
+                                    .activation = (gn_activation)(i % ACTIVATIONS),
                                     .bound = ORACLE_ALWAYS,
                                     .given = true,
                                     .label = label};

@@ -232,7 +232,7 @@ static void test_random(void **state)
     const uint64_t first = number_from("GN_TEST_SEED", 1);
     const uint64_t cases = number_from("GN_TEST_CASES", quick() ? 200 : usual_cases);
     const bool wide = wide_long_double();
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
     (void)state;

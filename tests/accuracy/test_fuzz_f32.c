@@ -61,7 +61,7 @@ static int check_case(uint64_t seed)
                                         ? &patterns[0]
                                         : &patterns[random_range(&random, 0, pattern_count - 1)];
     float *tensors[TENSORS];
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     char label[80];
     /* Computes all outputs first, so that the absent ones are known, then computes without

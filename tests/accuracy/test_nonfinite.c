@@ -100,7 +100,7 @@ static void check_value(const struct shape *shape, gn_isa isa, float value, enum
 static void check_everywhere(enum tensor where)
 {
     static const float values[] = {NAN, INFINITY, -INFINITY};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
 
     for (int i = 0; i < SHAPES; i++) {
@@ -186,7 +186,7 @@ static bool is_same(float a, float b)
 static void test_infinite_gamma(void **state)
 {
     const struct kind kind = {.activation = GN_ACTIVATION_SILU};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     (void)state;
 

@@ -85,7 +85,7 @@ static int check_bits(const struct shape *shape, float *const t[TENSORS], const 
 {
     const int64_t elements = shape_elements(shape);
     float *x = malloc((size_t)elements * sizeof(float));
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
 
@@ -194,12 +194,13 @@ static void test_infinite_mean(void **state)
     static const struct shape shapes[] = {{3, {1, 4, 100}, 2, GN_CHANNELS_FIRST, DEFAULTS},
                                           {3, {1, 4, 100}, 2, GN_CHANNELS_LAST, DEFAULTS},
                                           {2, {100, 4}, 2, GN_CHANNELS_FIRST, DEFAULTS}};
+    static const float means[] = {INFINITY, -INFINITY, NAN};
     (void)state;
 
-    for (int i = 0; i < 3 * 3 * 3; i++) {
-        const struct shape *shape = &shapes[i / 9];
-        const gn_activation activation = (gn_activation)(i % 3);
-        const float mean = i / 3 % 3 == 0 ? INFINITY : i / 3 % 3 == 1 ? -INFINITY : NAN;
+    for (int i = 0; i < 3 * 3 * ACTIVATIONS; i++) {
+        const struct shape *shape = &shapes[i / ACTIVATIONS / 3];
+        const gn_activation activation = (gn_activation)(i % ACTIVATIONS);
+        const float mean = means[i / ACTIVATIONS % 3];
         const struct kind kind = {GN_F32, GN_F32, GN_F32, activation, GN_SKIP_TENSOR};
         gn_plan *plan = make_plan_of(shape, &kind, GN_ISA_AUTO, 1);
         float *tensors[TENSORS];

@@ -145,17 +145,18 @@ static void test_reference(void **state)
 
     for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
         /* Every layout, type and activation; gamma and beta each given or NULL. */
-        for (int way = 0; way < 2 * 2 * 3 * 2 * 2; way++) {
-            problem.p = (struct reference_problem){.N = shapes[k][0],
-                                                   .C = shapes[k][1],
-                                                   .S = shapes[k][2],
-                                                   .G = shapes[k][3],
-                                                   .eps = 1e-5,
-                                                   .activation = (gn_activation)(way / 4 % 3)};
+        for (int way = 0; way < 2 * 2 * ACTIVATIONS * 2 * 2; way++) {
+            problem.p =
+                (struct reference_problem){.N = shapes[k][0],
+                                           .C = shapes[k][1],
+                                           .S = shapes[k][2],
+                                           .G = shapes[k][3],
+                                           .eps = 1e-5,
+                                           .activation = (gn_activation)(way / 4 % ACTIVATIONS)};
             problem.layout = way % 2 ? GN_CHANNELS_LAST : GN_CHANNELS_FIRST;
             problem.type = way / 2 % 2 ? GN_F64 : GN_F32;
-            problem.has_gamma = way / 12 % 2;
-            problem.has_beta = way / 24;
+            problem.has_gamma = way / 4 / ACTIVATIONS % 2;
+            problem.has_beta = way / 8 / ACTIVATIONS;
             fill(&problem, k + 1);
             run_reference(&problem);
             run_library(&problem);

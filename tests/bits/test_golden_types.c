@@ -241,9 +241,9 @@ static void execute(const struct golden_case *of, gn_isa isa, const struct argum
 
 static void make_line(int number, gn_isa isa, char line[GOLDEN_LINE])
 {
-    static const char *const acts[] = {"", " relu", " silu"};
     const struct golden_case of = case_of(number);
     const struct kind *kind = &of.kind;
+    const bool active = kind->activation != GN_ACTIVATION_IDENTITY;
     char text[160];
 
     line[0] = '\0';
@@ -251,10 +251,10 @@ static void make_line(int number, gn_isa isa, char line[GOLDEN_LINE])
         return;
     const struct argument *a = arguments_of(number, &of);
     execute(&of, isa, a);
-    int used =
-        snprintf(line, GOLDEN_LINE, "%s, %s %s %s%s%s", shape_text(&of.shape, text),
-                 type_name(kind->x), type_name(kind->y), type_name(kind->param),
-                 acts[kind->activation], kind->skip == GN_SKIP_CHANNEL ? " skip by channel" : "");
+    int used = snprintf(line, GOLDEN_LINE, "%s, %s %s %s%s%s%s", shape_text(&of.shape, text),
+                        type_name(kind->x), type_name(kind->y), type_name(kind->param),
+                        active ? " " : "", active ? activation_name(kind->activation) : "",
+                        kind->skip == GN_SKIP_CHANNEL ? " skip by channel" : "");
     for (int which = FIRST_RESULT; which < ARGUMENTS; which++)
         used += snprintf(line + used, GOLDEN_LINE - (size_t)used, "\t%s %016llx", names[which],
                          (unsigned long long)hash(&a[which]));

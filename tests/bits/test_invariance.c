@@ -64,7 +64,7 @@ static void test_threads_and_isas(void **state)
     static const char *const names[] = {"normal",      "mean 1e4, deviation 1e-2",
                                         "magnitudes",  "starts of chunks far",
                                         "blocks jump", "near 1e38"};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
     (void)state;

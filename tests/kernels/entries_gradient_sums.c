@@ -42,7 +42,7 @@ static void make_gradient_sums(struct kernel_case *c)
 
     pick_types(c, &x, &y);
     make_tile(c);
-    c->tile.activation = (gn_activation)pick(c, GN_ACTIVATION_IDENTITY, GN_ACTIVATION_SILU);
+    c->tile.activation = (gn_activation)pick(c, 0, ACTIVATIONS - 1);
     pick_ranges(c, y);
     c->dy = make_tensor(c, "dy", &c->tile.dy, y, &c->dy_offsets, false);
     pick_ranges(c, x);

@@ -29,7 +29,7 @@ static void open_tile(struct kernel_case *c, gn_type *x, gn_type *y)
     pick_types(c, x, y);
     make_tile(c);
     pick_pieces(c);
-    c->tile.activation = (gn_activation)pick(c, GN_ACTIVATION_IDENTITY, GN_ACTIVATION_SILU);
+    c->tile.activation = (gn_activation)pick(c, 0, ACTIVATIONS - 1);
     c->tile.nontemporal = one_in(c, 2);
 }
 

@@ -54,7 +54,7 @@ static void run_case(const struct entry *entry, struct kernel_case *c)
     run_with(entry, c, gn_kernels_for(GN_ISA_GENERIC), run++);
     if (entry->check)
         entry->check(c);
-    for (int isa = GN_ISA_GENERIC; isa <= GN_ISA_NEON; isa++) {
+    for (int isa = GN_ISA_GENERIC; isa < ISAS; isa++) {
         const struct gn_kernels *kernels = gn_kernels_for((gn_isa)isa);
 
         if (kernels)

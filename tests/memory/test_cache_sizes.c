@@ -129,7 +129,7 @@ static int check_shape(const struct shape *shape, gn_activation activation, gn_i
 
 static void test_sizes(void **state)
 {
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
     (void)state;
@@ -228,7 +228,7 @@ static void check_apart(gn_type type, int64_t size)
 {
     struct pixels p = {
         .type = type, .size = size, .x = lines_of(MOST * 8), .dy = lines_of(MOST * 8)};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     uint64_t random = 4;
 

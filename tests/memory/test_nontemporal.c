@@ -23,7 +23,7 @@ static int check_shape(const struct shape shape, int64_t hard)
                                 .label = "beyond the cache"};
     const int64_t elements = shape_elements(&shape), size = elements / shape.dims[0] / shape.groups;
     float *tensors[TENSORS];
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
 

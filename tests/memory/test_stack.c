@@ -21,11 +21,7 @@ static const struct shape shapes[] = {
     {2, {30, 70}, 2, GN_CHANNELS_FIRST, DEFAULTS},
 };
 static const gn_type types[] = {GN_F32, GN_F64, GN_BF16, GN_F16};
-enum {
-    SHAPES = sizeof(shapes) / sizeof(shapes[0]),
-    TYPES = 4,
-    ACTIVATIONS = GN_ACTIVATION_SILU + 1
-};
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), TYPES = sizeof(types) / sizeof(types[0]) };
 
 struct call {
     const gn_plan *plan;
@@ -73,7 +69,7 @@ static void test_stack(void **state)
     unsigned char *stack =
         mmap(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct call call = {0};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int isa_count = available_isas(isas);
     size_t most = 0;
     (void)state;
@@ -86,10 +82,10 @@ static void test_stack(void **state)
     const size_t nothing = used_by(do_nothing, NULL, stack);
     for (int i = 0; i < SHAPES * TYPES * ACTIVATIONS * isa_count; i++) {
         const gn_type type = types[i / isa_count % TYPES];
-        const struct kind kind = {type, type, type, (gn_activation)(i / isa_count / TYPES % 3),
-                                  GN_SKIP_TENSOR};
-        gn_plan *plan =
-            make_plan_of(&shapes[i / isa_count / TYPES / 3], &kind, isas[i % isa_count], 1);
+        const struct kind kind = {
+            type, type, type, (gn_activation)(i / isa_count / TYPES % ACTIVATIONS), GN_SKIP_TENSOR};
+        gn_plan *plan = make_plan_of(&shapes[i / isa_count / TYPES / ACTIVATIONS], &kind,
+                                     isas[i % isa_count], 1);
         call.plan = plan;
         const size_t used = used_by(make_call, &call, stack);
         assert_int_equal(call.failed, 0);

@@ -191,7 +191,7 @@ int check_variant(const struct check *check, float *const tensors[TENSORS],
 int check_variants(const struct check *check, float *const tensors[TENSORS])
 {
     static const int threads[] = {1, 2, 3, 8};
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0, turn = 0;
 

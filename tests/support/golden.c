@@ -22,7 +22,7 @@ uint64_t golden_hash(uint64_t hash, uint64_t bits, size_t bytes)
 static int compare_line(FILE *file, int number)
 {
     char expected[GOLDEN_LINE] = "", line[GOLDEN_LINE];
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int count = available_isas(isas);
     int wrong = 0;
 

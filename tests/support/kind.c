@@ -62,7 +62,7 @@ void activate(const struct kind *kind, int64_t count, const void *x, void *y)
     };
     void *mean = all_of(type, count, 0), *rstd = all_of(type, count, 1);
     void *again = malloc((size_t)count * type_size(kind->y));
-    gn_isa isas[8];
+    gn_isa isas[ISAS];
     const int isa_count = available_isas(isas);
 
     assert_non_null(again);

@@ -262,7 +262,7 @@ void problem_create(struct problem *problem, uint64_t seed)
     *problem = (struct problem){.seed = seed};
     problem->shape = random_shape(&random);
     choose_types(problem, &random);
-    problem->activation = (gn_activation)random_range(&random, 0, 2);
+    problem->activation = (gn_activation)random_range(&random, 0, ACTIVATIONS - 1);
     problem->skip = (gn_skip)random_range(&random, 0, 1);
     problem->add = one_in(&random, 2);
     problem->no_gamma = one_in(&random, 6);

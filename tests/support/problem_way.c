@@ -167,13 +167,12 @@ const char *role_name(enum role role)
 
 const char *problem_text(const struct problem *problem, char text[500])
 {
-    static const char *const activations[] = {"identity", "relu", "silu"};
     char shape[160];
 
     snprintf(text, 500, "GN_TEST_SEED=%llu %s %s/%s/%s %s%s%s%s%s%s, %s%s%s%s",
              (unsigned long long)problem->seed, shape_text(&problem->shape, shape),
              type_name(problem->x), type_name(problem->y), type_name(problem->param),
-             activations[problem->activation], problem->add ? " + skip" : "",
+             activation_name(problem->activation), problem->add ? " + skip" : "",
              problem->add && problem->skip == GN_SKIP_CHANNEL ? " by channel" : "",
              problem->no_gamma ? " no gamma" : "", problem->no_beta ? " no beta" : "",
              problem->stored ? " stored statistics" : "", problem->data,

@@ -13,6 +13,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+/* ---- Enumerations: their sizes and names, which no other test repeats ---- */
+
+enum { ACTIVATIONS = GN_ACTIVATION_SILU + 1, ISAS = GN_ISA_NEON + 1 };
+
+const char *activation_name(gn_activation activation);
+const char *isa_name(gn_isa isa);
+
 /* ---- Random numbers, the same on every machine ---- */
 
 uint64_t random_next(uint64_t *state);
@@ -52,8 +59,7 @@ int64_t tensor_count(const struct shape *shape, enum tensor tensor);
 const char *tensor_name(enum tensor tensor);
 
 /* Finds the instruction sets that the machine has, and returns their number. */
-int available_isas(gn_isa isas[8]);
-const char *isa_name(gn_isa isa);
+int available_isas(gn_isa isas[ISAS]);
 
 gn_desc *make_desc(const struct shape *shape);
 /* The calling test fails if the plan cannot be made. threads and isa are as in gn_desc_set_*. */
