@@ -35,7 +35,7 @@ foreach(test IN LISTS tests)
     set_tests_properties(${test} PROPERTIES LABELS quick)
   endif()
 endforeach()
-set(costs hard_input 10 shapes 6 large_quick 6 fuzz_quick 5 fuzz_f32 4 silu 4 threads 4 invariance 3
+set(costs ill_conditioned 10 shapes 6 large_quick 6 fuzz_quick 5 fuzz_f32 4 silu 4 threads 4 invariance 3
   python_numpy 2)
 while(costs)
   list(POP_FRONT costs test seconds)
@@ -45,7 +45,7 @@ while(costs)
 endwhile()
 
 # By default, OpenMP's threads spin for milliseconds while they wait. On a busy machine they thereby
-# keep the processor from the thread that they wait for, which was nine tenths of the time of `hard_input`
+# keep the processor from the thread that they wait for, which was nine tenths of the time of `ill_conditioned`
 # there. With `passive` they sleep at once. The tests of threads themselves need threads that are
 # awake when a call begins: these spin, but for a fraction of a millisecond. These tests take more
 # than one processor, as do those that compile and those that compute for long.

@@ -69,13 +69,13 @@ static void test_oracle(void **state)
 
 /* In every third sample from `first` on, sets a gamma or a beta for which float is not accurate
  * enough. */
-static void make_hard(const struct shape *shape, int64_t first, float *const tensors[TENSORS])
+static void add_extremes(const struct shape *shape, int64_t first, float *const tensors[TENSORS])
 {
-    static const float hard[] = {1e30f, 1e-40f, -1e-8f, 3e7f};
+    static const float extremes[] = {1e30f, 1e-40f, -1e-8f, 3e7f};
 
     for (int64_t n = first; n < shape->dims[0]; n += 3) {
         const int64_t c = n * shape->dims[1] + n % shape->dims[1];
-        tensors[n % 5 == 4 ? BETA : GAMMA][c] = n % 5 == 4 ? 1e35f : hard[n % 4];
+        tensors[n % 5 == 4 ? BETA : GAMMA][c] = n % 5 == 4 ? 1e35f : extremes[n % 4];
     }
 }
 
@@ -88,7 +88,8 @@ static void test_hard(void **state)
     for (int i = 0; i < 2 * CASES; i++) {
         const struct shape shape = shape_of(i / 2, i % 2);
         const int64_t sample = shape_elements(&shape) / shape.dims[0];
-        struct check check = {.shape = shape, .bound = ORACLE_ALWAYS, .label = "hard"};
+        struct check check = {
+            .shape = shape, .bound = ORACLE_ALWAYS, .label = "extreme parameters"};
         float *tensors[TENSORS];
 
         if (skipped(&shape))
@@ -103,8 +104,8 @@ static void test_hard(void **state)
         }
         wrong += check_all(&check, tensors);
         tensors_fill(&shape, (uint64_t)i, tensors);
-        make_hard(&shape, 1, tensors);
-        check.label = "hard, but for the first";
+        add_extremes(&shape, 1, tensors);
+        check.label = "extreme parameters except in sample 0";
         wrong += check_all(&check, tensors);
         tensors_destroy(tensors);
     }
@@ -171,7 +172,7 @@ static void test_samples_alone(void **state)
         tensors_create(&shape, tensors);
         tensors_fill(&shape, (uint64_t)i + 5, tensors);
         if (i / (2 * CASES) % 3)
-            make_hard(&shape, i / (2 * CASES) % 3 - 1, tensors);
+            add_extremes(&shape, i / (2 * CASES) % 3 - 1, tensors);
         if (i / 2 % 2)
             pattern_fill(&shape, patterns[i % pattern_count].value, (uint64_t)i, tensors[X]);
         plan = make_plan(&shape, isas[i % count], 1 + i % 3);

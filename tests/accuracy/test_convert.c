@@ -115,7 +115,7 @@ static void test_read(void **state)
 }
 
 /* Floats at and next to every value of a type and every midpoint, and others beyond its range. */
-static int hard_floats(gn_type type, float *x)
+static int floats_near_ties(gn_type type, float *x)
 {
     static const uint32_t others[] = {/* NaNs whose upper halves are not NaNs or would be rounded to
                                        * none, the largest values, and infinities. */
@@ -152,7 +152,7 @@ static void test_written(void **state)
     for (int t = 0; t < 2; t++) {
         const gn_type type = narrow[t];
         const struct kind kind = {GN_F32, type, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
-        const int count = hard_floats(type, x);
+        const int count = floats_near_ties(type, x);
 
         activate(&kind, count, x, y);
         for (int i = 0; i < count; i++) {

@@ -45,22 +45,22 @@ static int64_t count_of(const struct deep *d, enum array which)
     return N * channels_of(d) * S;
 }
 
-/* The index in memory of element i of a tensor that has gaps of `apart` elements between its
+/* The index in memory of element i of a tensor that has gaps of `gap` elements between its
  * channels (channels first) or its pixels (channels last). */
-static int64_t place(const struct deep *d, int64_t i, int64_t apart)
+static int64_t place(const struct deep *d, int64_t i, int64_t gap)
 {
     const int64_t c = channels_of(d), s = i % S, channel = i / S % c, n = i / S / c;
 
     if (d->layout == GN_CHANNELS_LAST)
-        return n * S * (c + apart) + s * (c + apart) + channel;
-    return n * c * (S + apart) + channel * (S + apart) + s;
+        return n * S * (c + gap) + s * (c + gap) + channel;
+    return n * c * (S + gap) + channel * (S + gap) + s;
 }
 
-static gn_plan *plan_of(const struct deep *d, int64_t apart)
+static gn_plan *plan_of(const struct deep *d, int64_t gap)
 {
     const int64_t c = channels_of(d), dims[] = {N, c, S};
-    const int64_t first[] = {c * (S + apart), S + apart, 1};
-    const int64_t last[] = {S * (c + apart), 1, c + apart};
+    const int64_t first[] = {c * (S + gap), S + gap, 1};
+    const int64_t last[] = {S * (c + gap), 1, c + gap};
     gn_desc *desc;
     gn_plan *plan;
 
@@ -69,7 +69,7 @@ static gn_plan *plan_of(const struct deep *d, int64_t apart)
     assert_int_equal(gn_desc_set_layout(desc, d->layout), GN_OK);
     assert_int_equal(gn_desc_set_types(desc, GN_F64, GN_F64, GN_F64), GN_OK);
     assert_int_equal(gn_desc_set_activation(desc, d->activation), GN_OK);
-    if (apart)
+    if (gap)
         assert_int_equal(
             gn_desc_set_strides(desc, GN_TENSOR_DY, d->layout == GN_CHANNELS_LAST ? last : first),
             GN_OK);
@@ -79,14 +79,14 @@ static gn_plan *plan_of(const struct deep *d, int64_t apart)
 }
 
 /* Runs both passes. dy has memory of its own. */
-static void run(const struct deep *d, int64_t apart, double *const a[ARRAYS])
+static void run(const struct deep *d, int64_t gap, double *const a[ARRAYS])
 {
-    gn_plan *plan = plan_of(d, apart);
+    gn_plan *plan = plan_of(d, gap);
     double *dy = calloc(MOST, sizeof(*dy));
 
     assert_non_null(dy);
     for (int64_t i = 0; i < count_of(d, A_DY); i++)
-        dy[place(d, i, apart)] = a[A_DY][place(d, i, 0)];
+        dy[place(d, i, gap)] = a[A_DY][place(d, i, 0)];
     assert_int_equal(gn_forward(plan, a[A_X], a[A_GAMMA], a[A_BETA], a[A_Y], a[A_MEAN], a[A_RSTD]),
                      GN_OK);
     assert_int_equal(gn_backward(plan, dy, a[A_X], a[A_MEAN], a[A_RSTD], a[A_GAMMA], a[A_BETA],

@@ -118,14 +118,14 @@ static long double slope_of(struct problem *p, double *value,
                             long double (*loss)(const struct problem *))
 {
     static const double steps[4] = {-2, -1, 1, 2};
-    const double kept = *value, step = 0x1p-10;
+    const double saved = *value, step = 0x1p-10;
     long double at[4];
 
     for (int i = 0; i < 4; i++) {
-        *value = kept + steps[i] * step;
+        *value = saved + steps[i] * step;
         at[i] = loss(p);
     }
-    *value = kept;
+    *value = saved;
     return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * (long double)step);
 }
 

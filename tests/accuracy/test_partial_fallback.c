@@ -221,13 +221,13 @@ static void test_neighbours(void **state)
         const struct check check = {.shape = shapes[i / 30],
                                     .activation = GN_ACTIVATION_SILU,
                                     .bound = ORACLE_ALWAYS,
-                                    .label = "hard neighbours"};
-        const int64_t hard = i % 30 / 5, other = (hard + 1 + i % 5) % 6;
+                                    .label = "neighbours in f64"};
+        const int64_t in_f64 = i % 30 / 5, other = (in_f64 + 1 + i % 5) % 6;
         const int64_t s = shape_spatial(&check.shape);
         float *tensors[TENSORS];
 
         fill(&check.shape, 2.4f, 1, (struct easy){0, s, false}, tensors);
-        for (int64_t c = 2 * hard; c < 2 * hard + 2; c++) {
+        for (int64_t c = 2 * in_f64; c < 2 * in_f64 + 2; c++) {
             tensors[GAMMA][c] = 0.125f;
             for (int64_t k = 0; k < s * check.shape.dims[0]; k++) {
                 const int64_t n = k / s, at = k % s;

@@ -2,7 +2,7 @@
 /*
  * Tensors of rank 2, whose channels have one element. The test covers every small depth of a group,
  * numbers of groups and samples that are not multiples of a block, and samples whose groups are
- * hard in different ways, so that neighbouring groups need different computations.
+ * ill-conditioned in different ways, so that neighbouring groups need different computations.
  */
 #include "check.h"
 #include "patterns.h"
@@ -221,34 +221,34 @@ static void test_in_place(void **state)
     for (int i = 0; i < SHAPES; i++) {
         const struct shape shape = shape_number(i);
         const size_t bytes = (size_t)shape_elements(&shape) * sizeof(float);
-        float *apart[TENSORS], *place[TENSORS];
+        float *separate[TENSORS], *place[TENSORS];
         int64_t where;
 
         if (skipped(i))
             continue;
-        tensors_create(&shape, apart);
+        tensors_create(&shape, separate);
         tensors_create(&shape, place);
-        tensors_fill(&shape, (uint64_t)i, apart);
-        fill_mixed(&shape, i, 1, apart[X]);
+        tensors_fill(&shape, (uint64_t)i, separate);
+        fill_mixed(&shape, i, 1, separate[X]);
         for (int t = 0; t < FIRST_OUTPUT; t++)
-            memcpy(place[t], apart[t],
+            memcpy(place[t], separate[t],
                    (size_t)tensor_count(&shape, (enum tensor)t) * sizeof(float));
 
         gn_plan *plan = make_plan(&shape, GN_ISA_AUTO, 1);
-        assert_int_equal(call_forward(plan, apart), GN_OK);
-        assert_int_equal(call_backward(plan, apart), GN_OK);
+        assert_int_equal(call_forward(plan, separate), GN_OK);
+        assert_int_equal(call_backward(plan, separate), GN_OK);
         float *picked[TENSORS];
         memcpy(picked, place, sizeof(picked));
         picked[Y] = place[X];
         assert_int_equal(call_forward(plan, picked), GN_OK);
-        wrong += !same_bits(apart[Y], place[X], shape_elements(&shape), &where);
-        memcpy(place[X], apart[X], bytes);
+        wrong += !same_bits(separate[Y], place[X], shape_elements(&shape), &where);
+        memcpy(place[X], separate[X], bytes);
         picked[DX] = i % 2 ? place[X] : place[DY];
         assert_int_equal(call_backward(plan, picked), GN_OK);
-        wrong += !same_bits(apart[DX], picked[DX], shape_elements(&shape), &where);
-        wrong += !same_bits(apart[DGAMMA], place[DGAMMA], shape.dims[1], &where);
+        wrong += !same_bits(separate[DX], picked[DX], shape_elements(&shape), &where);
+        wrong += !same_bits(separate[DGAMMA], place[DGAMMA], shape.dims[1], &where);
         gn_plan_destroy(plan);
-        tensors_destroy(apart);
+        tensors_destroy(separate);
         tensors_destroy(place);
     }
     assert_int_equal(wrong, 0);

@@ -33,12 +33,12 @@ static gn_plan *plan_with(gn_skip skip)
 
 static void test_refused(void **state)
 {
-    struct tensors t, kept;
+    struct tensors t, saved;
     gn_plan *plan = plan_with(GN_SKIP_TENSOR), *channels = plan_with(GN_SKIP_CHANNEL);
     (void)state;
 
     fill(&t);
-    kept = t;
+    saved = t;
     expect_failure(gn_forward_add(NULL, t.x, t.skip, NULL, NULL, t.sum, t.y, NULL, NULL),
                    GN_INVALID_ARGUMENT, "plan is NULL");
     expect_failure(gn_forward_add(plan, t.x, NULL, NULL, NULL, t.sum, t.y, NULL, NULL),
@@ -61,7 +61,7 @@ static void test_refused(void **state)
     expect_failure(
         gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, t.dx, t.dx, NULL, NULL),
         GN_INVALID_ARGUMENT, "dskip", "overlaps");
-    assert_memory_equal(&t, &kept, sizeof(t));
+    assert_memory_equal(&t, &saved, sizeof(t));
     gn_plan_destroy(plan);
     gn_plan_destroy(channels);
 }
@@ -71,14 +71,14 @@ static void test_narrow(void **state)
 {
     const struct kind kind = {GN_F32, GN_BF16, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_TENSOR};
     gn_plan *plan = make_plan_of(&shape, &kind, GN_ISA_AUTO, 1);
-    struct tensors t, kept;
+    struct tensors t, saved;
     (void)state;
 
     fill(&t);
-    kept = t;
+    saved = t;
     expect_failure(gn_forward_add(plan, t.x, t.skip, NULL, NULL, NULL, t.y, NULL, NULL),
                    GN_UNSUPPORTED, "sum is NULL", "bf16", "supported");
-    assert_memory_equal(&t, &kept, sizeof(t));
+    assert_memory_equal(&t, &saved, sizeof(t));
     assert_int_equal(gn_forward_add(plan, t.x, t.skip, NULL, NULL, t.sum, t.y, NULL, NULL), GN_OK);
     gn_plan_destroy(plan);
 }

@@ -301,14 +301,14 @@ static void test_last_error(void **state)
     (void)state;
 
     expect_failure(gn_desc_create(&desc, 1, dims), GN_INVALID_ARGUMENT, "rank");
-    char *kept = strdup(gn_last_error());
-    assert_non_null(kept);
+    char *saved = strdup(gn_last_error());
+    assert_non_null(saved);
     assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, &seen_empty), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(seen_empty);
     assert_int_equal(gn_desc_create(&desc, 2, dims), GN_OK);
-    assert_string_equal(gn_last_error(), kept);
-    free(kept);
+    assert_string_equal(gn_last_error(), saved);
+    free(saved);
     gn_desc_destroy(desc);
 }
 

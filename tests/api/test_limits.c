@@ -125,14 +125,14 @@ static void test_search_of_one(void **state)
     gn_desc_destroy(desc);
 }
 
-/* x and y have these strides and lie APART elements from each other in one buffer. */
-enum { A = 10, B = 10, C = 9, D = 10, APART = 2845 };
-static const int64_t woven[4] = {3126, 3144, 3277, 2995};
-enum { ROOM = 9 * 3126 + 9 * 3144 + 8 * 3277 + 9 * 2995 + APART + 1 };
+/* x and y have these strides and lie DISTANCE elements from each other in one buffer. */
+enum { A = 10, B = 10, C = 9, D = 10, DISTANCE = 2845 };
+static const int64_t interleaved[4] = {3126, 3144, 3277, 2995};
+enum { ROOM = 9 * 3126 + 9 * 3144 + 8 * 3277 + 9 * 2995 + DISTANCE + 1 };
 
 static void test_search_of_two(void **state)
 {
-    static float buffer[ROOM], kept[ROOM], dense[2][A * B * C * D];
+    static float buffer[ROOM], saved[ROOM], dense[2][A * B * C * D];
     gn_desc *desc = make(4, (const int64_t[]){A, B, C, D});
     uint64_t random = 1;
     gn_plan *plan;
@@ -141,28 +141,28 @@ static void test_search_of_two(void **state)
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     for (int64_t i = 0; i < ROOM; i++)
         buffer[i] = random_normal(&random);
-    memcpy(kept, buffer, sizeof(kept));
+    memcpy(saved, buffer, sizeof(saved));
     for (int64_t i = 0; i < A * B * C * D; i++)
-        dense[0][i] = buffer[i / (B * C * D) * woven[0] + i / (C * D) % B * woven[1] +
-                             i / D % C * woven[2] + i % D * woven[3]];
+        dense[0][i] = buffer[i / (B * C * D) * interleaved[0] + i / (C * D) % B * interleaved[1] +
+                             i / D % C * interleaved[2] + i % D * interleaved[3]];
     assert_int_equal(gn_forward(plan, dense[0], NULL, NULL, dense[1], NULL, NULL), GN_OK);
     gn_plan_destroy(plan);
 
-    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_X, woven), GN_OK);
-    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, woven), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_X, interleaved), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, interleaved), GN_OK);
     assert_int_equal(gn_plan_create(&plan, desc), GN_OK);
     gn_desc_destroy(desc);
-    assert_int_equal(gn_forward(plan, buffer, NULL, NULL, buffer + APART, NULL, NULL), GN_OK);
+    assert_int_equal(gn_forward(plan, buffer, NULL, NULL, buffer + DISTANCE, NULL, NULL), GN_OK);
     for (int64_t i = 0; i < A * B * C * D; i++) {
-        const int64_t at = i / (B * C * D) * woven[0] + i / (C * D) % B * woven[1] +
-                           i / D % C * woven[2] + i % D * woven[3];
-        kept[APART + at] = dense[1][i];
+        const int64_t at = i / (B * C * D) * interleaved[0] + i / (C * D) % B * interleaved[1] +
+                           i / D % C * interleaved[2] + i % D * interleaved[3];
+        saved[DISTANCE + at] = dense[1][i];
     }
-    assert_memory_equal(buffer, kept, sizeof(kept));
+    assert_memory_equal(buffer, saved, sizeof(saved));
     /* One element of y is also an element of x. */
     expect_failure(gn_forward(plan, buffer, NULL, NULL, buffer + 9 * 3277 - 3126, NULL, NULL),
                    GN_INVALID_ARGUMENT, "y", "overlaps x");
-    assert_memory_equal(buffer, kept, sizeof(kept));
+    assert_memory_equal(buffer, saved, sizeof(saved));
     gn_plan_destroy(plan);
 }
 

@@ -58,7 +58,8 @@ static int count_differences(const struct shape *shape, float *const a[TENSORS],
     return wrong;
 }
 
-/* Includes hard data: what is computed again or in f64 must not depend on who computes it. */
+/* Includes ill-conditioned data: what is computed again or in f64 must not depend on the thread
+ * that computes it. */
 static void test_threads_and_isas(void **state)
 {
     static const char *const names[] = {"normal",      "mean 1e4, deviation 1e-2",
@@ -182,34 +183,34 @@ static void test_in_place(void **state)
         const size_t bytes = (size_t)shape_elements(shape) * sizeof(float);
 
         for (int threads = 1; threads <= 2 && !too_large(shape); threads++) {
-            float *apart[TENSORS], *within[TENSORS], *call[TENSORS];
+            float *separate[TENSORS], *within[TENSORS], *call[TENSORS];
             gn_plan *plan = make_plan(shape, GN_ISA_AUTO, threads);
 
-            tensors_create(shape, apart);
+            tensors_create(shape, separate);
             tensors_create(shape, within);
-            tensors_fill(shape, 13, apart);
+            tensors_fill(shape, 13, separate);
             tensors_fill(shape, 13, within);
-            execute(shape, GN_ISA_AUTO, threads, apart);
+            execute(shape, GN_ISA_AUTO, threads, separate);
 
             memcpy(call, within, sizeof(call));
             call[Y] = within[X];
             assert_int_equal(call_forward(plan, call), GN_OK);
             memcpy(within[Y], within[X], bytes);
 
-            memcpy(within[X], apart[X], bytes);
+            memcpy(within[X], separate[X], bytes);
             call[DX] = within[X];
             assert_int_equal(call_backward(plan, call), GN_OK);
             memcpy(within[DX], within[X], bytes);
-            wrong += count_differences(shape, apart, within, "y and dx in x");
+            wrong += count_differences(shape, separate, within, "y and dx in x");
 
-            memcpy(within[X], apart[X], bytes);
+            memcpy(within[X], separate[X], bytes);
             call[DX] = within[DY];
             assert_int_equal(call_backward(plan, call), GN_OK);
             memcpy(within[DX], within[DY], bytes);
-            wrong += count_differences(shape, apart, within, "dx in dy");
+            wrong += count_differences(shape, separate, within, "dx in dy");
 
             gn_plan_destroy(plan);
-            tensors_destroy(apart);
+            tensors_destroy(separate);
             tensors_destroy(within);
         }
     }

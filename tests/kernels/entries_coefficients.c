@@ -104,8 +104,8 @@ static void make_last_pass(struct kernel_case *c)
     c->shift = floats_of(c, "shift");
     c->slope = floats_of(c, "slope");
     c->offset = floats_of(c, "offset");
-    /* There from the forward coefficients, and kept. */
-    array_set_fate(c->shift, KEPT);
+    /* Already set by the forward coefficients, and unchanged. */
+    array_set_fate(c->shift, UNCHANGED);
     c->use_f32 = array_of_bytes(&c->arrays, "use_f32", sizeof(bool), c->groups);
     array_set_fate(c->use_f32, WRITTEN);
     for (int64_t g = 0; g < c->groups; g++)

@@ -112,7 +112,7 @@ static void call_forward_small(const struct kernel_case *c, const struct gn_kern
     kernels->forward_small(&samples);
 }
 
-/* Whether nothing is hard on float. */
+/* Whether float computes with the value as accurately as with most. */
 static bool is_plain(long double value)
 {
     return value == 0 || (fabsl(value) >= 0x1p-60L && fabsl(value) <= 0x1p60L);

@@ -52,7 +52,7 @@ static struct array *new_array(struct arrays *arrays, const char *name, size_t s
     a->fate = resized(a->fate, elements);
     a->initial = resized(a->initial, elements * size);
     a->result = resized(a->result, elements * size);
-    memset(a->fate, KEPT, elements);
+    memset(a->fate, UNCHANGED, elements);
     /* Of a tensor's gaps, which hold a NaN. */
     memset(a->initial, 0xff, elements * size);
     return a;
@@ -214,7 +214,7 @@ static bool is_right(const struct array *a, int64_t i, int run)
     switch ((enum fate)a->fate[i]) {
     case ANY:
         return true;
-    case KEPT:
+    case UNCHANGED:
         return a->blank ? is_filled(one, one + a->size, blank_byte(run))
                         : memcmp(one, a->initial + at, a->size) == 0;
     case WRITTEN:
@@ -238,16 +238,16 @@ static const char *text_at(const struct array *a, const char *data, int64_t i, c
 /* What is wrong with an element, which has to be that of the first run, or as before the run. */
 static const char *difference(const struct array *a, int64_t i, char text[200])
 {
-    const bool kept = a->fate[i] == KEPT;
+    const bool unchanged = a->fate[i] == UNCHANGED;
     char is[60], was[60];
 
-    if (kept && a->blank)
+    if (unchanged && a->blank)
         snprintf(text, 200, "%s[%lld] is not to be written, and is %s", a->name, (long long)i,
                  text_at(a, a->data, i, is));
     else
         snprintf(text, 200, "%s[%lld] is %s, %s %s", a->name, (long long)i,
-                 text_at(a, a->data, i, is), kept ? "was before" : "in the first run",
-                 text_at(a, kept ? a->initial : a->result, i, was));
+                 text_at(a, a->data, i, is), unchanged ? "was before" : "in the first run",
+                 text_at(a, unchanged ? a->initial : a->result, i, was));
     return text;
 }
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /* What a kernel does to an element: nothing; writes it, alike in every run; whatever it wants. */
-enum fate { KEPT, WRITTEN, ANY };
+enum fate { UNCHANGED, WRITTEN, ANY };
 
 struct array {
     const char *name;
@@ -24,7 +24,7 @@ struct array {
     gn_type type;
     int64_t count, padding; /* elements; padding may be read and written */
     bool blank;             /* elements are not set to `initial` before a run, but to anything */
-    unsigned char *fate;    /* per element; all KEPT at first */
+    unsigned char *fate;    /* per element; all UNCHANGED at first */
     char *initial, *result; /* before each run; and what the first run made of it */
     char *data;             /* where a run finds it */
     char *map;

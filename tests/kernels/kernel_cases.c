@@ -62,7 +62,7 @@ static int top_exponent(gn_type type)
     return exponent;
 }
 
-/* A center and spread that are hard, or that are not. */
+/* Chooses a center and spread: ordinary, or such that float squares or sums overflow or cancel. */
 static void pick_range(struct kernel_case *c, gn_type type, double *center, double *spread)
 {
     const int top = top_exponent(type);

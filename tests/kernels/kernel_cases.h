@@ -84,7 +84,7 @@ int64_t pick_depth(struct kernel_case *c);
 
 /* Chooses center and spread of each group for values of the type. */
 void pick_ranges(struct kernel_case *c, gn_type type);
-/* A value of group g's range, or what is hard on it. */
+/* A value of group g's range, or an outlier of it. */
 double pick_value(struct kernel_case *c, int64_t g, gn_type type);
 /* n values of one range, or n of which each may have any bits. */
 void fill_values(struct kernel_case *c, struct array *array);

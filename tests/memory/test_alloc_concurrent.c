@@ -229,7 +229,7 @@ static void check_left_behind(const struct shape *shape, bool backward)
 static void test_overlapping_calls(void **state)
 {
     const struct sigaction action = {.sa_sigaction = wait_and_release, .sa_flags = SA_SIGINFO};
-    struct sigaction kept;
+    struct sigaction saved;
     int failures = 0;
     (void)state;
 
@@ -237,14 +237,14 @@ static void test_overlapping_calls(void **state)
     if (quick())
         skip();
     page = (size_t)sysconf(_SC_PAGESIZE);
-    assert_int_equal(sigaction(SIGSEGV, &action, &kept), 0);
+    assert_int_equal(sigaction(SIGSEGV, &action, &saved), 0);
     for (int i = 0; i < (int)(sizeof(shapes) / sizeof(shapes[0])); i++) {
         for (int way = 0; way < 4; way++)
             failures += check_overlapping(&shapes[i], way & 1, way & 2);
         check_left_behind(&shapes[i], false);
         check_left_behind(&shapes[i], true);
     }
-    assert_int_equal(sigaction(SIGSEGV, &kept, NULL), 0);
+    assert_int_equal(sigaction(SIGSEGV, &saved, NULL), 0);
     /* dgamma and dbeta need sums per sample, so there is always something to allocate. */
     assert_true(!counted || failures > 0);
     assert_int_equal(interpose_live(), 0);

@@ -29,7 +29,7 @@ static const struct shape shapes[] = {
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
 /* The place of dx and of y. */
-enum where { APART, IN_X, IN_DY, WHERES };
+enum where { SEPARATE, IN_X, IN_DY, WHERES };
 
 /* The offset from the start of a cache line, for tensors that are not aligned to one. */
 enum { LINE = 64, OFF = 5 };
@@ -98,7 +98,7 @@ static int check_shape(const struct shape *shape, gn_activation activation, gn_i
     tensors_fill(shape, 3, filled);
     run_create(&expected, shape, filled, 0);
     set_cache(INT64_C(1) << 40);
-    execute(shape, activation, isa, APART, &expected);
+    execute(shape, activation, isa, SEPARATE, &expected);
     /* Everything is beyond the last-level cache, only the backward pass is, and nothing is. */
     for (int times = 2; times <= 8; times *= 2)
         for (int i = 0; i < 2 * WHERES; i++) {
@@ -162,7 +162,7 @@ struct pixels {
     float mean[2], rstd[2];
 };
 
-static gn_plan *plan_apart(const struct pixels *p, gn_isa isa, int gap)
+static gn_plan *plan_with_gaps(const struct pixels *p, gn_isa isa, int gap)
 {
     const int64_t pitch = WIDTH * gaps[gap].pixel + gaps[gap].gap;
     const int64_t strides[4] = {HEIGHT * pitch, 1, pitch, gaps[gap].pixel};
@@ -179,9 +179,9 @@ static gn_plan *plan_apart(const struct pixels *p, gn_isa isa, int gap)
     return plan;
 }
 
-static void execute_apart(struct pixels *p, gn_isa isa, int gap, int64_t off, int way)
+static void execute_with_gaps(struct pixels *p, gn_isa isa, int gap, int64_t off, int way)
 {
-    gn_plan *plan = plan_apart(p, isa, gap);
+    gn_plan *plan = plan_with_gaps(p, isa, gap);
     unsigned char *y = p->y[way] + off * p->size, *dx = p->dx[way] + off * p->size;
 
     memset(p->y[way], 0xa5, (size_t)MOST * 8);
@@ -194,8 +194,8 @@ static void execute_apart(struct pixels *p, gn_isa isa, int gap, int64_t off, in
 
 /* Each pixel of the tensors with gaps must have the bits of the dense one, and nothing may be
  * written into the gaps. */
-static void compare_apart(const struct pixels *p, int gap, int64_t off, const unsigned char *dense,
-                          const unsigned char *apart)
+static void compare_with_gaps(const struct pixels *p, int gap, int64_t off,
+                              const unsigned char *dense, const unsigned char *with_gaps)
 {
     static unsigned char expected[MOST * 8];
     const size_t bytes = (size_t)(CHANNELS * p->size);
@@ -205,7 +205,7 @@ static void compare_apart(const struct pixels *p, int gap, int64_t off, const un
         const int64_t at = i * gaps[gap].pixel + i / WIDTH * gaps[gap].gap + off;
         memcpy(expected + at * p->size, dense + (size_t)i * bytes, bytes);
     }
-    assert_memory_equal(apart, expected, sizeof(expected));
+    assert_memory_equal(with_gaps, expected, sizeof(expected));
 }
 
 static unsigned char *lines_of(size_t bytes)
@@ -224,7 +224,7 @@ static void put_number(const struct pixels *p, unsigned char *tensor, int64_t i,
            (size_t)p->size);
 }
 
-static void check_apart(gn_type type, int64_t size)
+static void check_with_gaps(gn_type type, int64_t size)
 {
     struct pixels p = {
         .type = type, .size = size, .x = lines_of(MOST * 8), .dy = lines_of(MOST * 8)};
@@ -241,31 +241,31 @@ static void check_apart(gn_type type, int64_t size)
         put_number(&p, p.dy, i, random_normal(&random));
     }
     set_cache(INT64_C(1) << 40);
-    execute_apart(&p, GN_ISA_GENERIC, 0, 0, 0);
+    execute_with_gaps(&p, GN_ISA_GENERIC, 0, 0, 0);
     set_cache(1);
     for (int i = 0; i < count; i++)
         for (int gap = 0; gap < GAPS; gap++)
             for (int64_t off = 0; off <= 4; off += 4) {
-                execute_apart(&p, isas[i], gap, off, 1);
-                compare_apart(&p, gap, off, p.y[0], p.y[1]);
-                compare_apart(&p, gap, off, p.dx[0], p.dx[1]);
+                execute_with_gaps(&p, isas[i], gap, off, 1);
+                compare_with_gaps(&p, gap, off, p.y[0], p.y[1]);
+                compare_with_gaps(&p, gap, off, p.dx[0], p.dx[1]);
             }
     for (int way = 0; way < 2; way++)
         free(p.y[way]), free(p.dx[way]);
     free(p.x), free(p.dy);
 }
 
-static void test_pixels_apart(void **state)
+static void test_pixels_with_gaps(void **state)
 {
     (void)state;
-    check_apart(GN_F32, 4);
-    check_apart(GN_BF16, 2);
+    check_with_gaps(GN_F32, 4);
+    check_with_gaps(GN_BF16, 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes),
-                                       cmocka_unit_test(test_pixels_apart)};
+                                       cmocka_unit_test(test_pixels_with_gaps)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

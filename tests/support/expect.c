@@ -26,7 +26,7 @@ void expect_failure_at(gn_status status, gn_status wanted, const char *const *wo
 }
 
 static FILE *caught;
-static int kept[2];
+static int saved[2];
 
 int catch_output(void **state)
 {
@@ -37,8 +37,8 @@ int catch_output(void **state)
     fflush(stdout);
     fflush(stderr);
     for (int fd = 1; fd <= 2; fd++) {
-        kept[fd - 1] = dup(fd);
-        if (kept[fd - 1] < 0 || dup2(fileno(caught), fd) != fd)
+        saved[fd - 1] = dup(fd);
+        if (saved[fd - 1] < 0 || dup2(fileno(caught), fd) != fd)
             return -1;
     }
     return 0;
@@ -52,8 +52,8 @@ int expect_silence(void **state)
     fflush(stdout);
     fflush(stderr);
     for (int fd = 1; fd <= 2; fd++) {
-        dup2(kept[fd - 1], fd);
-        close(kept[fd - 1]);
+        dup2(saved[fd - 1], fd);
+        close(saved[fd - 1]);
     }
     rewind(caught);
     for (int letter = getc(caught); letter != EOF; letter = getc(caught), loud = -1)

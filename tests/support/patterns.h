@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Data that is hard to normalize. Each pattern is laid out along the elements of every group. */
+/* Data that is ill-conditioned for normalization. Each pattern is laid out along the elements of
+ * every group. */
 #ifndef PATTERNS_H
 #define PATTERNS_H
 

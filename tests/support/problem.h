@@ -77,10 +77,10 @@ enum role backward_x(const struct problem *problem);
 struct way {
     gn_isa isa;
     int threads;
-    bool far;                /* tensors count as beyond the last-level cache */
+    bool beyond_llc;         /* tensors count as beyond the last-level cache */
     unsigned absent;         /* bits 1 << role of the outputs that are passed as NULL */
     int64_t strides[6][8];   /* indexed by gn_tensor */
-    uint64_t garbage;        /* seed of the strides of dims of size 1 */
+    uint64_t seed;           /* of the strides of dims of size 1, and of where tensors start */
     enum role place[ROLES];  /* the input whose place an output takes, or the output */
     enum role beside[ROLES]; /* the input whose gaps an output fills, or the output */
 };

@@ -167,8 +167,8 @@ static void fill_small(struct problem *problem, enum role role, long double mean
     free(values);
 }
 
-/* Here and there sets a factor or a term that is hard for the float computation. */
-static void make_hard(struct problem *problem, uint64_t *random)
+/* Sets a few factors and terms for which float is not accurate enough. */
+static void add_extremes(struct problem *problem, uint64_t *random)
 {
     static const long double any[] = {1e30L, 1e-40L, -1e-8L, 3e7L, 0}, half[] = {6e4L, 1e-7L, 0};
     const enum role role = one_in(random, 3) ? R_BETA : R_GAMMA;
@@ -208,7 +208,7 @@ static void poison(struct problem *problem, uint64_t *random)
         const int64_t distance = random_range(random, 0, one.dims[i] - 1) * one.strides[i] *
                                  (int64_t)type_size(one.type);
         one.data += distance;
-        one.kept += distance;
+        one.saved += distance;
         one.dims[i] = 1;
     }
     view_set(&one, &poisons[random_range(random, 0, 2)]);
@@ -232,7 +232,7 @@ static void fill_inputs(struct problem *problem, uint64_t *random)
     fill_small(problem, R_GIVEN_MEAN, 0, 2, random);
     fill_small(problem, R_GIVEN_RSTD, 1.5L, 1, random);
     if (one_in(random, 10)) {
-        make_hard(problem, random);
+        add_extremes(problem, random);
         independent = false;
     }
     for (int role = R_X; role <= R_DY; role++) {

@@ -110,13 +110,13 @@ static gn_status set_strides(gn_desc *desc, const struct way *way, const struct 
                              gn_tensor tensor)
 {
     static const int64_t any[] = {0, 1, 77, INT64_MAX / 2, INT64_MAX};
-    uint64_t random = way->garbage + (uint64_t)tensor;
+    uint64_t random = way->seed + (uint64_t)tensor;
     int64_t strides[8], dense[8];
 
     memcpy(strides, way->strides[tensor], sizeof(strides));
     dense_strides(problem->shape.rank, problem->shape.dims, problem->shape.layout, dense);
     if (memcmp(strides, dense, sizeof(dense[0]) * (size_t)problem->shape.rank) == 0 &&
-        (way->garbage == 0 || random_range(&random, 0, 1)))
+        (way->seed == 0 || random_range(&random, 0, 1)))
         return GN_OK;
     for (int i = 0; i < problem->shape.rank; i++) {
         if (problem->shape.dims[i] == 1)
@@ -131,7 +131,7 @@ static gn_plan *way_plan(const struct way *way, const struct problem *problem)
     gn_plan *plan = NULL;
     gn_status status = gn_desc_set_types(desc, problem->x, problem->y, problem->param);
 
-    setenv("GN_CACHE", way->far ? "1" : "", 1);
+    setenv("GN_CACHE", way->beyond_llc ? "1" : "", 1);
     for (int i = GN_TENSOR_X; i <= GN_TENSOR_SUM && status == GN_OK; i++)
         status = set_strides(desc, way, problem, (gn_tensor)i);
     if (status != GN_OK || gn_desc_set_activation(desc, problem->activation) != GN_OK ||
@@ -156,7 +156,7 @@ static void create_view(const struct way *way, const struct problem *problem, en
     if (tensor >= 0)
         memcpy(view->strides, way->strides[tensor], sizeof(view->strides));
     view->dims[1] *= wide ? 2 : 1;
-    view_create(view, memory, (int64_t)(way->garbage >> (2 * role) & 15));
+    view_create(view, memory, (int64_t)(way->seed >> (2 * role) & 15));
     view->dims[1] /= wide ? 2 : 1;
 }
 
@@ -167,7 +167,7 @@ static struct view other_half(const struct view *view)
     const int64_t distance = view->dims[1] * view->strides[1] * (int64_t)type_size(view->type);
 
     other.data += distance;
-    other.kept += distance;
+    other.saved += distance;
     return other;
 }
 

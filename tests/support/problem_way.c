@@ -9,10 +9,10 @@
 
 static void swap(int *a, int *b)
 {
-    const int kept = *a;
+    const int saved = *a;
 
     *a = *b;
-    *b = kept;
+    *b = saved;
 }
 
 void random_strides(uint64_t *random, const struct shape *shape, int64_t channels, int64_t *strides)
@@ -134,8 +134,8 @@ void way_random(struct way *way, const struct problem *problem, uint64_t *random
 
     way_plain(way, problem, isa);
     way->threads = (int)random_range(random, 1, 8);
-    way->far = random_range(random, 0, 1);
-    way->garbage = random_next(random) << 32 | random_next(random);
+    way->beyond_llc = random_range(random, 0, 1);
+    way->seed = random_next(random) << 32 | random_next(random);
     for (int role = R_SUM; role < ROLES; role++) {
         if (role != R_Y && role != R_NORMALIZED && random_range(random, 0, 5) == 0)
             way->absent |= 1u << role;
@@ -195,7 +195,7 @@ const char *way_text(const struct way *way, const struct problem *problem, char 
 {
     static const char *const names[6] = {"x", "y", "dy", "dx", "skip", "sum"};
     int used = snprintf(text, 500, "%s, %d threads%s, without %#x", isa_name(way->isa),
-                        way->threads, way->far ? ", far" : "", way->absent);
+                        way->threads, way->beyond_llc ? ", beyond_llc" : "", way->absent);
 
     for (int role = 0; role < ROLES; role++) {
         if (way->place[role] != (enum role)role)

@@ -9,7 +9,7 @@
 struct block {
     struct block *next;
     size_t size;
-    unsigned char *data, *kept;
+    unsigned char *data, *saved;
 };
 
 static void *allocate(size_t size)
@@ -26,7 +26,7 @@ static void *allocate(size_t size)
 bool memory_intact(const struct memory *memory)
 {
     for (const struct block *block = memory->blocks; block; block = block->next) {
-        if (memcmp(block->data, block->kept, block->size) != 0)
+        if (memcmp(block->data, block->saved, block->size) != 0)
             return false;
     }
     return true;
@@ -39,7 +39,7 @@ void memory_free(struct memory *memory)
 
         memory->blocks = block->next;
         free(block->data);
-        free(block->kept);
+        free(block->saved);
         free(block);
     }
 }
@@ -75,14 +75,14 @@ void view_create(struct view *view, struct memory *memory, int64_t lead)
         last += view->dims[i] > 0 ? (view->dims[i] - 1) * view->strides[i] : 0;
     block->size = (size_t)(lead + last + 1 + AFTER) * type_size(view->type);
     block->data = allocate(block->size);
-    block->kept = allocate(block->size);
+    block->saved = allocate(block->size);
     for (size_t i = 0; i < block->size; i += sizeof(nan16))
         memcpy(block->data + i, &nan16, sizeof(nan16));
-    memcpy(block->kept, block->data, block->size);
+    memcpy(block->saved, block->data, block->size);
     block->next = memory->blocks;
     memory->blocks = block;
     view->data = block->data + (size_t)lead * type_size(view->type);
-    view->kept = block->kept + (size_t)lead * type_size(view->type);
+    view->saved = block->saved + (size_t)lead * type_size(view->type);
 }
 
 /* A position in a tensor, and its distance from the first element in bytes. */
@@ -147,7 +147,7 @@ void view_set(const struct view *view, const long double *values)
     for (int64_t i = 0; i < view_count(view); i++, advance(view, &at)) {
         const uint64_t bits = type_bits(view->type, values[i], 0);
         store(view->type, view->data + at.offset, bits);
-        store(view->type, view->kept + at.offset, bits);
+        store(view->type, view->saved + at.offset, bits);
     }
 }
 
@@ -157,7 +157,7 @@ void view_copy(const struct view *to, const struct view *from)
 
     for (int64_t i = view_count(to); i > 0; i--, advance(to, &at), advance(from, &in)) {
         memcpy(to->data + at.offset, from->data + in.offset, type_size(to->type));
-        memcpy(to->kept + at.offset, from->data + in.offset, type_size(to->type));
+        memcpy(to->saved + at.offset, from->data + in.offset, type_size(to->type));
     }
 }
 
@@ -184,7 +184,7 @@ void view_accept(const struct view *view)
     struct place_in at = {{0}, 0};
 
     for (int64_t i = view_count(view); i > 0; i--, advance(view, &at))
-        memcpy(view->kept + at.offset, view->data + at.offset, type_size(view->type));
+        memcpy(view->saved + at.offset, view->data + at.offset, type_size(view->type));
 }
 
 bool view_same(const struct view *a, const struct view *b, int64_t *where)

@@ -23,8 +23,8 @@ struct view {
     gn_type type;
     int rank;
     int64_t dims[8], strides[8];
-    unsigned char *data; /* the first element */
-    unsigned char *kept; /* the same element in the copy that memory_intact compares with */
+    unsigned char *data;  /* the first element */
+    unsigned char *saved; /* the same element in the copy that memory_intact compares with */
 };
 
 int64_t view_count(const struct view *view);

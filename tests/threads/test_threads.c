@@ -311,7 +311,7 @@ static void test_hard_neighbours(void **state)
                                     GN_CHANNELS_LAST,
                                     DEFAULTS};
         const struct check check = {
-            .shape = shape, .bound = ORACLE_ALWAYS, .label = "hard neighbours"};
+            .shape = shape, .bound = ORACLE_ALWAYS, .label = "neighbours in f64"};
         float *tensors[TENSORS];
 
         tensors_create(&shape, tensors);

@@ -47,15 +47,15 @@ static void choose_order(const struct layout *layout, uint64_t *random, int *ord
         if (kind != 0 || i != 1)
             order[first++] = i;
     for (int i = rank - 1; kind == 2 && i > 0; i--) {
-        const int j = (int)random_range(random, 0, i), kept = order[i];
+        const int j = (int)random_range(random, 0, i), saved = order[i];
         order[i] = order[j];
-        order[j] = kept;
+        order[j] = saved;
     }
     /* Two neighbours change places: rows of all channels, say. */
     if (kind == 3) {
-        const int j = (int)random_range(random, 0, rank - 2), kept = order[j];
+        const int j = (int)random_range(random, 0, rank - 2), saved = order[j];
         order[j] = order[j + 1];
-        order[j + 1] = kept;
+        order[j + 1] = saved;
     }
 }
 

@@ -249,7 +249,7 @@ static void test_large(void **state)
  * Extents of one-byte elements whose strides are all even and about as large as each other, so that
  * many combinations of indices have to be tried; between the two starts is an odd number of bytes.
  */
-static void make_hard(int rank, int64_t dim, struct gn_extent *a, struct gn_extent *b)
+static void make_ambiguous(int rank, int64_t dim, struct gn_extent *a, struct gn_extent *b)
 {
     *a = *b = (struct gn_extent){.size = 1, .rank = rank};
     for (int i = 0; i < rank; i++) {
@@ -266,11 +266,11 @@ static void test_gives_up(void **state)
     (void)state;
 
     /* Fourteen indices of two values are few enough: it takes some thousand steps. */
-    make_hard(7, 2, &a, &b);
+    make_ambiguous(7, 2, &a, &b);
     assert_false(gn_overlap(&a, &b));
     assert_false(gn_overlap(&b, &a));
     /* It would take years to find that no element is shared. */
-    make_hard(GN_MAX_RANK, 100, &a, &b);
+    make_ambiguous(GN_MAX_RANK, 100, &a, &b);
     const clock_t start = clock();
     assert_true(gn_overlap(&a, &b));
     assert_true(gn_overlap(&b, &a));

@@ -66,9 +66,9 @@ static void test_refused(void **state)
     gn_desc_destroy(desc);
 
     /* The elements 0, 2, 3, 5: strides that interleave. */
-    const int64_t two[3] = {1, 2, 2}, woven[3] = {9, 2, 3}, meeting[3] = {9, 2, 2};
+    const int64_t two[3] = {1, 2, 2}, interleaved[3] = {9, 2, 3}, meeting[3] = {9, 2, 2};
     desc = make(3, two, 1, GN_CHANNELS_FIRST);
-    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, woven), GN_OK);
+    assert_int_equal(gn_desc_set_strides(desc, GN_TENSOR_Y, interleaved), GN_OK);
     expect_failure(gn_desc_set_strides(desc, GN_TENSOR_Y, meeting), GN_INVALID_ARGUMENT, "y",
                    "overlap");
     gn_desc_destroy(desc);
@@ -142,7 +142,7 @@ static gn_plan *slices(gn_layout layout)
 
 static void test_together(void **state)
 {
-    static float buffer[2 * ROOM], kept[2 * ROOM], mean[4], rstd[4];
+    static float buffer[2 * ROOM], saved[2 * ROOM], mean[4], rstd[4];
     (void)state;
 
     for (int layout = 0; layout < 2; layout++) {
@@ -151,7 +151,7 @@ static void test_together(void **state)
         uint64_t random = 8;
 
         for (int i = 0; i < 2 * ROOM; i++)
-            kept[i] = buffer[i] = random_normal(&random);
+            saved[i] = buffer[i] = random_normal(&random);
         /* Forward into the other half of the channels, and in place. */
         float *low = buffer, *high = buffer + 4 * channel;
         assert_int_equal(gn_forward(plan, low, NULL, NULL, high, mean, rstd), GN_OK);
@@ -159,7 +159,7 @@ static void test_together(void **state)
         assert_int_equal(gn_backward(plan, high, low, mean, rstd, NULL, NULL, high, NULL, NULL),
                          GN_OK);
 
-        memcpy(buffer, kept, sizeof(kept));
+        memcpy(buffer, saved, sizeof(saved));
         /* y begins one channel too early, one element after x, or at the same channels of the next
          * sample. */
         expect_failure(gn_forward(plan, low, NULL, NULL, buffer + 3 * channel, NULL, NULL),
@@ -171,7 +171,7 @@ static void test_together(void **state)
         /* mean lies among y's elements, and in the gap between them. */
         expect_failure(gn_forward(plan, low, NULL, NULL, high, high + 119, NULL),
                        GN_INVALID_ARGUMENT, "y", "overlaps mean");
-        assert_memory_equal(buffer, kept, sizeof(kept));
+        assert_memory_equal(buffer, saved, sizeof(saved));
         assert_int_equal(gn_forward(plan, low, NULL, NULL, low, high, NULL), GN_OK);
         gn_plan_destroy(plan);
     }
@@ -257,7 +257,7 @@ static void test_large_images(void **state)
 {
     const int64_t gaps[4][2] = {{3, 0}, {0, 40}, {1, 7}, {0, 0}};
     static float x[CHANNELS * VOXELS], dy[CHANNELS * VOXELS], expected[LARGE];
-    static float dense[4][LARGE], apart[4][LARGE];
+    static float dense[4][LARGE], separate[4][LARGE];
     int64_t strides[4][5];
     uint64_t random = 12;
     (void)state;
@@ -272,11 +272,11 @@ static void test_large_images(void **state)
     for (int way = 0; way < 4; way++) {
         for (int i = 0; i < 4; i++)
             set_gaps(strides[i], gaps[(i + way) % 4][0], gaps[(i + way) % 4][1]);
-        normalize_large(apart, strides, x, dy);
+        normalize_large(separate, strides, x, dy);
         for (int i = GN_TENSOR_Y; i <= GN_TENSOR_DX; i += GN_TENSOR_DX - GN_TENSOR_Y) {
             memset(expected, 0, sizeof(expected));
             put_voxels(expected, strides[i], dense[i]);
-            assert_memory_equal(apart[i], expected, sizeof(expected));
+            assert_memory_equal(separate[i], expected, sizeof(expected));
         }
     }
 }
@@ -286,10 +286,10 @@ static void test_large_images(void **state)
  * one. The last tile of a channel is one whole row. Forward, backward and in place must give the
  * bits of dense tensors.
  */
-static void check_woven(int64_t height, int64_t width, gn_activation activation)
+static void check_interleaved(int64_t height, int64_t width, gn_activation activation)
 {
     const int64_t dims[4] = {1, 2, height, width}, size = 2 * height * width;
-    const int64_t woven[4] = {size, width, 2 * width, 1};
+    const int64_t interleaved[4] = {size, width, 2 * width, 1};
     float *tensors[2][5], mean, rstd;
     uint64_t random = 4;
 
@@ -309,7 +309,7 @@ static void check_woven(int64_t height, int64_t width, gn_activation activation)
         gn_desc *desc = make(4, dims, 1, GN_CHANNELS_FIRST);
         assert_int_equal(gn_desc_set_activation(desc, activation), GN_OK);
         for (int i = 0; way && i < 4; i++)
-            assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, woven), GN_OK);
+            assert_int_equal(gn_desc_set_strides(desc, (gn_tensor)i, interleaved), GN_OK);
         gn_plan *plan = plan_of(desc);
         assert_int_equal(gn_forward(plan, t[GN_TENSOR_X], NULL, NULL, t[GN_TENSOR_Y], &mean, &rstd),
                          GN_OK);
@@ -337,10 +337,10 @@ static void test_woven_rows(void **state)
 
     for (int streamed = 0; streamed < 2; streamed++) {
         setenv("GN_CACHE", streamed ? "1" : "", 1);
-        check_woven(129, 128, GN_ACTIVATION_IDENTITY);
-        check_woven(129, 128, GN_ACTIVATION_SILU);
-        check_woven(257, 64, GN_ACTIVATION_RELU);
-        check_woven(17, 1024, GN_ACTIVATION_IDENTITY);
+        check_interleaved(129, 128, GN_ACTIVATION_IDENTITY);
+        check_interleaved(129, 128, GN_ACTIVATION_SILU);
+        check_interleaved(257, 64, GN_ACTIVATION_RELU);
+        check_interleaved(17, 1024, GN_ACTIVATION_IDENTITY);
     }
     unsetenv("GN_CACHE");
 }

@@ -45,7 +45,7 @@ static void fill_affine(const struct shape *shape, const struct affine *affine, 
 static int check_without(const struct shape *shape, const struct pattern *pattern,
                          const struct affine *affine, uint64_t seed, unsigned absent)
 {
-    /* The tighter bounds apply only if nothing except x is hard. */
+    /* The tighter bounds apply only if only x is extreme. */
     const bool tight = pattern->independent && affine == &affines[0] && shape->eps > 0;
     char label[120];
     const struct check check = {.shape = *shape,
