@@ -36,14 +36,14 @@ struct array *make_parameter(struct kernel_case *c, const char *name, double cen
 {
     const struct gn_parameters *p = &c->parameters;
     struct array *a = array_of(&c->arrays, name, p->type, p->groups * p->depth, 0);
-    const bool tame = !one_in(c, 4);
+    const bool tame = !one_in(c, 4), infinite = one_in(c, 5);
 
     for (int64_t i = 0; i < a->count; i++) {
         double value = center + (double)random_normal(&c->random) / 2;
 
         if (!tame && one_in(c, 5))
             value = one_in(c, 3) ? 0 : ldexp(value, (int)pick(c, -140, 127));
-        if (!tame && one_in(c, 100))
+        if (infinite && one_in(c, 2))
             value = INFINITY;
         set_initial(a, i, value);
     }

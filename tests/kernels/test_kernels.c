@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t first_seed = 1, seed_count = 1000;
+static uint64_t first_seed = 1, seed_count = 2000;
 
 /* What is running, for who reads that it crashed. */
 static char running[160];
