@@ -2,7 +2,7 @@
 #
 # Which tests are quick and which are long, and how ctest runs them side by side.
 #
-# `ctest -L quick` takes less than a minute on two cores. Each long test has a quick one that checks
+# `ctest -L quick` takes about a minute on two cores. Each long test has a quick one that checks
 # the same with less work.
 
 # Quick variants of long tests.
@@ -45,10 +45,10 @@ while(costs)
 endwhile()
 
 # By default, OpenMP's threads spin for milliseconds while they wait. On a busy machine they thereby
-# keep the processor from the thread that they wait for, which was nine tenths of the time of `ill_conditioned`
-# there. With `passive` they sleep at once. The tests of threads themselves need threads that are
-# awake when a call begins: these spin, but for a fraction of a millisecond. These tests take more
-# than one processor, as do those that compile and those that compute for long.
+# keep the processor from the thread that they wait for, which was nine tenths of the time of
+# `ill_conditioned` there. With `passive` they sleep at once. The tests of threads themselves need
+# threads that are awake when a call begins: these spin, but for a fraction of a millisecond. These
+# tests take more than one processor, as do those that compile and those that compute for long.
 set(spinning threads nontemporal alloc_hooks alloc_concurrent dlopen_twice dlopen_threads)
 set(parallel ${spinning} large large_quick python_torch python_network)
 foreach(test IN LISTS tests)

@@ -191,7 +191,8 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
                                                                    g->dx, g->x, g->dy)};
     /*
      * Save g in dx if dx is no input, since inputs are still to be read, if dx can hold floats in
-     * place, and if what is written to it stays in the cache until the last pass.
+     * place, and if g is still in the last-level cache when the last pass reads it: if x, dy and dx
+     * take a third of the cache each at most, which is also the limit of forward_nontemporal.
      */
     if (plan->activates && !plan->forward_nontemporal && g->dx && g->dx != g->x && g->dx != g->dy &&
         call.dx_view->type == GN_F32 && call.dx_view->direct)

@@ -56,12 +56,11 @@ struct oracle_problem oracle_problem_of(const struct check *check, float *const 
 /* One line: the problem that is checked, then `rest`. */
 static const char *describe(const struct check *check, const char *rest, char text[400])
 {
-    static const char *const activations[] = {"", ", relu", ", silu"};
     char shape[160];
 
-    snprintf(text, 400, "%s: %s%s%s, without %#x%s", check->label, shape_text(&check->shape, shape),
-             activations[check->activation], check->given ? ", given statistics" : "",
-             check->absent, rest);
+    snprintf(text, 400, "%s: %s, %s%s, without %#x%s", check->label,
+             shape_text(&check->shape, shape), activation_name(check->activation),
+             check->given ? ", given statistics" : "", check->absent, rest);
     return text;
 }
 

@@ -9,19 +9,19 @@
 INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as, int64_t first,
                           int64_t n, const struct coefficients_f32 *all, float *g)
 {
-    enum { BLOCK = TOGETHER_f32 * WIDTH_f32 };
+    enum { BLOCK = STEP_VECS_f32 * WIDTH_f32 };
     struct coefficients_f32 coefficients = *all;
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        vec_f32 z[TOGETHER_f32], own[TOGETHER_f32];
-        EACH (v, TOGETHER_f32) {
+        vec_f32 z[STEP_VECS_f32], own[STEP_VECS_f32];
+        EACH (v, STEP_VECS_f32) {
             int64_t at = first + i + v * WIDTH_f32;
             z[v] = (read_f32(x, as.x, at) - coefficients.mean) * coefficients.scale +
                    coefficients.shift;
             own[v] = read_f32(dy, as.dy, at);
         }
-        through_f32(own, z, TOGETHER_f32, as.activation);
-        EACH (v, TOGETHER_f32)
+        through_f32(own, z, STEP_VECS_f32, as.activation);
+        EACH (v, STEP_VECS_f32)
             store_f32(g + i + v * WIDTH_f32, own[v]);
     }
     for (; i < n; i += WIDTH_f32) {
@@ -81,7 +81,7 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
 {
     const struct gn_operand *in_x = &all->in->x, *in_dy = &all->in->dy;
     const struct operands_f32 as = all->as;
-    vec_f32 dy[TOGETHER_f32], z[TOGETHER_f32];
+    vec_f32 dy[STEP_VECS_f32], z[STEP_VECS_f32];
     EACH (v, count) {
         int64_t on = c + v * WIDTH_f32;
         int64_t x_at = gn_offset_at(in_x->offsets, in_x->stride, pixel) + on;

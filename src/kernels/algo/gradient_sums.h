@@ -40,9 +40,9 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
 {
     if (how.activation != GN_ACTIVATION_IDENTITY) {
         UNROLL
-        for (int first = 0; first < count; first += FN(TOGETHER)) {
-            int n = count - first < FN(TOGETHER) ? count - first : FN(TOGETHER);
-            VEC z[FN(TOGETHER)];
+        for (int first = 0; first < count; first += FN(STEP_VECS)) {
+            int n = count - first < FN(STEP_VECS) ? count - first : FN(STEP_VECS);
+            VEC z[FN(STEP_VECS)];
             EACH (v, n) {
                 const struct FN(coefficients) *own = &how.of[how.shared ? 0 : first + v];
                 z[v] = d[first + v] * own->scale + own->shift;

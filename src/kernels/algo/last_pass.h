@@ -49,7 +49,7 @@ INLINE bool FN(raw)(struct FN(pass) how)
 INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * coefficients,
                     bool shared, struct FN(pass) how)
 {
-    VEC d[FN(TOGETHER)], z[FN(TOGETHER)];
+    VEC d[FN(STEP_VECS)], z[FN(STEP_VECS)];
     EACH (v, count) {
         const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
         d[v] = x[v] - own->mean;
@@ -82,7 +82,7 @@ INLINE void FN(map_some)(struct FN(elements) at, int count,
                          const struct FN(coefficients) * coefficients, bool shared,
                          struct FN(pass) how, bool nontemporal)
 {
-    VEC a[FN(TOGETHER)], b[FN(TOGETHER)];
+    VEC a[FN(STEP_VECS)], b[FN(STEP_VECS)];
     EACH (v, count) {
         a[v] = READ(at.x, how.x, at.x_at + v * WIDTH);
         if (how.backward)
@@ -96,14 +96,14 @@ INLINE void FN(map_some)(struct FN(elements) at, int count,
 /* act(z) of n elements in place. */
 NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 {
-    enum { BLOCK = FN(TOGETHER) * WIDTH };
+    enum { BLOCK = FN(STEP_VECS) * WIDTH };
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(TOGETHER)];
-        EACH (v, FN(TOGETHER))
+        VEC a[FN(STEP_VECS)];
+        EACH (v, FN(STEP_VECS))
             a[v] = GET(z + i + v * WIDTH);
-        FN(activate)(a, FN(TOGETHER), activation);
-        EACH (v, FN(TOGETHER))
+        FN(activate)(a, FN(STEP_VECS), activation);
+        EACH (v, FN(STEP_VECS))
             PUT(z + i + v * WIDTH, a[v]);
     }
     for (; i < n; i += WIDTH) {
@@ -120,16 +120,16 @@ NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 /* g of n elements of dy in place of z. */
 NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
 {
-    enum { BLOCK = FN(TOGETHER) * WIDTH };
+    enum { BLOCK = FN(STEP_VECS) * WIDTH };
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(TOGETHER)], g[FN(TOGETHER)];
-        EACH (v, FN(TOGETHER)) {
+        VEC a[FN(STEP_VECS)], g[FN(STEP_VECS)];
+        EACH (v, FN(STEP_VECS)) {
             a[v] = GET(z + i + v * WIDTH);
             g[v] = READ(dy, t, i + v * WIDTH);
         }
-        FN(through)(g, a, FN(TOGETHER), activation);
-        EACH (v, FN(TOGETHER))
+        FN(through)(g, a, FN(STEP_VECS), activation);
+        EACH (v, FN(STEP_VECS))
             PUT(z + i + v * WIDTH, g[v]);
     }
     for (; i < n; i += WIDTH) {

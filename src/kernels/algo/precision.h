@@ -13,13 +13,14 @@
 
 enum {
     F64_CHANNELS = 64, /* channels that are computed in f64 at a time */
-    F64_ROOM = F64_CHANNELS + GN_PADDING,
+    F64_LENGTH = F64_CHANNELS + GN_PADDING,
 };
 
 /* Some channels of a tile that are computed in f64, and their coefficients. */
 struct f64_part {
     struct gn_tile tile;
-    double mean[F64_ROOM], scale[F64_ROOM], shift[F64_ROOM], slope[F64_ROOM], offset[F64_ROOM];
+    double mean[F64_LENGTH], scale[F64_LENGTH], shift[F64_LENGTH], slope[F64_LENGTH],
+        offset[F64_LENGTH];
 };
 
 /* Moves an operand to channel c of its tile. */

@@ -7,7 +7,7 @@
 
 /* Sums over samples, for the channels of a block's groups. */
 struct lanes_sums {
-    vec_f32 dgamma[LANES_ROOM], dbeta[LANES_ROOM];
+    vec_f32 dgamma[MAX_BLOCK_VECS], dbeta[MAX_BLOCK_VECS];
 };
 
 /*
@@ -34,8 +34,8 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
 {
     int64_t at = group * depth;
     vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
-    vec_f32 x[LANES_ROOM], dy[LANES_ROOM], p_terms[LANES_ROOM], r_terms[LANES_ROOM];
-    vec_f32 dy_sizes[LANES_ROOM], x_sizes[LANES_ROOM];
+    vec_f32 x[MAX_BLOCK_VECS], dy[MAX_BLOCK_VECS], p_terms[MAX_BLOCK_VECS], r_terms[MAX_BLOCK_VECS];
+    vec_f32 dy_sizes[MAX_BLOCK_VECS], x_sizes[MAX_BLOCK_VECS];
     load_columns(in->x + at, n, depth, x);
     load_columns(in->dy + at, n, depth, dy);
     vec_f32 mean_lo = lost_means(x, depth, mean, rstd);
@@ -71,7 +71,7 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
 /* Adds the sums of a block to `to`, in double. v is lost. */
 INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[LANES_ROOM * WIDTH_f32];
+    float block[MAX_BLOCK_VECS * WIDTH_f32];
     groups_of(v, depth);
     UNROLL
     for (int i = 0; i < depth; i++)

@@ -20,7 +20,7 @@ enum { SMALL_GROUPS = 16 };
  * For groups of fewer channels than this, coefficients are spread over the channels of all these
  * groups.
  */
-enum { SPREAD_BELOW = 32, SPREAD_ROOM = SMALL_GROUPS * SPREAD_BELOW };
+enum { SPREAD_BELOW = 32, SPREAD_LENGTH = SMALL_GROUPS * SPREAD_BELOW };
 
 /* Limits: |gamma| is 0 or between the first two. No factor or term is larger than the third. */
 #define SMALL_GAMMA_LEAST 0x1p-20f
@@ -150,7 +150,7 @@ INLINE void pass_over_groups(const struct small_groups *of, const bool *fit, boo
             pass_over_group(of, g, backward, use_f32[g]);
         return;
     }
-    float coefficients[5][SPREAD_ROOM];
+    float coefficients[5][SPREAD_LENGTH];
     const struct small_coefficients_f32 spread_out = {
         coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4], true};
     struct small_span_f32 span = span_f32(of, 0, n);

@@ -75,7 +75,7 @@ INLINE vec_f32 narrowed(struct pair v)
 /* The sum of each lane's values, in pairs: few of the additions depend on each other. */
 INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
 {
-    vec_f32 sums[LANES_ROOM];
+    vec_f32 sums[MAX_BLOCK_VECS];
     UNROLL
     for (int i = 0; i < depth / 2; i++)
         sums[i] = v[i] + v[i + depth / 2];
@@ -89,7 +89,7 @@ INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
 
 INLINE struct pair column_means(const vec_f32 *x, int depth)
 {
-    struct pair sums[LANES_ROOM / 2];
+    struct pair sums[MAX_BLOCK_VECS / 2];
     UNROLL
     for (int i = 0; i < depth / 2; i++) {
         struct pair first = widened(x[i]), second = widened(x[i + depth / 2]);
@@ -111,7 +111,7 @@ INLINE struct pair column_means(const vec_f32 *x, int depth)
  * limits.
  */
 struct lanes_parameters {
-    vec_f32 gamma[LANES_ROOM], beta[LANES_ROOM], least;
+    vec_f32 gamma[MAX_BLOCK_VECS], beta[MAX_BLOCK_VECS], least;
 };
 
 INLINE vec_f32 least_where(mask_f32 fit, float least)

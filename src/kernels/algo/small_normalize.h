@@ -28,7 +28,7 @@ INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
 INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
                             const struct lanes_parameters *parameters, bool *done)
 {
-    vec_f32 x[LANES_ROOM], squares[LANES_ROOM];
+    vec_f32 x[MAX_BLOCK_VECS], squares[MAX_BLOCK_VECS];
     load_columns(in->x + group * depth, n, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);

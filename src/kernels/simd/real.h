@@ -79,8 +79,8 @@
     for (int v = 0; v < (count); v++)
 
 enum {
-    TOGETHER_f32 = 4,
-    TOGETHER_f64 = 4,
+    STEP_VECS_f32 = 4, /* vectors of an activation that are computed step by step together */
+    STEP_VECS_f64 = 4,
     SEGMENT = 8,                    /* additions to a lane, before its sum is added to others */
     CHUNK = 2048,                   /* elements of a row that are added up in float */
     SPAN = 8192,                    /* elements of a row that share one shift */

@@ -9,7 +9,7 @@
 #include "kernels/simd/vec.h"
 
 /* The most vectors in a block, which are as many as a group has elements. */
-enum { LANES_ROOM = 16 };
+enum { MAX_BLOCK_VECS = 16 };
 
 #if VEC_BYTES == 16
 #define EVENS(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
@@ -44,7 +44,7 @@ INLINE void columns_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = depth; part > 1; part /= 2) {
-        vec_f32 t[LANES_ROOM];
+        vec_f32 t[MAX_BLOCK_VECS];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -62,7 +62,7 @@ INLINE void groups_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = 2; part <= depth; part *= 2) {
-        vec_f32 t[LANES_ROOM];
+        vec_f32 t[MAX_BLOCK_VECS];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -85,7 +85,7 @@ COLD const float *padded(const float *p, int64_t n, int64_t room, float *block)
 /* Loads and transposes `groups` groups, at most a vector's lanes. The other lanes are 0. */
 INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[LANES_ROOM * WIDTH_f32];
+    float block[MAX_BLOCK_VECS * WIDTH_f32];
     if (groups < WIDTH_f32)
         p = padded(p, groups * depth, depth * WIDTH_f32, block);
     UNROLL
@@ -126,7 +126,7 @@ COLD void store_done(float *p, int64_t groups, int depth, const float *block, co
 INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const bool *done,
                           bool all)
 {
-    float block[LANES_ROOM * WIDTH_f32];
+    float block[MAX_BLOCK_VECS * WIDTH_f32];
     bool whole = all && groups == WIDTH_f32;
     float *to = whole ? p : block;
     groups_of(v, depth);
