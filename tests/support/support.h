@@ -22,6 +22,7 @@ const char *isa_name(gn_isa isa);
 
 /* ---- Random numbers, the same on every machine ---- */
 
+/* 32 random bits. */
 uint64_t random_next(uint64_t *state);
 /* Uniform between lowest and highest, both included. */
 int64_t random_range(uint64_t *state, int64_t lowest, int64_t highest);
