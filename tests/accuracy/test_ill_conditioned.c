@@ -23,6 +23,8 @@ static const struct affine affines[] = {
     {"gamma and beta subnormal", 1e-40f, 1e-42f, 1},
     {"gamma huge", 1e30f, 1, 1e-10f},
     {"beta huge", 1, 1e38f, 1},
+    /* gamma * xhat overflows where y, with a beta of the other sign, does not. */
+    {"gamma and beta huge", 1.2e38f, 2e38f, 1e-10f},
     {"gamma and dy 1e-25", 1e-25f, 0, 1e-25f},
     {"gamma and dy 1e25", 1e25f, 1, 1e25f},
     {"dy subnormal", 1, 1, 1e-41f},

@@ -61,6 +61,9 @@ static void test_refused(void **state)
     expect_failure(
         gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, t.dx, t.dx, NULL, NULL),
         GN_INVALID_ARGUMENT, "dskip", "overlaps");
+    expect_failure(
+        gn_backward_add(plan, t.y, t.sum, t.mean, t.rstd, NULL, NULL, t.dx, t.y, NULL, NULL),
+        GN_INVALID_ARGUMENT, "dskip", "overlaps dy");
     assert_memory_equal(&t, &saved, sizeof(t));
     gn_plan_destroy(plan);
     gn_plan_destroy(channels);

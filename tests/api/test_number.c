@@ -145,12 +145,35 @@ static void test_names(void **state)
     }
 }
 
+/* Comparisons of bits, which subnormal numbers that the processor takes for 0 do not change. */
+static void test_comparisons(void **state)
+{
+    (void)state;
+
+    assert_true(gn_number_at_least(1e-30, 1e-30));
+    assert_true(gn_number_at_least((double)INFINITY, DBL_MAX));
+    assert_true(gn_number_at_least(DBL_TRUE_MIN, DBL_TRUE_MIN));
+    assert_false(gn_number_at_least(0x1.fffp-101, 0x1p-100));
+    assert_false(gn_number_at_least(0, DBL_TRUE_MIN));
+    assert_false(gn_number_at_least(-0.0, DBL_TRUE_MIN));
+
+    assert_true(gn_number_is_finite_and_not_negative(0));
+    assert_true(gn_number_is_finite_and_not_negative(-0.0));
+    assert_true(gn_number_is_finite_and_not_negative(DBL_TRUE_MIN));
+    assert_true(gn_number_is_finite_and_not_negative(DBL_MAX));
+    assert_false(gn_number_is_finite_and_not_negative(-DBL_TRUE_MIN));
+    assert_false(gn_number_is_finite_and_not_negative((double)INFINITY));
+    assert_false(gn_number_is_finite_and_not_negative((double)NAN));
+    assert_false(gn_number_is_finite_and_not_negative(-(double)NAN));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_text, leave),
         cmocka_unit_test_teardown(test_description, leave),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_comparisons),
         cmocka_unit_test_teardown(test_names, leave),
     };
 
