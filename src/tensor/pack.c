@@ -32,26 +32,28 @@ static inline void copy_bytes(char *to, const char *from, int64_t n)
     *(bytes16 *)(to + n - 16) = last;
 }
 
-/* Copies n elements of any size. Strides are in elements. */
+/* Copies n elements. Strides are in elements. */
 static void copy_strided(void *to, int64_t to_stride, const void *from, int64_t from_stride,
-                         int64_t n, int64_t size)
+                         int64_t n, gn_type type)
 {
     char *out = to;
     const char *in = from;
-    to_stride *= size;
-    from_stride *= size;
-    switch (size) {
-    case 2:
+    to_stride *= gn_size(type);
+    from_stride *= gn_size(type);
+    switch (type) {
+    case GN_BF16:
+    case GN_F16:
         for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
             memcpy(out, in, 2);
         break;
-    case 4:
+    case GN_F32:
         for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
             memcpy(out, in, 4);
         break;
-    default:
+    case GN_F64:
         for (int64_t i = 0; i < n; i++, out += to_stride, in += from_stride)
             memcpy(out, in, 8);
+        break;
     }
 }
 
@@ -66,13 +68,13 @@ struct copy {
     int64_t n;
 };
 
-static void move(char *tensor, char *packed, const struct copy *copy, int64_t size, bool back)
+static void move(char *tensor, char *packed, const struct copy *copy, gn_type type, bool back)
 {
-    char *a = tensor + copy->at * size, *b = packed + copy->in_packed * size;
+    char *a = gn_out_at(tensor, type, copy->at), *b = gn_out_at(packed, type, copy->in_packed);
     if (back)
-        copy_strided(a, copy->stride, b, copy->packed_stride, copy->n, size);
+        copy_strided(a, copy->stride, b, copy->packed_stride, copy->n, type);
     else
-        copy_strided(b, copy->packed_stride, a, copy->stride, copy->n, size);
+        copy_strided(b, copy->packed_stride, a, copy->stride, copy->n, type);
 }
 
 /*
@@ -131,7 +133,7 @@ static void move_rows(const struct gn_view *view, char *tensor, const struct gn_
             for (int64_t i = c; i < c + at_once; i++) {
                 struct copy copy = {base + i * view->c + walk.offset, stride,
                                     i * region->length + s, 1, n};
-                move(tensor, packed, &copy, size, back);
+                move(tensor, packed, &copy, view->type, back);
             }
             gn_walk_on(view, &walk, view->rank - 1, n);
         }
@@ -146,7 +148,7 @@ static void move_pixels(const struct gn_view *view, char *tensor, const struct g
                         char *packed, bool back)
 {
     enum { PIXELS = 16 };
-    int64_t stride = view->strides[view->rank - 1], size = gn_size(view->type);
+    int64_t stride = view->strides[view->rank - 1];
     int64_t base = region->n * view->n + region->c * view->c;
     struct gn_walk walk = gn_walk_to(view, region->s);
     for (int64_t s = 0, n; s < region->length; s += n) {
@@ -160,7 +162,7 @@ static void move_pixels(const struct gn_view *view, char *tensor, const struct g
             if (!whole)
                 copy = (struct copy){at + i * view->c, stride, s * region->channels + i,
                                      region->channels, n};
-            move(tensor, packed, &copy, size, back);
+            move(tensor, packed, &copy, view->type, back);
         }
         gn_walk_on(view, &walk, view->rank - 1, n);
     }
