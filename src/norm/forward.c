@@ -60,17 +60,6 @@ static void find_statistics(const struct gn_forward_call *call, const struct gn_
     store_statistics(call, ws, range);
 }
 
-/*
- * Use f64 for given means that are so large that x - mean can overflow. Means that are computed
- * from x are never that far from it. 2^102 is less than half of 2^104, the ulp of the largest
- * float, so that adding it to any float is rounded away and does not overflow.
- */
-static void limit_given(const struct gn_workspace *ws, int64_t first, int64_t end)
-{
-    for (int64_t i = first; i < end; i++)
-        ws->coefficients.use_f32[i] &= fabs(ws->of.mean[i]) <= 0x1p102;
-}
-
 static void find_coefficients(const struct gn_place *place, int64_t first_unit, int64_t last_unit)
 {
     const struct gn_forward_call *call = place->job->call;
@@ -92,8 +81,6 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     }
     gn_coefficients_at(plan, ws, &call->parameters, &range, &coefficients);
     plan->kernels->forward_coefficients(end - first, &coefficients);
-    if (call->given_mean)
-        limit_given(ws, first, end);
 }
 
 static void normalize(const struct gn_place *place, int64_t tile)

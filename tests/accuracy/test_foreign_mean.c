@@ -62,9 +62,18 @@ static void test_near(void **state)
     assert_int_equal(check_means(1e6f, 1e6f - 40, 0.5f, "mean 1e6 - 40 of x about 1e6"), 0);
 }
 
+/* x - mean overflows in float, and no result does. */
+static void test_overflow(void **state)
+{
+    (void)state;
+    assert_int_equal(check_means(3e38f, -3e38f, 1e-20f, "mean -3e38 of x about 3e38"), 0);
+    assert_int_equal(check_means(-2e38f, 2e38f, 1e-25f, "mean 2e38 of x about -2e38"), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_far), cmocka_unit_test(test_near)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_far), cmocka_unit_test(test_near),
+                                       cmocka_unit_test(test_overflow)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,9 +6,9 @@
  *
  * Float is accurate enough if every factor is 0 or a normal float, and if nothing overflows unless
  * the result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
- * that an overflow could cancel against reaches 2^128. For given statistics the driver ensures that
- * x - mean does not overflow. Then the product overflows only if y does, as the shift is below
- * 2^100.
+ * that an overflow could cancel against reaches 2^128. A given mean may be farther from x:
+ * mean_is_near excludes those for which x - mean can overflow. Then the product overflows only if y
+ * does, as the shift is below 2^100.
  *
  * The mean is a float, and mean_lo goes into the shift. The values x are floats, and none of them
  * is nearer to the exact mean than the rounded mean is. So mean_lo is at most one standard
@@ -65,6 +65,16 @@ struct FN(group) {
     vec_f64 mean, mean_lo, rstd, slope, offset;
 };
 
+/*
+ * Whether x - mean cannot overflow in float, even if the mean was given and is not the mean of x.
+ * 2^102 is less than half of 2^104, the ulp of the largest float, so that adding it to any float is
+ * rounded away. A mean with a mean_lo is that of x.
+ */
+INLINE mask_f64 FN(mean_is_near)(const struct FN(group) * group)
+{
+    return (abs_f64(group->mean) <= splat_f64(0x1p102)) | (group->mean_lo != splat_f64(0));
+}
+
 /* The output arrays, of one value per channel. */
 struct FN(coefficients_out) {
     REAL *mean, *scale, *shift, *slope, *offset;
@@ -91,7 +101,7 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coef
         struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
                                   .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                   .rstd = repeat_f64(in->of.rstd + g, each)};
-        fits &= group.rstd >= splat_f64(0x1p-100);
+        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(&group);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(z_vector)(in, &group, c, 0, to);
         if (c < end)
@@ -119,11 +129,13 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(coe
         count = together <= in->groups - g ? together : 1;
         int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
         struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
+                                  .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                   .rstd = repeat_f64(in->of.rstd + g, each),
                                   .slope = repeat_f64(in->slope + g, each),
                                   .offset = repeat_f64(in->offset + g, each)};
-        fits &= (group.rstd >= splat_f64(0x1p-100)) & fits_float(group.slope) &
-                fits_float(group.offset) & (abs_f64(group.slope) <= group.rstd * 0x1p100) &
+        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(&group) &
+                fits_float(group.slope) & fits_float(group.offset) &
+                (abs_f64(group.slope) <= group.rstd * 0x1p100) &
                 (abs_f64(group.offset) <= splat_f64(0x1p100));
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(dx_vector)(in, &group, c, 0, to);
