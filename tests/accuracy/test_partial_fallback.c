@@ -243,12 +243,45 @@ static void test_neighbours(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/*
+ * Samples of more channels than a tile has, of which only the last group, the first, or one between
+ * them needs f64: g is saved for all others, and the last pass reads dy for that one.
+ */
+static void test_many_channels(void **state)
+{
+    enum { CHANNELS = 20480, SPATIAL = 3 };
+    static const int64_t in_f64[] = {0, 2, 4};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        const struct check check = {
+            .shape = {3, {1, CHANNELS, SPATIAL}, 5, GN_CHANNELS_LAST, DEFAULTS},
+            .activation = GN_ACTIVATION_SILU,
+            .bound = ORACLE_ALWAYS,
+            .label = "many channels"};
+        const int64_t first = in_f64[i] * CHANNELS / 5;
+        float *tensors[TENSORS];
+
+        fill(&check.shape, 2.4f, 1, (struct easy){0, SPATIAL, false}, tensors);
+        for (int64_t c = first; c < first + CHANNELS / 5; c++) {
+            tensors[GAMMA][c] = 0.125f;
+            for (int64_t s = 0; s < SPATIAL; s++)
+                tensors[DY][s * CHANNELS + c] = (s + c) & 1 ? 3.3e38f : -3.3e38f;
+        }
+        wrong += check_all(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_underflow),   cmocka_unit_test(test_subnormal_g),
-        cmocka_unit_test(test_infinite_z),  cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_large_terms), cmocka_unit_test(test_neighbours)};
+        cmocka_unit_test(test_underflow),    cmocka_unit_test(test_subnormal_g),
+        cmocka_unit_test(test_infinite_z),   cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_large_terms),  cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_many_channels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

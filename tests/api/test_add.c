@@ -113,6 +113,30 @@ static void test_dskip_alone(void **state)
     }
 }
 
+/*
+ * A sum of shorter floats that is not stored is computed in a y of floats, in pieces: every element
+ * gets its own channel's skip. All x are 0, so the mean of a channel's sums is its skip.
+ */
+static void test_skip_of_long_channels(void **state)
+{
+    enum { LONG = 1500, CHANNELS = 2 };
+    const struct shape long_rows = {3, {2, CHANNELS, LONG}, CHANNELS, GN_CHANNELS_FIRST, DEFAULTS};
+    const struct kind kind = {GN_BF16, GN_F32, GN_F32, GN_ACTIVATION_IDENTITY, GN_SKIP_CHANNEL};
+    static const uint16_t x[2 * CHANNELS * LONG];
+    static const uint16_t skip[2 * CHANNELS] = {0x3f80, 0x4000, 0xc000, 0x4080}; /* 1, 2, -2, 4 */
+    static const float means[2 * CHANNELS] = {1, 2, -2, 4};
+    static float y[2 * CHANNELS * LONG];
+    float mean[2 * CHANNELS];
+    gn_plan *plan = make_plan_of(&long_rows, &kind, GN_ISA_AUTO, 1);
+    (void)state;
+
+    assert_int_equal(gn_forward_add(plan, x, skip, NULL, NULL, NULL, y, mean, NULL), GN_OK);
+    assert_memory_equal(mean, means, sizeof(means));
+    for (int i = 0; i < 2 * CHANNELS * LONG; i++)
+        assert_true(y[i] == 0);
+    gn_plan_destroy(plan);
+}
+
 static void test_empty(void **state)
 {
     const struct shape empty[] = {{3, {0, C, S}, G, GN_CHANNELS_FIRST, DEFAULTS},
@@ -144,9 +168,8 @@ static void test_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        silent_test(test_refused),
-        silent_test(test_narrow),
-        cmocka_unit_test(test_dskip_alone),
+        silent_test(test_refused),          silent_test(test_narrow),
+        cmocka_unit_test(test_dskip_alone), cmocka_unit_test(test_skip_of_long_channels),
         cmocka_unit_test(test_empty),
     };
 
