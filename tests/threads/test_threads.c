@@ -10,6 +10,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,7 +299,7 @@ static void test_fork(void **state)
 
 /* Groups whose coefficients are computed separately, beside others that another thread computes.
  * The test detects, though not every time, a thread that writes outside of its own groups. */
-static void test_hard_neighbours(void **state)
+static void test_neighbours_in_f64(void **state)
 {
     static const int64_t channels[] = {160, 264, 320, 1056};
     int wrong = 0;
@@ -326,13 +327,44 @@ static void test_hard_neighbours(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/*
+ * A call that needs more threads than there were tries with all signals blocked whether they can be
+ * made. Afterwards the calling thread's signals are as before: some blocked, others not.
+ */
+static void test_signals(void **state)
+{
+    sigset_t blocked, after;
+    float *tensors[TENSORS];
+    gn_plan *plan = make_plan(&shapes[0], GN_ISA_AUTO, 3);
+    (void)state;
+
+    tensors_create(&shapes[0], tensors);
+    tensors_fill(&shapes[0], 1, tensors);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &blocked, NULL), 0);
+    assert_int_equal(call_forward(plan, tensors), GN_OK);
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &blocked, &after), 0);
+    assert_int_equal(sigismember(&after, SIGUSR1), 1);
+    for (int number = 1; number < 32; number++)
+        if (number != SIGUSR1)
+            assert_int_equal(sigismember(&after, number), 0);
+    tensors_destroy(tensors);
+    gn_plan_destroy(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_plan_many_threads), cmocka_unit_test(test_parallel_region),
-        cmocka_unit_test(test_more_threads_later),    cmocka_unit_test(test_processors),
-        cmocka_unit_test(test_region_of_one),         cmocka_unit_test(test_shared_group),
-        cmocka_unit_test(test_hard_neighbours),       cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_signals), /* the first, as the threads are then still to be made */
+        cmocka_unit_test(test_one_plan_many_threads),
+        cmocka_unit_test(test_parallel_region),
+        cmocka_unit_test(test_more_threads_later),
+        cmocka_unit_test(test_processors),
+        cmocka_unit_test(test_region_of_one),
+        cmocka_unit_test(test_shared_group),
+        cmocka_unit_test(test_neighbours_in_f64),
+        cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
