@@ -41,13 +41,13 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
 /*
  * Use nontemporal stores if the output is large and is not also an input. Rows with gaps between
  * them must be long: their first and last cache lines are shared with what lies in the gaps, and a
- * nontemporal store of part of a line is slow. With columns, the kernel decides per pixel.
+ * nontemporal store of part of a line is slow. With columns, the kernel decides per tile.
  */
 static bool use_nontemporal(const gn_plan *plan, bool large, const struct gn_view *view,
                             const void *out, const void *in, const void *other)
 {
     enum { MIN_ROW_BYTES = 4096 };
-    bool fits = view->direct || (plan->parts.axis == GN_COLUMNS
+    bool fits = view->direct || (plan->parts.axis == GN_AXIS_COLUMNS
                                      ? view->in_place
                                      : view->contiguous_len * gn_size(view->type) >= MIN_ROW_BYTES);
     return large && fits && out != in && out != other;

@@ -48,6 +48,19 @@ __attribute__((format(printf, 2, 3))) static void append(struct text *text, cons
     va_end(args);
 }
 
+static const char *activation_name(gn_activation activation)
+{
+    switch (activation) {
+    case GN_ACTIVATION_IDENTITY:
+        return "identity";
+    case GN_ACTIVATION_RELU:
+        return "relu";
+    case GN_ACTIVATION_SILU:
+        return "silu";
+    }
+    __builtin_unreachable();
+}
+
 int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
 {
     if (!plan || (!buf && size)) {
@@ -56,7 +69,6 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
     }
     const struct gn_desc *desc = &plan->desc;
     int threads = gn_threads_for(desc->threads, plan->elements);
-    static const char *const activations[] = {"identity", "relu", "silu"};
     char epsilon[GN_NUMBER_TEXT];
     gn_number_text(desc->epsilon, epsilon);
     struct text text = {buf, size, 0};
@@ -67,13 +79,13 @@ int gn_plan_describe(const gn_plan *plan, char *buf, size_t size)
            desc->layout == GN_CHANNELS_LAST ? "channels_last" : "channels_first");
     append(&text, ",\"epsilon\":%s", epsilon);
     append(&text, ",\"affine\":\"%s\"", plan->by_sample ? "sample" : "channel");
-    append(&text, ",\"activation\":\"%s\"", activations[desc->activation]);
+    append(&text, ",\"activation\":\"%s\"", activation_name(desc->activation));
     append(&text, ",\"types\":{\"x\":\"%s\",\"y\":\"%s\",\"param\":\"%s\"}", gn_types[desc->x].name,
            gn_types[desc->y].name, gn_types[desc->param].name);
     append(&text, ",\"isa\":\"%s\",\"kernel\":\"%s\"", plan->kernels->name,
-           plan->parts.small                ? "small"
-           : plan->parts.axis == GN_COLUMNS ? "columns"
-                                            : "rows");
+           plan->parts.small                     ? "small"
+           : plan->parts.axis == GN_AXIS_COLUMNS ? "columns"
+                                                 : "rows");
     append(&text, ",\"tiles\":%" PRId64 ",\"sample_blocks\":%" PRId64 ",\"threads\":%d",
            plan->parts.tiles, plan->parts.blocks, threads);
     append(&text, ",\"forward_scratch\":%" PRId64 ",\"backward_scratch\":%" PRId64 "}",

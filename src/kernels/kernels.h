@@ -22,8 +22,8 @@
 
 /* The axis along which the elements of a tile are contiguous. */
 enum gn_axis {
-    GN_ROWS,   /* the elements of a channel */
-    GN_COLUMNS /* the channels of a pixel */
+    GN_AXIS_ROWS,   /* the elements of a channel */
+    GN_AXIS_COLUMNS /* the channels of a pixel */
 };
 
 /* A tile's region of one tensor. */
@@ -115,6 +115,12 @@ struct gn_sums {
     double *needs_f64; /* with an activation: 1 if float sums were not accurate enough, else 0;
                           NULL: not wanted */
 };
+
+/* The sums from channel i on. */
+static inline struct gn_sums gn_sums_from(struct gn_sums s, int64_t i)
+{
+    return (struct gn_sums){s.dy + i, s.dyx + i, s.needs_f64 ? s.needs_f64 + i : NULL};
+}
 
 /*
  * Consecutive samples of small groups, whose channels have one element each: [samples, groups,

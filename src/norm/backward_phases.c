@@ -37,7 +37,7 @@ static bool rounding_matters(const struct gn_backward_call *call, const struct g
 static void find_moments(const gn_plan *plan, const struct gn_work_tile *t, struct gn_tile k,
                          double min_m2, struct gn_moments out)
 {
-    if (k.axis == GN_ROWS)
+    if (k.axis == GN_AXIS_ROWS)
         gn_flatten_rows(&t->region, t->buffers.out, &k.x);
     plan->kernels->moments(&k, min_m2, out, t->buffers.scratch);
 }
@@ -104,7 +104,7 @@ static void place_dx(const struct gn_backward_call *call, const struct gn_work_t
                      struct gn_tile *k)
 {
     const gn_plan *plan = call->plan;
-    bool columns = plan->parts.axis == GN_COLUMNS;
+    bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
     gn_operand_at(call->dx_view, call->dx, &t->region, t->buffers.out, &k->out);
     switch (call->save_g) {
     case GN_SAVE_NOT:
@@ -243,7 +243,7 @@ void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
         struct gn_work_tile t;
         struct gn_coefficients coefficients;
         gn_open_tile(plan, place, i, tile, &t);
-        if (plan->parts.axis == GN_ROWS)
+        if (plan->parts.axis == GN_AXIS_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 3);
         struct gn_tile k;
         gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);

@@ -26,7 +26,7 @@ static void find_moments(const struct gn_place *place, int64_t tile)
             gn_add_skip(call, &t.region, &t.buffers, &k.x);
         else
             gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
-        if (k.axis == GN_ROWS)
+        if (k.axis == GN_AXIS_ROWS)
             gn_flatten_rows(&t.region, t.buffers.out, &k.x);
         int64_t at = t.shape->moments * ws->moments_set + t.range.first;
         plan->kernels->moments(&k, plan->min_m2, gn_moments_from(ws->moments, at),
@@ -93,7 +93,7 @@ static void normalize(const struct gn_place *place, int64_t tile)
         struct gn_work_tile t;
         struct gn_coefficients coefficients;
         gn_open_tile(plan, place, i, tile, &t);
-        if (plan->parts.axis == GN_ROWS)
+        if (plan->parts.axis == GN_AXIS_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 2);
         struct gn_tile k;
         gn_kernel_tile(plan, &t, plan->forward_beyond_llc, &k);
@@ -128,7 +128,7 @@ static bool is_dense(const struct gn_forward_call *call)
 
 static struct gn_job forward_job(const gn_plan *plan)
 {
-    bool columns = plan->parts.axis == GN_COLUMNS;
+    bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
     return (struct gn_job){
         .phases = {{find_moments, find_coefficients, false}, {normalize, NULL, true}},
         .phase_count = 2,
@@ -172,7 +172,7 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    if (plan->parts.axis == GN_ROWS && !is_dense(call))
+    if (plan->parts.axis == GN_AXIS_ROWS && !is_dense(call))
         job.within = plan->G;
     if (call->given_mean) {
         job.phases[0].tile = NULL;

@@ -37,7 +37,7 @@ static void add_tensor(const struct gn_forward_call *call, const struct gn_regio
                        void *buffer, const struct gn_operand *x, const struct gn_operand *sum)
 {
     const gn_plan *plan = call->plan;
-    bool columns = plan->parts.axis == GN_COLUMNS;
+    bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
     struct gn_operand skip;
     gn_read_region(&plan->views[GN_TENSOR_SKIP], call->skip, region, buffer, &skip);
     int64_t outer = columns ? region->length : region->channels;
@@ -53,9 +53,9 @@ static void add_channels(const struct gn_forward_call *call, const struct gn_reg
     const gn_plan *plan = call->plan;
     gn_type type = plan->desc.x;
     const void *skip = gn_at(call->skip, type, region->n * plan->C + region->c);
-    for (int64_t c = 0; plan->parts.axis == GN_ROWS && c < region->channels; c++)
+    for (int64_t c = 0; plan->parts.axis == GN_AXIS_ROWS && c < region->channels; c++)
         add(call, at(x, c), gn_at(skip, type, c), true, region->length, at(sum, c));
-    for (int64_t p = 0; plan->parts.axis == GN_COLUMNS && p < region->length; p++)
+    for (int64_t p = 0; plan->parts.axis == GN_AXIS_COLUMNS && p < region->length; p++)
         add(call, at(x, p), skip, false, region->channels, at(sum, p));
 }
 

@@ -12,12 +12,12 @@
 /* The number of samples in a batch for each of which a tile is processed. */
 static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
 {
-    return plan->parts.axis == GN_COLUMNS ? batch->items : 1;
+    return plan->parts.axis == GN_AXIS_COLUMNS ? batch->items : 1;
 }
 
 static inline int64_t gn_batch_groups(const gn_plan *plan, const struct gn_batch *batch)
 {
-    return batch->items * (plan->parts.axis == GN_COLUMNS ? plan->G : 1);
+    return batch->items * (plan->parts.axis == GN_AXIS_COLUMNS ? plan->G : 1);
 }
 
 /* The index of a range's first group among the groups of all samples. */
@@ -34,7 +34,7 @@ static inline void gn_range_at(const gn_plan *plan, const struct gn_place *place
                                int64_t end, struct gn_group_range *range)
 {
     int64_t G = plan->G;
-    bool columns = plan->parts.axis == GN_COLUMNS;
+    bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
     int64_t item = place->batch->item + (columns ? group / G : group);
     range->first = group;
     range->groups = end - group;
@@ -74,7 +74,7 @@ struct gn_work_tile {
 static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *place, int64_t sample,
                                 int64_t tile, struct gn_work_tile *t)
 {
-    bool columns = plan->parts.axis == GN_COLUMNS;
+    bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
     const struct gn_tile_shape *shape = t->shape = gn_tile_shape_at(plan, tile, &t->room);
     int64_t first = columns ? sample * plan->G : 0;
     gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch), &t->range);

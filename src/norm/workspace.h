@@ -61,11 +61,6 @@ static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, in
     return (struct gn_statistics){s.mean + i, s.mean_lo + i, s.rstd + i};
 }
 
-static inline struct gn_sums gn_sums_from(struct gn_sums s, int64_t i)
-{
-    return (struct gn_sums){s.dy + i, s.dyx + i, s.needs_f64 ? s.needs_f64 + i : NULL};
-}
-
 /*
  * Computes the statistics of `groups` groups, from `group` of the workspace on, from their sets of
  * moments.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The contents of a descriptor. api/desc.c is the only place where shapes and types are validated.
+ * The contents of a descriptor. api/desc.c validates shapes and types; what only their combination
+ * shows, as sizes that overflow, plan/plan.c does.
  */
 #ifndef GN_DESC_H
 #define GN_DESC_H

@@ -125,7 +125,7 @@ void gn_divide(struct gn_plan *plan)
 {
     struct gn_partition *p = &plan->parts;
     bool columns = plan->S == 1 || (plan->desc.layout == GN_CHANNELS_LAST && plan->C > 1);
-    p->axis = columns ? GN_COLUMNS : GN_ROWS;
+    p->axis = columns ? GN_AXIS_COLUMNS : GN_AXIS_ROWS;
     if (columns)
         divide_columns(plan, p);
     else
@@ -149,7 +149,7 @@ const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t
 {
     if (plan->parts.tiles == 1)
         return &plan->parts.whole;
-    *room = plan->parts.axis == GN_COLUMNS ? column_tile(plan, tile) : row_tile(plan, tile);
+    *room = plan->parts.axis == GN_AXIS_COLUMNS ? column_tile(plan, tile) : row_tile(plan, tile);
     return room;
 }
 
@@ -158,7 +158,7 @@ double gn_moments_count(const struct gn_plan *plan, int64_t set)
     const struct gn_partition *p = &plan->parts;
     if (p->moments == 1)
         return (double)(plan->D * plan->S);
-    if (p->axis == GN_ROWS) {
+    if (p->axis == GN_AXIS_ROWS) {
         struct gn_tile_shape t = row_tile(plan, set);
         return (double)(t.channels * t.length);
     }

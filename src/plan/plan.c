@@ -92,7 +92,7 @@ static void set_views(gn_plan *plan)
         plan->views[i] = gn_view_of(type, axis, desc->rank, desc->dims, strides);
     }
     const int64_t flat[] = {plan->C, 1};
-    plan->channels = gn_view_of(desc->x, GN_COLUMNS, 2, desc->dims, flat);
+    plan->channels = gn_view_of(desc->x, GN_AXIS_COLUMNS, 2, desc->dims, flat);
 }
 
 /* Whether every tensor can be read and written in place, without conversion. */
@@ -112,10 +112,10 @@ static void set_buffers(gn_plan *plan)
     int64_t size = plan->is_f64 ? (int64_t)sizeof(double) : (int64_t)sizeof(float);
     int64_t elements = p->tile_channels * p->tile_length;
     if (p->tiles == 1)
-        elements = p->small                ? p->small_batch * plan->C
-                   : p->axis == GN_COLUMNS ? plan->C * plan->S
-                                           : p->most_items * plan->D * plan->S;
-    if (p->axis == GN_COLUMNS)
+        elements = p->small                     ? p->small_batch * plan->C
+                   : p->axis == GN_AXIS_COLUMNS ? plan->C * plan->S
+                                                : p->most_items * plan->D * plan->S;
+    if (p->axis == GN_AXIS_COLUMNS)
         plan->scratch_bytes =
             gn_round_up(gn_columns_scratch_bytes(p->tile_channels, plan->activates));
     if (needs_no_buffers(plan))

@@ -6,7 +6,8 @@
  * of a call enters the default environment, and afterwards restores its own, flags included.
  *
  * The compiler does not know that arithmetic depends on the environment. Enter it only around calls
- * of functions in other files: the compiler moves no arithmetic across these.
+ * of functions that it cannot inline, as those that a job points to: it moves no arithmetic across
+ * these.
  */
 #ifndef GN_FP_ENV_H
 #define GN_FP_ENV_H

@@ -81,8 +81,8 @@ static void move(char *tensor, char *packed, const struct copy *copy, gn_type ty
  * Copies contiguous rows of one channel. The view has a dim of rows: otherwise they would be a
  * single row.
  */
-static void move_lines(const struct gn_view *view, char *channel, const struct gn_region *region,
-                       char *packed, bool back)
+static void move_pieces(const struct gn_view *view, char *channel, const struct gn_region *region,
+                        char *packed, bool back)
 {
     int last = view->rank - 1;
     int64_t size = gn_size(view->type), whole = view->dims[last];
@@ -119,8 +119,8 @@ static void move_rows(const struct gn_view *view, char *tensor, const struct gn_
     bool interleaved = region->channels > 1 && view->c < stride;
     if (stride == 1) {
         for (int64_t c = 0; c < region->channels; c++)
-            move_lines(view, tensor + (base + c * view->c) * size, region,
-                       packed + c * region->length * size, back);
+            move_pieces(view, tensor + (base + c * view->c) * size, region,
+                        packed + c * region->length * size, back);
         return;
     }
     int64_t at_once = interleaved ? region->channels : 1;
@@ -172,7 +172,7 @@ void gn_copy_in(const struct gn_view *view, const void *tensor, const struct gn_
                 void *packed)
 {
     char *from = (char *)(uintptr_t)tensor;
-    if (view->axis == GN_COLUMNS)
+    if (view->axis == GN_AXIS_COLUMNS)
         move_pixels(view, from, region, packed, false);
     else
         move_rows(view, from, region, packed, false);
@@ -182,7 +182,7 @@ void gn_copy_out(const struct gn_view *view, void *tensor, const struct gn_regio
                  const void *packed)
 {
     char *from = (char *)(uintptr_t)packed;
-    if (view->axis == GN_COLUMNS)
+    if (view->axis == GN_AXIS_COLUMNS)
         move_pixels(view, tensor, region, from, true);
     else
         move_rows(view, tensor, region, from, true);

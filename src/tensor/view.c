@@ -86,8 +86,8 @@ struct gn_view gn_view_of(gn_type type, enum gn_axis axis, int rank, const int64
     for (int i = 0; i < view.rank; i++)
         S *= view.dims[i];
     view.n = N == 1 ? C * S : strides[0];
-    view.c = C > 1 ? strides[1] : axis == GN_COLUMNS ? 1 : S;
-    if (axis == GN_COLUMNS)
+    view.c = C > 1 ? strides[1] : axis == GN_AXIS_COLUMNS ? 1 : S;
+    if (axis == GN_AXIS_COLUMNS)
         set_columns(&view, C, S);
     else
         set_rows(&view, C, S);
@@ -136,7 +136,7 @@ int64_t gn_shared_contiguous_len(int64_t S, const struct gn_view *const *views, 
 void gn_operand_indirect(const struct gn_view *view, const void *tensor,
                          const struct gn_region *region, void *buffer, struct gn_operand *operand)
 {
-    bool columns = view->axis == GN_COLUMNS;
+    bool columns = view->axis == GN_AXIS_COLUMNS;
     bool pieces = !view->in_place && region->contiguous_len && view->contiguous_len;
     if (!view->in_place && !pieces) {
         *operand = (struct gn_operand){.data = buffer,

@@ -70,7 +70,7 @@ static inline void gn_operand_at(const struct gn_view *view, const void *tensor,
                                  const struct gn_region *region, void *buffer,
                                  struct gn_operand *operand)
 {
-    bool columns = view->axis == GN_COLUMNS;
+    bool columns = view->axis == GN_AXIS_COLUMNS;
     if (!view->direct) {
         gn_operand_indirect(view, tensor, region, buffer, operand);
         return;

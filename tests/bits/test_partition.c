@@ -16,7 +16,7 @@ enum { MOST_TILES = 10000, MOST_SETS = 1 << 18 };
 /* What is divided: the channels of a group or of a sample. */
 static int64_t channels_of(const gn_plan *plan)
 {
-    return plan->parts.axis == GN_COLUMNS ? plan->C : plan->D;
+    return plan->parts.axis == GN_AXIS_COLUMNS ? plan->C : plan->D;
 }
 
 /* The elements that a tile has of each of its groups. */
@@ -39,7 +39,7 @@ static const char *check_form(const gn_plan *plan, const struct gn_tile_shape *t
         return "a tile has a set that there is not";
     if (gn_moments_count(plan, t->moments) != (double)group_elements(t))
         return "a set of moments has another count than its tile";
-    if (p->axis == GN_ROWS) {
+    if (p->axis == GN_AXIS_ROWS) {
         if (t->depth != t->channels)
             return "the depth of rows is not their number";
         return t->channels == 1 || t->length == plan->S ? NULL : "several rows are not whole";
@@ -64,7 +64,7 @@ static bool follows(const gn_plan *plan, const struct gn_tile_shape *t,
     const bool last_channel = before->channel + before->channels == channels_of(plan);
     const bool last_position = before->position + before->length == plan->S;
 
-    if (plan->parts.axis == GN_COLUMNS) {
+    if (plan->parts.axis == GN_AXIS_COLUMNS) {
         if (last_channel)
             return t->channel == 0 && t->position == before->position + before->length;
         return t->channel == before->channel + before->channels &&
@@ -96,7 +96,8 @@ static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_sha
     before = *gn_tile_shape_at(plan, i - 1, &room);
     if (!follows(plan, t, &before))
         return "a tile does not follow on the one before";
-    const bool same_group = p->axis == GN_ROWS || before.channel / plan->D == t->channel / plan->D;
+    const bool same_group =
+        p->axis == GN_AXIS_ROWS || before.channel / plan->D == t->channel / plan->D;
     if (same_group && before.moments == t->moments)
         return "two tiles of a group have one set of moments";
     return NULL;
@@ -106,7 +107,7 @@ static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_sha
 static bool mark_sets(const gn_plan *plan, const struct gn_tile_shape *t, char *moments, char *sums)
 {
     const struct gn_partition *p = &plan->parts;
-    const bool columns = p->axis == GN_COLUMNS;
+    const bool columns = p->axis == GN_AXIS_COLUMNS;
     const int64_t last = t->channel + t->channels - 1;
     bool own = true;
 
@@ -122,7 +123,7 @@ static const char *check_sets(const gn_plan *plan)
 {
     static char moments[MOST_SETS], sums[MOST_SETS];
     const struct gn_partition *p = &plan->parts;
-    const int64_t groups = p->axis == GN_COLUMNS ? plan->G : 1, channels = channels_of(plan);
+    const int64_t groups = p->axis == GN_AXIS_COLUMNS ? plan->G : 1, channels = channels_of(plan);
     double count = 0;
 
     if (p->tiles > MOST_TILES || groups > MOST_SETS / p->moments || channels > MOST_SETS / p->sums)
@@ -148,7 +149,7 @@ static const char *check_tiles(const gn_plan *plan, uint64_t *random)
 {
     const struct gn_partition *p = &plan->parts;
     const bool all = p->tiles <= MOST_TILES;
-    const int64_t across = p->axis == GN_COLUMNS ? p->tiles / p->pixel_tiles : p->sums;
+    const int64_t across = p->axis == GN_AXIS_COLUMNS ? p->tiles / p->pixel_tiles : p->sums;
     struct gn_tile_shape t;
 
     for (int64_t k = 0; k < (all ? p->tiles : 500); k++) {

@@ -34,7 +34,7 @@ static const char *check_axis(const gn_plan *plan)
 {
     const bool last = plan->desc.layout == GN_CHANNELS_LAST && plan->C > 1;
 
-    return (plan->parts.axis == GN_COLUMNS) == (last || plan->S == 1) ? NULL : "another axis";
+    return (plan->parts.axis == GN_AXIS_COLUMNS) == (last || plan->S == 1) ? NULL : "another axis";
 }
 
 /* Whole rows, as many as fit, or parts of one; longer ones only where a group has very many. */
@@ -95,7 +95,7 @@ static const char *check_columns(const gn_plan *plan)
 static const char *check_batch(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
-    const int64_t groups = p->axis == GN_COLUMNS ? plan->G : 1, items = p->most_items;
+    const int64_t groups = p->axis == GN_AXIS_COLUMNS ? plan->G : 1, items = p->most_items;
 
     if (items < 1 || p->batch_groups != items * groups)
         return "a batch has another number of groups";
@@ -133,7 +133,7 @@ static const char *check_blocks(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
     const int64_t samples = p->block_samples, sample = plan->C * plan->S;
-    const bool columns = p->axis == GN_COLUMNS;
+    const bool columns = p->axis == GN_AXIS_COLUMNS;
     int64_t most = columns || plan->G <= ROW_ITEMS / BLOCKS ? BLOCKS : ROW_ITEMS / plan->G;
 
     if (samples < 1 || p->blocks != (plan->N - 1) / samples + 1)
@@ -157,7 +157,7 @@ static const char *check_sizes(uint64_t *random)
     const char *failure = check_axis(plan);
 
     if (!failure)
-        failure = plan->parts.axis == GN_COLUMNS ? check_columns(plan) : check_rows(plan);
+        failure = plan->parts.axis == GN_AXIS_COLUMNS ? check_columns(plan) : check_rows(plan);
     failure = failure ? failure : check_batch(plan);
     failure = failure ? failure : check_small(plan, &problem);
     failure = failure ? failure : check_blocks(plan);
@@ -220,7 +220,7 @@ static const char *check_empty(uint64_t *random)
     problem.S = kind == 0 ? problem.S : 0;
     gn_plan *plan = plan_for(&problem);
     const struct gn_partition *p = &plan->parts;
-    const bool rows = p->axis == GN_ROWS;
+    const bool rows = p->axis == GN_AXIS_ROWS;
     const bool sets = p->moments > 0 && p->sums > 0 && p->tile_channels > 0 && p->tile_length > 0;
     const char *failure = NULL;
     if (p->tiles < 1 || !sets || (!rows && (p->pixel_tiles < 1 || p->pieces < 1)))

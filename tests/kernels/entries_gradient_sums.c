@@ -28,7 +28,7 @@ static void make_others(struct kernel_case *c, gn_type type)
     const bool is_f64 = type == GN_F64;
 
     make_parameters(c, one_in(c, 2) || is_f64 ? type : GN_F32, false);
-    make_numbers(c, false, is_f64);
+    make_coefficients(c, false, is_f64);
     if (!is_f64 && one_in(c, 2))
         make_saved_g(c, true);
     c->needs_f64 = sums(c, "needs_f64");

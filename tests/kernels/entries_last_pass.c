@@ -41,7 +41,7 @@ static void make_x(struct kernel_case *c, gn_type type, bool backward)
     c->x = make_tensor(c, "x", &c->tile.x, type, &c->x_offsets, false);
     make_statistics(c, is_f64 ? GN_F64 : GN_F32);
     make_parameters(c, one_in(c, 2) || is_f64 ? type : GN_F32, !backward);
-    make_numbers(c, backward, is_f64);
+    make_coefficients(c, backward, is_f64);
 }
 
 /* A result, rounded to its type. */

@@ -27,8 +27,8 @@ static void make_moments(struct kernel_case *c)
     make_tile(c);
     pick_ranges(c, type);
     c->min_m2 = one_in(c, 2) ? GN_LEAST_SQUARES : 0;
-    c->x = make_tensor(c, "x", &c->tile.x, type, c->tile.axis == GN_COLUMNS ? &c->x_offsets : NULL,
-                       false);
+    c->x = make_tensor(c, "x", &c->tile.x, type,
+                       c->tile.axis == GN_AXIS_COLUMNS ? &c->x_offsets : NULL, false);
     c->origin = output(c, "origin", GN_F64, c->groups, 0);
     c->m_offset = output(c, "offset", GN_F64, c->groups, 0);
     c->m2 = output(c, "m2", GN_F64, c->groups, 0);

@@ -127,7 +127,7 @@ void make_parameters(struct kernel_case *c, gn_type type, bool wraps);
 double gamma_at(const struct kernel_case *c, int64_t k);
 double beta_at(const struct kernel_case *c, int64_t k);
 /* The floats of each channel, use_f32 and what belongs to groups, as inputs. */
-void make_numbers(struct kernel_case *c, bool backward, bool is_f64);
+void make_coefficients(struct kernel_case *c, bool backward, bool is_f64);
 bool uses_f32(const struct kernel_case *c, int64_t k);
 struct gn_parameters parameters_of(const struct kernel_case *c);
 /* Refers to the parameters. */

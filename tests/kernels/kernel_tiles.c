@@ -21,7 +21,7 @@ void make_tile(struct kernel_case *c)
     struct gn_tile *t = &c->tile;
     int64_t most;
 
-    t->axis = one_in(c, 2) ? GN_ROWS : GN_COLUMNS;
+    t->axis = one_in(c, 2) ? GN_AXIS_ROWS : GN_AXIS_COLUMNS;
     do {
         t->depth = pick_depth(c);
         t->length = pick_length(c);
@@ -46,7 +46,7 @@ void pick_pieces(struct kernel_case *c)
 {
     struct gn_tile *t = &c->tile;
 
-    if (t->axis != GN_ROWS || one_in(c, 2))
+    if (t->axis != GN_AXIS_ROWS || one_in(c, 2))
         return;
     t->contiguous_len = one_in(c, 4) ? t->length : pick(c, 1, 40);
     t->first_len = pick(c, 1, t->contiguous_len);
@@ -68,7 +68,7 @@ int64_t element_at(const struct kernel_case *c, const struct gn_operand *operand
     const int64_t *at = offsets ? (const int64_t *)(const void *)offsets->initial : NULL;
     int64_t inside;
 
-    if (c->tile.axis == GN_COLUMNS)
+    if (c->tile.axis == GN_AXIS_COLUMNS)
         return gn_offset_at(at, operand->stride, i) + k;
     if (!at)
         return k * operand->stride + i;
@@ -97,7 +97,7 @@ static struct array *list_pieces(struct kernel_case *c, int64_t count, int64_t l
 static int64_t lay_out(struct kernel_case *c, struct gn_operand *operand, struct array **offsets)
 {
     const struct gn_tile *t = &c->tile;
-    const bool columns = t->axis == GN_COLUMNS, listed = offsets && one_in(c, 2);
+    const bool columns = t->axis == GN_AXIS_COLUMNS, listed = offsets && one_in(c, 2);
     const int64_t inner = columns ? t->channels : t->length,
                   outer = columns ? t->length : t->channels;
     int64_t inside, end = inner;
@@ -144,7 +144,7 @@ void set_fates(struct kernel_case *c, struct array *a, const struct gn_operand *
 void make_saved_g(struct kernel_case *c, bool is_output)
 {
     const struct gn_tile *t = &c->tile;
-    const bool columns = t->axis == GN_COLUMNS;
+    const bool columns = t->axis == GN_AXIS_COLUMNS;
     const int64_t inner = columns ? t->channels : t->length;
     const int64_t outer = columns ? t->length : t->channels;
     struct gn_operand *g = &c->tile.saved_g;
@@ -182,7 +182,7 @@ void make_scratch(struct kernel_case *c, bool activates)
 {
     const int64_t bytes = gn_columns_scratch_bytes(c->tile.channels, activates);
 
-    if (c->tile.axis == GN_ROWS)
+    if (c->tile.axis == GN_AXIS_ROWS)
         return;
     c->scratch = array_of(&c->arrays, "scratch", GN_F64, bytes / (int64_t)sizeof(double), 0);
     array_is_output(c->scratch);

@@ -58,7 +58,7 @@ static int64_t count(struct counted *c, bool backward, bool last)
 {
     const struct gn_moments moments = {c->moments[0], c->moments[1], c->moments[2]};
     const int64_t stride = last ? GROUPS * DEPTH : c->length;
-    const struct gn_tile tile = {.axis = last ? GN_COLUMNS : GN_ROWS,
+    const struct gn_tile tile = {.axis = last ? GN_AXIS_COLUMNS : GN_AXIS_ROWS,
                                  .channels = GROUPS * DEPTH,
                                  .length = c->length,
                                  .depth = DEPTH,
@@ -147,7 +147,7 @@ static void test_flags(void **state)
             needs_f64[k] = -1;
         }
         const int64_t stride = last ? 3 : n;
-        const struct gn_tile tile = {.axis = last ? GN_COLUMNS : GN_ROWS,
+        const struct gn_tile tile = {.axis = last ? GN_AXIS_COLUMNS : GN_AXIS_ROWS,
                                      .channels = 3,
                                      .length = n,
                                      .depth = 3,

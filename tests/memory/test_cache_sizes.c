@@ -215,7 +215,7 @@ static unsigned char *lines_of(size_t bytes)
     return memory;
 }
 
-static void put_number(const struct pixels *p, unsigned char *tensor, int64_t i, float value)
+static void put_coefficient(const struct pixels *p, unsigned char *tensor, int64_t i, float value)
 {
     const uint16_t half = (uint16_t)type_bits(GN_BF16, value, 0);
 
@@ -236,8 +236,8 @@ static void check_with_gaps(gn_type type, int64_t size)
         p.dx[way] = lines_of((size_t)MOST * 8);
     }
     for (int64_t i = 0; i < MOST; i++) {
-        put_number(&p, p.x, i, random_normal(&random));
-        put_number(&p, p.dy, i, random_normal(&random));
+        put_coefficient(&p, p.x, i, random_normal(&random));
+        put_coefficient(&p, p.dy, i, random_normal(&random));
     }
     set_cache(INT64_C(1) << 40);
     execute_with_gaps(&p, GN_ISA_GENERIC, 0, 0, 0);

@@ -83,7 +83,7 @@ void layout_random(struct layout *layout, uint64_t *random, bool shared)
     *layout = (struct layout){.S = 1};
     layout->type = (gn_type)random_range(random, 0, 3);
     layout->rank = (int)random_range(random, 2, GN_MAX_RANK);
-    layout->axis = random_range(random, 0, 1) ? GN_ROWS : GN_COLUMNS;
+    layout->axis = random_range(random, 0, 1) ? GN_AXIS_ROWS : GN_AXIS_COLUMNS;
     layout->N = layout->dims[0] = random_range(random, 1, 3);
     layout->C = layout->dims[1] = random_range(random, 0, 3) ? random_range(random, 1, 12) : 1;
     room /= layout->N * layout->C;
@@ -123,7 +123,7 @@ const char *layout_text(const struct layout *layout)
 {
     static char text[300];
     int used = snprintf(text, sizeof(text), "%s, type %d, dim:stride",
-                        layout->axis == GN_ROWS ? "rows" : "columns", (int)layout->type);
+                        layout->axis == GN_AXIS_ROWS ? "rows" : "columns", (int)layout->type);
 
     for (int i = 0; i < layout->rank; i++)
         used += snprintf(text + used, sizeof(text) - (size_t)used, " %lld:%lld",

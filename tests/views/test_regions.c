@@ -90,8 +90,8 @@ static struct gn_region random_region(const struct layout *l, uint64_t *random)
 
     r.n = random_range(random, 0, l->N - 1);
     r.c = random_range(random, 0, l->C - 1);
-    if (l->axis == GN_COLUMNS || !part) {
-        const int64_t samples = l->axis == GN_ROWS && l->view.dense ? l->N - r.n : 1;
+    if (l->axis == GN_AXIS_COLUMNS || !part) {
+        const int64_t samples = l->axis == GN_AXIS_ROWS && l->view.dense ? l->N - r.n : 1;
         r.c = random_range(random, 0, 1) ? r.c : 0;
         r.channels = random_range(random, 1, samples * l->C - r.c);
     }
@@ -99,7 +99,7 @@ static struct gn_region random_region(const struct layout *l, uint64_t *random)
         r.s = random_range(random, 0, l->S - 1);
         r.length = random_range(random, 1, l->S - r.s);
     }
-    if (l->axis == GN_ROWS && random_range(random, 0, 1)) {
+    if (l->axis == GN_AXIS_ROWS && random_range(random, 0, 1)) {
         const struct gn_view *views[2] = {&l->view, &l->view};
         struct layout other = *l;
         layout_random_strides(&other, random, false);
@@ -125,7 +125,7 @@ static const char *find(const struct layout *l, const struct gn_operand *operand
 {
     int64_t at = operand->stride * c + i;
 
-    if (l->axis == GN_COLUMNS)
+    if (l->axis == GN_AXIS_COLUMNS)
         at = gn_offset_at(operand->offsets, operand->stride, i) + c;
     else if (operand->offsets) {
         const int64_t piece = (r->s + i) / r->contiguous_len - r->s / r->contiguous_len;
@@ -145,7 +145,7 @@ static size_t used_bytes(const struct layout *l, const struct gn_operand *operan
         return (size_t)(r->channels * r->length * gn_size(l->type));
     if (!operand->offsets)
         return 0;
-    if (l->axis == GN_COLUMNS)
+    if (l->axis == GN_AXIS_COLUMNS)
         return (size_t)r->length * sizeof(int64_t);
     return (size_t)(end / r->contiguous_len - r->s / r->contiguous_len + 1) * sizeof(int64_t);
 }
@@ -164,7 +164,7 @@ static const char *check_operand(const struct world *world, const struct gn_regi
 {
     const struct layout *l = &world->layout;
     const struct gn_view *view = &l->view;
-    const bool pieces = l->axis == GN_ROWS && r->contiguous_len && view->contiguous_len;
+    const bool pieces = l->axis == GN_AXIS_ROWS && r->contiguous_len && view->contiguous_len;
     const size_t used = used_bytes(l, operand, r);
 
     if (operand->packed != (!view->in_place && !pieces))
@@ -246,7 +246,7 @@ static const char *check_region(struct world *world, const struct gn_region *r)
         failure = wrong_region(world, r, "packing changed the tensor");
     if (!failure && !l->shared)
         failure = check_unpack(world, r, &operand);
-    if (!failure && l->axis == GN_ROWS && !r->contiguous_len)
+    if (!failure && l->axis == GN_AXIS_ROWS && !r->contiguous_len)
         failure = check_flat(world, r);
     return failure;
 }

@@ -132,7 +132,7 @@ static const char *check_view(uint64_t *random)
     const char *failure;
 
     layout_random(&layout, random, random_range(random, 0, 4) == 0);
-    failure = layout.axis == GN_ROWS ? check_rows(&layout) : check_columns(&layout);
+    failure = layout.axis == GN_AXIS_ROWS ? check_rows(&layout) : check_columns(&layout);
     return failure ? failure : check_places(&layout);
 }
 
@@ -153,7 +153,8 @@ static const char *check_dense(uint64_t *random)
         gn_dense_strides(l.rank, l.dims, last ? GN_CHANNELS_LAST : GN_CHANNELS_FIRST, l.strides);
         if (!is_sum(&l, l.C * l.S, last ? 1 : l.S, last ? l.C : 1))
             return wrong("%s: not dense, last %d", layout_text(&l), last);
-        l.view = gn_view_of(l.type, last ? GN_COLUMNS : GN_ROWS, l.rank, l.dims, l.strides);
+        l.view =
+            gn_view_of(l.type, last ? GN_AXIS_COLUMNS : GN_AXIS_ROWS, l.rank, l.dims, l.strides);
         if (!l.view.dense)
             return wrong("%s: dense is not found, last %d", layout_text(&l), last);
     }
@@ -176,7 +177,7 @@ static const char *check_shared(uint64_t *random)
     int64_t shortest;
 
     layout_random(&layouts[0], random, false);
-    layouts[0].axis = GN_ROWS;
+    layouts[0].axis = GN_AXIS_ROWS;
     shortest = layouts[0].S;
     for (int i = 0; i < count; i++) {
         layouts[i] = layouts[0];

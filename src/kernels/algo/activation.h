@@ -176,7 +176,7 @@ INLINE void FN(silu_slopes)(VEC *z, int count)
  * g = dy * act'(z) in place of dy. With ReLU it is 0 where z <= 0, whatever dy is. z is
  * overwritten.
  */
-INLINE void FN(through)(VEC *dy, VEC *z, int count, gn_activation activation)
+INLINE void FN(activate_backward)(VEC *dy, VEC *z, int count, gn_activation activation)
 {
     switch (activation) {
     case GN_ACTIVATION_IDENTITY:

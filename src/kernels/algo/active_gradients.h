@@ -20,7 +20,7 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
                    coefficients.shift;
             own[v] = read_f32(dy, as.dy, at);
         }
-        through_f32(own, z, STEP_VECS_f32, as.activation);
+        activate_backward_f32(own, z, STEP_VECS_f32, as.activation);
         EACH (v, STEP_VECS_f32)
             store_f32(g + i + v * WIDTH_f32, own[v]);
     }
@@ -29,7 +29,7 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 as,
         vec_f32 z = (read_part_f32(x, as.x, at, part, 0) - coefficients.mean) * coefficients.scale +
                     coefficients.shift;
         vec_f32 own = read_part_f32(dy, as.dy, at, part, 0);
-        through_f32(&own, &z, 1, as.activation);
+        activate_backward_f32(&own, &z, 1, as.activation);
         if (part >= WIDTH_f32)
             store_f32(g + i, own);
         else
@@ -62,7 +62,7 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
 {
     const struct arrays_f32 coefficients = {mean, scale, shift, NULL, NULL};
     normalize_f32(z, coefficients);
-    pull_back_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
+    activate_backward_block_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
 /* The pixels of a tile, with their types and coefficients. */
@@ -93,7 +93,7 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
         z[v] = (x - get_f32(all->coefficients.mean + on)) * get_f32(all->coefficients.scale + on) +
                get_f32(all->coefficients.shift + on);
     }
-    through_f32(dy, z, count, as.activation);
+    activate_backward_f32(dy, z, count, as.activation);
     if (part)
         store_part_f32(g + c, dy[0], part);
     else

@@ -41,7 +41,7 @@ INLINE vec_f64 FN(parameter)(const void *p, gn_type t, int64_t c, int64_t part, 
     return part ? read_part_f64(p, t, c, part, 0) : read_f64(p, t, c);
 }
 
-INLINE void FN(put_number)(REAL *p, int64_t c, int64_t part, vec_f64 v)
+INLINE void FN(put_coefficient)(REAL *p, int64_t c, int64_t part, vec_f64 v)
 {
     if (part)
         ROUND_PART(p + c, v, part);
@@ -85,9 +85,9 @@ INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
     vec_f64 b = FN(parameter)(in->beta, in->type, c, part, 0) - group->mean_lo * a;
-    FN(put_number)(to.mean, c, part, group->mean);
-    FN(put_number)(to.scale, c, part, a);
-    FN(put_number)(to.shift, c, part, b);
+    FN(put_coefficient)(to.mean, c, part, group->mean);
+    FN(put_coefficient)(to.scale, c, part, a);
+    FN(put_coefficient)(to.shift, c, part, b);
     return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
 }
 
@@ -114,10 +114,10 @@ INLINE mask_f64 FN(dx_vector)(const struct group_parameters *in, const struct FN
                               int64_t c, int64_t part, struct FN(coefficients_out) to)
 {
     vec_f64 a = FN(parameter)(in->gamma, in->type, c, part, 1) * group->rstd;
-    FN(put_number)(to.mean, c, part, group->mean);
-    FN(put_number)(to.scale, c, part, a);
-    FN(put_number)(to.slope, c, part, group->slope);
-    FN(put_number)(to.offset, c, part, group->offset);
+    FN(put_coefficient)(to.mean, c, part, group->mean);
+    FN(put_coefficient)(to.scale, c, part, a);
+    FN(put_coefficient)(to.slope, c, part, group->slope);
+    FN(put_coefficient)(to.offset, c, part, group->offset);
     return fits_float(a);
 }
 

@@ -10,7 +10,7 @@
 #include "kernels/algo/column_moments.h"
 #include "kernels/algo/gradient_range.h"
 
-/* sizes[c] is the size of channel c that gradient_holds takes. */
+/* sizes[c] is the size of channel c that gradient_fits takes. */
 static void column_sizes(const struct gn_tile *in, struct column_coefficients_f32 coefficients,
                          float *sizes)
 {
@@ -28,7 +28,7 @@ static void column_sizes(const struct gn_tile *in, struct column_coefficients_f3
             vec_f32 z = (x - get_f32(coefficients.mean + c)) * get_f32(coefficients.scale + c) +
                         get_f32(coefficients.shift + c);
             if (vanishes(in->activation))
-                through_f32(&g, &z, 1, in->activation);
+                activate_backward_f32(&g, &z, 1, in->activation);
             sum += abs_f32(g);
         }
         put_f32(sizes + c, sum);
@@ -36,9 +36,9 @@ static void column_sizes(const struct gn_tile *in, struct column_coefficients_f3
 }
 
 /* The float coefficients as doubles. */
-static struct column_coefficients_f64 widened_columns(const struct gn_tile *in,
-                                                      struct column_coefficients_f32 coefficients,
-                                                      const struct column_work *w)
+static struct column_coefficients_f64 f64_columns(const struct gn_tile *in,
+                                                  struct column_coefficients_f32 coefficients,
+                                                  const struct column_work *w)
 {
     for (int64_t c = 0; c < in->channels; c++) {
         w->f64[2][c] = (double)coefficients.mean[c];
@@ -60,20 +60,20 @@ COLD void recompute_gradients_f64(const struct gn_tile *in,
     bool all = true;
     column_sizes(in, coefficients, sizes);
     for (int64_t c = 0; c < in->channels; c++) {
-        bool holds = gradient_holds(a[c], b[c], least_gradient(in->activation), sizes[c]);
-        all &= holds;
-        sizes[c] = holds;
-        if (!holds)
+        bool fits = gradient_fits(a[c], b[c], least_gradient(in->activation), sizes[c]);
+        all &= fits;
+        sizes[c] = fits;
+        if (!fits)
             a[c] = b[c] = 0;
         if (needs_f64)
-            needs_f64[c] = !holds;
+            needs_f64[c] = !fits;
     }
     if (all)
         return;
     FELL_BACK();
-    struct column_coefficients_f64 widened = widened_columns(in, coefficients, w);
+    struct column_coefficients_f64 in_f64 = f64_columns(in, coefficients, w);
     for (int64_t p = 0; p < in->length; p += CHUNK_PIXELS) {
-        column_gradient_f64(in, p, chunk_pixels(in, p), widened, w->f64[0], w->f64[1]);
+        column_gradient_f64(in, p, chunk_pixels(in, p), in_f64, w->f64[0], w->f64[1]);
         for (int64_t c = 0; c < in->channels; c++) {
             a[c] += sizes[c] != 0 ? 0 : w->f64[0][c];
             b[c] += sizes[c] != 0 ? 0 : w->f64[1][c];
@@ -93,7 +93,7 @@ static void active_gradient(const struct gn_tile *in, int64_t first, int64_t pix
     int64_t stride = saves ? in->saved_g.stride : in->channels;
     float *g = saves ? (float *)in->saved_g.data + first * stride : w->g;
     int64_t offset = in->x.offsets ? 0 : first * in->x.stride;
-    struct gn_tile chunk = {.axis = GN_COLUMNS,
+    struct gn_tile chunk = {.axis = GN_AXIS_COLUMNS,
                             .channels = in->channels,
                             .length = pixels,
                             .x = in->x,
@@ -138,7 +138,7 @@ static void sums_columns(const struct gn_tile *in, const struct arrays_f32 *all,
         add_chunk(in->channels, w.f32[0], p == 0, w.sums[0]);
         add_chunk(in->channels, w.f32[1], p == 0, w.sums[1]);
     }
-    if (!all_gradients_hold(in->channels, w.sums[0], w.sums[1], least_gradient(in->activation)))
+    if (!all_gradients_fit(in->channels, w.sums[0], w.sums[1], least_gradient(in->activation)))
         recompute_gradients_f64(in, coefficients, &w, to.needs_f64);
     memcpy(to.dy, w.sums[0], (size_t)in->channels * sizeof(double));
     memcpy(to.dyx, w.sums[1], (size_t)in->channels * sizeof(double));

@@ -11,6 +11,8 @@
 
 #include "kernels/algo/column_sums.h"
 #include "kernels/algo/row_moments.h"
+#include "kernels/algo/span_moments.h"
+#include "kernels/simd/reduce.h"
 
 struct column_work {
     float *f32[3];
@@ -111,8 +113,8 @@ INLINE bool moments_four(const struct column_work *w, int64_t c, int64_t depth, 
     sum_four(w->sums[0] + c, depth, &s);
     sum_four(w->sums[1] + c, depth, &q);
     quad correction = s * s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, min_m2);
-    if (!(holds[0] & holds[1] & holds[2] & holds[3]))
+    __typeof__(q < q) fits = SUMS_FIT(s, q, correction, min_m2);
+    if (!(fits[0] & fits[1] & fits[2] & fits[3]))
         return false;
     *(mem_quad *)out.origin =
         (quad){(double)k[0], (double)k[depth], (double)k[2 * depth], (double)k[3 * depth]};
@@ -208,10 +210,10 @@ static void moments_columns(const struct gn_tile *in, int64_t depth, double min_
         found = 1;
         double s = sum_channels(w.sums[0] + c, depth), q = sum_channels(w.sums[1] + c, depth);
         struct gn_moment m = moment_of(n, inverse, (double)w.f32[0][c], s, q);
-        bool holds = SUMS_HOLD(s, q, s * s * inverse, min_m2);
-        all &= holds;
+        bool fits = SUMS_FIT(s, q, s * s * inverse, min_m2);
+        all &= fits;
         put_moment(out, g, m);
-        if (!holds)
+        if (!fits)
             out.m2[g] = (double)NAN;
     }
     if (!all)
@@ -221,7 +223,7 @@ static void moments_columns(const struct gn_tile *in, int64_t depth, double min_
 static void moments(const struct gn_tile *tile, double min_m2, struct gn_moments out,
                     double *scratch)
 {
-    if (tile->axis == GN_ROWS)
+    if (tile->axis == GN_AXIS_ROWS)
         moments_rows(tile->x.data, tile->x.type, tile->depth * tile->length,
                      tile->channels / tile->depth, min_m2, out);
     else

@@ -3,6 +3,7 @@
 #ifndef GN_GRADIENT_RANGE_H
 #define GN_GRADIENT_RANGE_H
 
+#include "kernels/algo/activation.h"
 #include "kernels/algo/gradient_sums.h"
 
 /* In smaller sums, products may have underflowed. */
@@ -21,7 +22,7 @@ INLINE double least_gradient(gn_activation activation)
  */
 #define UNKNOWN_SIZE (-1.0f)
 
-INLINE bool gradient_holds(double a, double b, double least, float size)
+INLINE bool gradient_fits(double a, double b, double least, float size)
 {
     bool finite = fabs(a) <= (double)FLT_MAX && fabs(b) <= (double)FLT_MAX;
     bool large = fabs(a) >= least || (double)size >= least;
@@ -32,7 +33,7 @@ INLINE bool gradient_holds(double a, double b, double least, float size)
  * Whether the sums of all channels can be trusted. False also for a channel whose g are all 0,
  * which only its size tells.
  */
-INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *b, double least)
+INLINE bool all_gradients_fit(int64_t channels, const double *a, const double *b, double least)
 {
     mask_f64 all = splat_f64(0) == splat_f64(0);
     for (int64_t c = 0; c + WIDTH_f64 <= channels; c += WIDTH_f64) {
@@ -42,11 +43,11 @@ INLINE bool all_gradients_hold(int64_t channels, const double *a, const double *
     }
     bool rest = true;
     for (int64_t c = channels / WIDTH_f64 * WIDTH_f64; c < channels; c++)
-        rest &= gradient_holds(a[c], b[c], least, UNKNOWN_SIZE);
+        rest &= gradient_fits(a[c], b[c], least, UNKNOWN_SIZE);
     return all_f64(all) && rest;
 }
 
-/* The size of some elements of a row, for gradient_holds. */
+/* The size of some elements of a row, for gradient_fits. */
 static float row_size(const struct gradient_span_f32 *in)
 {
     gn_activation activation = in->as.activation;
@@ -56,13 +57,13 @@ static float row_size(const struct gradient_span_f32 *in)
         vec_f32 d = read_part_f32(in->x, in->as.x, in->first + i, in->n - i, 0) - in->of->mean;
         vec_f32 z = d * in->of->scale + in->of->shift;
         if (vanishes(activation))
-            through_f32(&g, &z, 1, activation);
+            activate_backward_f32(&g, &z, 1, activation);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);
     }
     return (float)rough_f32(size, VECS);
 }
 
-INLINE struct coefficients_f64 widened_coefficients(const struct coefficients_f32 *coefficients)
+INLINE struct coefficients_f64 f64_coefficients_of(const struct coefficients_f32 *coefficients)
 {
     return (struct coefficients_f64){.mean = splat_f64((double)coefficients->mean[0]),
                                      .scale = splat_f64((double)coefficients->scale[0]),
@@ -83,13 +84,13 @@ NOINLINE void chunk_gradient_f64(const struct gradient_span_f64 *in, double *a, 
 COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double *b)
 {
     float size = row_size(&in);
-    if (gradient_holds(*a, *b, least_gradient(in.as.activation), size))
+    if (gradient_fits(*a, *b, least_gradient(in.as.activation), size))
         return false;
     FELL_BACK();
-    struct coefficients_f64 coefficients = widened_coefficients(in.of);
+    struct coefficients_f64 coefficients = f64_coefficients_of(in.of);
     struct operands_f64 as = {in.as.x, in.as.dy, in.as.activation};
-    const struct gradient_span_f64 widened = {in.dy, in.x, as, in.first, in.n, &coefficients};
-    chunk_gradient_f64(&widened, a, b);
+    const struct gradient_span_f64 in_f64 = {in.dy, in.x, as, in.first, in.n, &coefficients};
+    chunk_gradient_f64(&in_f64, a, b);
     return true;
 }
 

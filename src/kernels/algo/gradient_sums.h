@@ -47,7 +47,7 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
                 const struct FN(coefficients) *own = &how.of[how.shared ? 0 : first + v];
                 z[v] = d[first + v] * own->scale + own->shift;
             }
-            FN(through)(dy + first, z, n, how.activation);
+            FN(activate_backward)(dy + first, z, n, how.activation);
         }
     }
     EACH (v, count) {

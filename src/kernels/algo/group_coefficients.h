@@ -54,9 +54,9 @@ INLINE void four_at(const void *p, gn_type t, int64_t i, quad *four)
  * Stores R and P of group g in place of its slope and offset, and adds to dgamma and dbeta. The
  * groups are consecutive ones of one sample. The sums over channels have four lanes.
  */
-INLINE void weigh_group(const struct group_parameters *in, gn_type type, int64_t g,
-                        struct gn_sums sums, const struct gn_coefficients *coefficients,
-                        double *dgamma, double *dbeta)
+INLINE void sum_group(const struct group_parameters *in, gn_type type, int64_t g,
+                      struct gn_sums sums, const struct gn_coefficients *coefficients,
+                      double *dgamma, double *dbeta)
 {
     const double *dy = sums.dy + g * in->depth, *dyx = sums.dyx + g * in->depth;
     const void *gamma = gn_at(in->gamma, type, g * in->depth);
@@ -104,12 +104,12 @@ INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics o
     }
 }
 
-INLINE void weigh_groups(const struct group_parameters *in, gn_type type, struct gn_sums sums,
-                         const struct gn_coefficients *coefficients, double *dgamma, double *dbeta)
+INLINE void sum_groups(const struct group_parameters *in, gn_type type, struct gn_sums sums,
+                       const struct gn_coefficients *coefficients, double *dgamma, double *dbeta)
 {
     for (int64_t g = 0, c = 0; g < in->groups; g++, c += in->depth)
-        weigh_group(in, type, g, sums, coefficients, dgamma ? dgamma + c : NULL,
-                    dgamma ? dbeta + c : NULL);
+        sum_group(in, type, g, sums, coefficients, dgamma ? dgamma + c : NULL,
+                  dgamma ? dbeta + c : NULL);
 }
 
 /*
@@ -130,9 +130,9 @@ static void gradient_coefficients(int64_t groups, double count, struct gn_sums s
     int64_t depth = coefficients->parameters->depth;
     struct group_parameters in = parameters_at(coefficients, 0, groups, 0, depth);
     if (in.type == GN_F32)
-        weigh_groups(&in, GN_F32, sums, coefficients, dgamma, dbeta);
+        sum_groups(&in, GN_F32, sums, coefficients, dgamma, dbeta);
     else
-        weigh_groups(&in, in.type, sums, coefficients, dgamma, dbeta);
+        sum_groups(&in, in.type, sums, coefficients, dgamma, dbeta);
     finish_slopes(groups, 1.0 / count, coefficients->of, coefficients->group_slope,
                   coefficients->group_offset);
     if (!coefficients->slope)

@@ -63,7 +63,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * 
         return;
     }
     if (how.activation != GN_ACTIVATION_IDENTITY)
-        FN(through)(dy, z, count, how.activation);
+        FN(activate_backward)(dy, z, count, how.activation);
     EACH (v, count) {
         const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
         x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
@@ -118,7 +118,8 @@ NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 }
 
 /* g of n elements of dy in place of z. */
-NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation activation, REAL *z)
+NOINLINE void FN(activate_backward_block)(const void *dy, gn_type t, int64_t n,
+                                          gn_activation activation, REAL *z)
 {
     enum { BLOCK = FN(STEP_VECS) * WIDTH };
     int64_t i = 0;
@@ -128,14 +129,14 @@ NOINLINE void FN(pull_back)(const void *dy, gn_type t, int64_t n, gn_activation 
             a[v] = GET(z + i + v * WIDTH);
             g[v] = READ(dy, t, i + v * WIDTH);
         }
-        FN(through)(g, a, FN(STEP_VECS), activation);
+        FN(activate_backward)(g, a, FN(STEP_VECS), activation);
         EACH (v, FN(STEP_VECS))
             PUT(z + i + v * WIDTH, g[v]);
     }
     for (; i < n; i += WIDTH) {
         gn_type own = IN_FLOAT ? GN_F32 : GN_F64;
         VEC a = READ_PART(z, own, i, n - i, 0), g = READ_PART(dy, t, i, n - i, 0);
-        FN(through)(&g, &a, 1, activation);
+        FN(activate_backward)(&g, &a, 1, activation);
         if (i + WIDTH <= n)
             PUT(z + i, g);
         else

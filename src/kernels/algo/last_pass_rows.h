@@ -154,7 +154,7 @@ INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int6
         void *to = gn_out_at(out, FN(out_type)(how), i);
         FN(map_row)(own, NULL, block, some, of, FN(to_block)(how));
         if (how.backward) {
-            FN(pull_back)(gn_at(dy, how.y, i), how.y, some, how.activation, block);
+            FN(activate_backward_block)(gn_at(dy, how.y, i), how.y, some, how.activation, block);
             FN(map_row)(own, block, to, some, of, FN(from_block)(how));
         } else {
             FN(activate_block)(block, some, how.activation);
@@ -187,7 +187,7 @@ INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(a
             FN(map_row)(block, NULL, out, z.channels * n, &none, FN(from_block)(how));
             continue;
         }
-        FN(pull_back)
+        FN(activate_backward_block)
         (gn_at(in->dy.data, how.y, c * n), how.y, z.channels * n, how.activation, block);
         z.dy.data = block;
         z.out.data = out;

@@ -223,9 +223,9 @@ PLAIN_PASSES(apply, true)
 static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->out.type, in->activation);
-    if (in->axis == GN_ROWS && plain)
+    if (in->axis == GN_AXIS_ROWS && plain)
         FN(normalize_plain_rows)(in, of);
-    else if (in->axis == GN_ROWS)
+    else if (in->axis == GN_AXIS_ROWS)
         FN(normalize_other_rows)(in, of);
     else if (plain)
         FN(normalize_plain_columns)(in, of);
@@ -236,9 +236,9 @@ static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) of)
 static void FN(gradient_apply)(const struct gn_tile *in, struct FN(arrays) of)
 {
     bool plain = FN(plain_floats)(in->x.type, in->dy.type, in->activation);
-    if (in->axis == GN_ROWS && plain)
+    if (in->axis == GN_AXIS_ROWS && plain)
         FN(apply_plain_rows)(in, of);
-    else if (in->axis == GN_ROWS)
+    else if (in->axis == GN_AXIS_ROWS)
         FN(apply_other_rows)(in, of);
     else if (plain)
         FN(apply_plain_columns)(in, of);

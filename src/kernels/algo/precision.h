@@ -8,6 +8,7 @@
 
 #include "kernels/algo/coefficients.h"
 #include "kernels/algo/column_gradients.h"
+#include "kernels/algo/last_pass_rows.h"
 #include "kernels/algo/last_pass_tile.h"
 #include "kernels/algo/row_gradients.h"
 
@@ -28,7 +29,7 @@ INLINE void cut_operand(struct gn_operand *operand, enum gn_axis axis, int64_t c
 {
     if (operand->data)
         operand->data = (char *)operand->data +
-                        (axis == GN_ROWS ? c * operand->stride : c) * gn_size(operand->type);
+                        (axis == GN_AXIS_ROWS ? c * operand->stride : c) * gn_size(operand->type);
 }
 
 /*
@@ -59,7 +60,7 @@ static int64_t same_precision(const struct gn_tile *tile, const bool *use_f32, i
     while (next < groups && use_f32[next] == use_f32[g])
         next++;
     int64_t end = next * tile->depth;
-    bool too_long = tile->axis == GN_COLUMNS && use_f32[g] && end - c > GN_STRIP;
+    bool too_long = tile->axis == GN_AXIS_COLUMNS && use_f32[g] && end - c > GN_STRIP;
     return too_long ? c + GN_STRIP : end;
 }
 
@@ -120,27 +121,22 @@ static void normalize(const struct gn_tile *tile, const struct gn_coefficients *
     }
 }
 
-INLINE struct gn_sums sums_from(struct gn_sums sums, int64_t c)
-{
-    return (struct gn_sums){sums.dy + c, sums.dyx + c, sums.needs_f64 ? sums.needs_f64 + c : NULL};
-}
-
 COLD void sums_in_f64(const struct gn_tile *tile, const struct gn_coefficients *coefficients,
                       int64_t c, int64_t end, struct gn_sums sums, double *scratch)
 {
     for (struct f64_part part; c < end; c += part.tile.channels) {
         struct arrays_f64 arrays = open_part(tile, coefficients, c, end, false, &part);
-        if (tile->axis == GN_ROWS)
-            sums_rows_f64(&part.tile, &arrays, sums_from(sums, c));
+        if (tile->axis == GN_AXIS_ROWS)
+            sums_rows_f64(&part.tile, &arrays, gn_sums_from(sums, c));
         else
-            sums_columns_f64(&part.tile, &arrays, sums_from(sums, c), scratch);
+            sums_columns_f64(&part.tile, &arrays, gn_sums_from(sums, c), scratch);
     }
 }
 
 INLINE void sums_in_f32(const struct gn_tile *tile, const struct arrays_f32 *arrays, bool per_group,
                         struct gn_sums sums, double *scratch)
 {
-    if (tile->axis == GN_ROWS)
+    if (tile->axis == GN_AXIS_ROWS)
         sums_rows(tile, arrays, sums);
     else
         sums_columns(tile, arrays, per_group, sums, scratch);
@@ -165,7 +161,7 @@ static void gradient_sums(const struct gn_tile *tile, const struct gn_coefficien
         struct gn_tile cut;
         cut = *cut_tile(tile, c, end - c, &cut);
         cut.depth = 1; /* the means are per channel here */
-        sums_in_f32(&cut, &arrays, false, sums_from(sums, c), scratch);
+        sums_in_f32(&cut, &arrays, false, gn_sums_from(sums, c), scratch);
     }
 }
 

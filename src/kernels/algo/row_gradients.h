@@ -9,6 +9,8 @@
 #include "kernels/algo/active_gradients.h"
 #include "kernels/algo/convert.h"
 #include "kernels/algo/gradient_range.h"
+#include "kernels/algo/gradient_sums.h"
+#include "kernels/algo/last_pass_rows.h"
 #include "kernels/algo/short_gradients.h"
 
 static const struct operands_f32 floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
@@ -48,7 +50,7 @@ COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32
         struct coefficients_f32 coefficients = coefficients_of_row(rows, all, c);
         struct gn_tile row = row_of(rows, c);
         struct gradient_span_f32 in = {row.dy.data, row.x.data, as, 0, row.length, &coefficients};
-        bool needs_f64 = !gradient_holds(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
+        bool needs_f64 = !gradient_fits(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
                          recompute_gradient_f64(in, &to.dy[c], &to.dyx[c]);
         if (to.needs_f64)
             to.needs_f64[c] = needs_f64;
@@ -70,7 +72,7 @@ INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
             double a, b;
             struct gradient_span_f32 in = {dy, x, as, i, n, &coefficients};
             row_gradient_f32(in, &a, &b);
-            if (!gradient_holds(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
+            if (!gradient_fits(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 recompute_gradient_f64(in, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;
@@ -129,7 +131,7 @@ INLINE bool sums_active(const struct gn_tile *row, const struct coefficients_f32
             row_gradient_f32((struct gradient_span_f32){g, x, floats, 0, n, coefficients}, &a, &b);
         else
             row_gradient_f32((struct gradient_span_f32){g, x, mixed, 0, n, coefficients}, &a, &b);
-        if (!gradient_holds(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
+        if (!gradient_fits(a, b, least_gradient(row->activation), UNKNOWN_SIZE))
             needs_f64 |= recompute_gradient_f64(
                 (struct gradient_span_f32){row->dy.data, row->x.data, given, i, n, coefficients},
                 &a, &b);
@@ -208,7 +210,7 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
                                       rows->x.stride, n, count, keep_types, blocks[1]);
         if (active) {
             float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : blocks[2];
-            struct gn_tile z = {.axis = GN_ROWS,
+            struct gn_tile z = {.axis = GN_AXIS_ROWS,
                                 .channels = count,
                                 .length = n,
                                 .x = {.data = (void *)(uintptr_t)x, .stride = n},
@@ -248,7 +250,7 @@ static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, 
         sums_shorts(rows, all, to);
         for (int64_t c = 0; to.needs_f64 && c < rows->channels; c++)
             to.needs_f64[c] = 0;
-        if (!all_gradients_hold(rows->channels, to.dy, to.dyx, least_gradient(rows->activation)))
+        if (!all_gradients_fit(rows->channels, to.dy, to.dyx, least_gradient(rows->activation)))
             recompute_rows_f64(rows, all, to);
         return;
     }

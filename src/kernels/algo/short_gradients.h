@@ -4,6 +4,7 @@
 #define GN_SHORT_GRADIENTS_H
 
 #include "kernels/algo/gradient_sums.h"
+#include "kernels/simd/reduce.h"
 
 /*
  * A row of at most TURNS elements is a single segment. ABREAST such rows are summed in turns,

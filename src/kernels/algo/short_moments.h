@@ -5,6 +5,7 @@
 
 #include "kernels/algo/convert.h"
 #include "kernels/algo/span_moments.h"
+#include "kernels/simd/reduce.h"
 
 /* The sum of each of four quads of float. */
 INLINE quads_f32 sum_quads_f32(const quads_f32 *t)
@@ -56,8 +57,8 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     sum_sixteens(s_lanes, &s);
     sum_eights(q_lanes, &q);
     quad correction = s * s * inverse, offset = s * inverse, m2 = q - correction;
-    __typeof__(q < q) holds = SUMS_HOLD(s, q, correction, min_m2);
-    if (groups == 4 && (holds[0] & holds[1] & holds[2] & holds[3])) {
+    __typeof__(q < q) fits = SUMS_FIT(s, q, correction, min_m2);
+    if (groups == 4 && (fits[0] & fits[1] & fits[2] & fits[3])) {
         *(mem_quad *)out.origin = shift;
         *(mem_quad *)out.offset = offset;
         *(mem_quad *)out.m2 = m2;
@@ -65,7 +66,7 @@ INLINE void moments_short(const float *x, int64_t n, int64_t groups, double inve
     }
     for (int64_t g = 0; g < groups; g++) {
         struct gn_moment moment = {(double)n, shift[g], offset[g], m2[g]};
-        if (!holds[g])
+        if (!fits[g])
             moment = recompute_moment_f64(x + g * n, GN_F32, n);
         out.origin[g] = moment.origin;
         out.offset[g] = moment.offset;

@@ -14,7 +14,7 @@ struct lanes_sums {
  * Returns mean_lo of each stored mean in a block, or 0 where it does not matter. load_statistics
  * does the same in double. Float is accurate enough within the limits.
  */
-INLINE vec_f32 lost_means(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
+INLINE vec_f32 find_mean_lo(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
 {
     struct pair exact = column_means(x, depth), stored = widened(mean);
     vec_f32 mean_lo = narrowed((struct pair){exact.low - stored.low, exact.high - stored.high});
@@ -38,7 +38,7 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
     vec_f32 dy_sizes[MAX_BLOCK_VECS], x_sizes[MAX_BLOCK_VECS];
     load_columns(in->x + at, n, depth, x);
     load_columns(in->dy + at, n, depth, dy);
-    vec_f32 mean_lo = lost_means(x, depth, mean, rstd);
+    vec_f32 mean_lo = find_mean_lo(x, depth, mean, rstd);
     mask_f32 fits = (rstd >= parameters->least) & (rstd <= splat_f32(1 / LANES_RSTD_LEAST));
     UNROLL
     for (int i = 0; i < depth; i++) {

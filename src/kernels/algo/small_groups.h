@@ -12,6 +12,7 @@
 #include "kernels/algo/row_moments.h"
 #include "kernels/algo/small_span.h"
 #include "kernels/algo/statistics.h"
+#include "kernels/simd/reduce.h"
 
 /* Groups of a sample that are processed together. */
 enum { SMALL_GROUPS = 16 };
@@ -197,9 +198,9 @@ INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, dou
     const struct gn_small *in = of->in;
     int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
     double dy = (double)in->dy[at], d = ((double)in->x[at] - of->mean[g]) - of->mean_lo[g];
-    double weighed = in->gamma ? (double)in->gamma[c] * dy : dy;
-    *p += weighed;
-    *r += weighed * d;
+    double weighted = in->gamma ? (double)in->gamma[c] * dy : dy;
+    *p += weighted;
+    *r += weighted * d;
     if (in->dgamma) {
         in->dgamma[c] += dy * d * of->rstd[g];
         in->dbeta[c] += dy;
@@ -212,9 +213,9 @@ INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *
     const struct gn_small *in = of->in;
     int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
     quad dy = four_f32(in->dy + at), d = (four_f32(in->x + at) - of->mean[g]) - of->mean_lo[g];
-    quad weighed = in->gamma ? four_f32(in->gamma + c) * dy : dy;
-    *p += weighed;
-    *r += weighed * d;
+    quad weighted = in->gamma ? four_f32(in->gamma + c) * dy : dy;
+    *p += weighted;
+    *r += weighted * d;
     if (in->dgamma) {
         *(mem_quad *)(in->dgamma + c) += dy * d * of->rstd[g];
         *(mem_quad *)(in->dbeta + c) += dy;
@@ -222,7 +223,7 @@ INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *
 }
 
 /* Stores P and R of each group in place of offset and slope, four groups at a time. */
-INLINE void weigh_small(struct small_groups *of)
+INLINE void sum_small_groups(struct small_groups *of)
 {
     for (int64_t first = 0; first < of->groups; first += 4) {
         quad p[4], r[4], p_sum, r_sum;
@@ -258,7 +259,7 @@ NOINLINE void gradient_groups(const struct gn_small *in, int64_t sample, int64_t
         find_statistics(&of, found);
         load_statistics(stored, &found, statistics_of(&of));
     }
-    weigh_small(&of);
+    sum_small_groups(&of);
     finish_slopes(groups, 1.0 / (double)in->depth, statistics_of(&of), of.slope, of.offset);
     if (in->out)
         pass_over_groups(&of, fit, true);

@@ -39,7 +39,7 @@ INLINE VEC FN(small_vector)(const float *p, int64_t c, int64_t part, REAL otherw
     return part ? READ_PART(p, GN_F32, c, part, 0) : READ(p, GN_F32, c);
 }
 
-INLINE VEC FN(small_number)(const REAL *p, int64_t c, bool per_channel)
+INLINE VEC FN(small_coefficient)(const REAL *p, int64_t c, bool per_channel)
 {
     return per_channel ? GET(p + c) : SPLAT(*p);
 }
@@ -58,9 +58,9 @@ INLINE void FN(normalize_span)(const struct FN(small_span) * in,
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_number)(of->mean, c, each);
-        VEC xhat =
-            (d - FN(small_number)(of->mean_lo, c, each)) * FN(small_number)(of->rstd, c, each);
+        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_coefficient)(of->mean, c, each);
+        VEC xhat = (d - FN(small_coefficient)(of->mean_lo, c, each)) *
+                   FN(small_coefficient)(of->rstd, c, each);
         VEC y =
             xhat * FN(small_vector)(in->gamma, c, part, 1) + FN(small_vector)(in->beta, c, part, 0);
         FN(put_small)(in->out, c, part, y);
@@ -73,9 +73,11 @@ INLINE void FN(gradient_span)(const struct FN(small_span) * in,
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        VEC scale = FN(small_vector)(in->gamma, c, part, 1) * FN(small_number)(of->rstd, c, each);
-        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_number)(of->mean, c, each);
-        VEC rest = FN(small_number)(of->slope, c, each) * d + FN(small_number)(of->offset, c, each);
+        VEC scale =
+            FN(small_vector)(in->gamma, c, part, 1) * FN(small_coefficient)(of->rstd, c, each);
+        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_coefficient)(of->mean, c, each);
+        VEC rest = FN(small_coefficient)(of->slope, c, each) * d +
+                   FN(small_coefficient)(of->offset, c, each);
         VEC dx = scale * FN(small_vector)(in->dy, c, part, 0) + rest;
         FN(put_small)(in->out, c, part, dx);
     }

@@ -12,7 +12,7 @@
  * tell how near the shift is. Only if all differences are 0 is the shift the mean; then `min_m2`
  * tells whether squares that underflowed matter.
  */
-#define SUMS_HOLD(s, q, correction, min_m2)                                                        \
+#define SUMS_FIT(s, q, correction, min_m2)                                                         \
     (((q) <= (double)FLT_MAX) & ((correction) <= (q) - (correction)) &                             \
      (((q) >= GN_LEAST_SQUARES) | (((s) == 0) & ((q) <= -(min_m2)))))
 
@@ -49,7 +49,7 @@ INLINE struct gn_moment float_moment(const void *x, gn_type t, int64_t n, double
     else
         for (int64_t i = 0; i < n; i += CHUNK)
             add_row_sums_f32(span_from(all, i, CHUNK), k, VECS, &s, &q);
-    if (n < SMALL || !(SUMS_HOLD(s, q, s * s * inverse, min_m2)))
+    if (n < SMALL || !(SUMS_FIT(s, q, s * s * inverse, min_m2)))
         return recompute_moment_f64(x, t, n);
     return moment_of((double)n, inverse, (double)k, s, q);
 }

@@ -112,7 +112,7 @@ static bool is_moderate(double value)
 }
 
 /* What of group g's channel k is known so far, as floats; returns whether they do. */
-static bool set_numbers(struct kernel_case *c, int64_t k, int64_t g)
+static bool set_coefficients(struct kernel_case *c, int64_t k, int64_t g)
 {
     const double rstd = initial_at(c->of_rstd, g), scale = gamma_at(c, k) * rstd;
     const double shift = beta_at(c, k) - initial_at(c->of_mean_lo, g) * scale;
@@ -134,7 +134,7 @@ static bool set_numbers(struct kernel_case *c, int64_t k, int64_t g)
     return fit;
 }
 
-void make_numbers(struct kernel_case *c, bool backward, bool is_f64)
+void make_coefficients(struct kernel_case *c, bool backward, bool is_f64)
 {
     const int64_t channels = c->tile.channels, depth = c->tile.depth;
     const bool some_f64 = one_in(c, 2);
@@ -158,7 +158,7 @@ void make_numbers(struct kernel_case *c, bool backward, bool is_f64)
             set_initial(c->group_offset, g, rstd * (double)random_normal(&c->random) * 0.1);
         }
         for (int64_t k = g * depth; k < (g + 1) * depth; k++)
-            fit &= set_numbers(c, k, g);
+            fit &= set_coefficients(c, k, g);
         c->use_f32->initial[g] = fit && !is_f64 && !(some_f64 && one_in(c, 3));
     }
 }
