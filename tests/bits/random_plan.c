@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* Plans need the names of kernels, but no kernels. */
+/* A plan needs a kernel table, but no test here calls a kernel. */
 const struct gn_kernels gn_kernels_generic = {.isa = GN_ISA_GENERIC};
 const struct gn_kernels gn_kernels_neon = {.isa = GN_ISA_NEON};
 const struct gn_kernels gn_kernels_avx2 = {.isa = GN_ISA_AVX2};
@@ -47,7 +47,7 @@ int64_t random_below(uint64_t *random, int64_t most)
     return (int64_t)((high << 32 | random_next(random)) % (uint64_t)most);
 }
 
-/* Small, next to a size at which something changes, of any magnitude, or the largest. */
+/* A size: small, next to a size at which the partition changes, of any magnitude, or `most`. */
 static int64_t random_size(uint64_t *random, int64_t most)
 {
     static const int64_t edges[] = {8,

@@ -19,7 +19,7 @@ struct problem {
  * ones. */
 struct problem random_problem(uint64_t *random);
 
-/* From 0 to most - 1. */
+/* A random number from 0 to most - 1. */
 int64_t random_below(uint64_t *random, int64_t most);
 
 /* The calling test fails if the plan cannot be made. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tiles into which src/plan/partition.c divides random shapes, up to the largest legal ones:
- * they have each element once, and sets of moments and sums of their own. This is among the tests
- * of bits because sums are added up in the order of the tiles.
+ * Checks the tiles into which src/plan/partition.c divides random shapes, up to the largest legal
+ * ones. Together, the tiles contain each element once. Each has its own sets of moments and sums.
+ * This is one of the tests of bits because sums are added up in the order of the tiles.
  */
 #include "random_plan.h"
 #include "seeds.h"
@@ -10,22 +10,25 @@
 
 #include <string.h>
 
-/* Of so many tiles, or sets of them, all are looked at; of more, so many. */
+/*
+ * check_tiles checks all of up to MOST_TILES tiles, and 500 of a larger number. check_sets checks
+ * only partitions within both limits.
+ */
 enum { MOST_TILES = 10000, MOST_SETS = 1 << 18 };
 
-/* What is divided: the channels of a group or of a sample. */
+/* The number of channels of an item: a sample in columns, a group in rows. */
 static int64_t channels_of(const gn_plan *plan)
 {
     return plan->parts.axis == GN_AXIS_COLUMNS ? plan->C : plan->D;
 }
 
-/* The elements that a tile has of each of its groups. */
+/* The number of elements that a tile has in each of its groups. */
 static int64_t group_elements(const struct gn_tile_shape *t)
 {
     return t->depth * t->length;
 }
 
-/* Whether the tile is one that kernels can take. */
+/* Checks that a tile is within its item, and that kernels accept it. */
 static const char *check_form(const gn_plan *plan, const struct gn_tile_shape *t)
 {
     const struct gn_partition *p = &plan->parts;
@@ -36,13 +39,15 @@ static const char *check_form(const gn_plan *plan, const struct gn_tile_shape *t
     if (t->channels > p->tile_channels || t->length > p->tile_length)
         return "a tile is larger than the partition says";
     if (t->moments < 0 || t->moments >= p->moments || t->sums < 0 || t->sums >= p->sums)
-        return "a tile has a set that there is not";
+        return "the index of a tile's set is out of range";
     if (gn_moments_count(plan, t->moments) != (double)group_elements(t))
-        return "a set of moments has another count than its tile";
+        return "the count of a set of moments is not that of its tile";
     if (p->axis == GN_AXIS_ROWS) {
         if (t->depth != t->channels)
-            return "the depth of rows is not their number";
-        return t->channels == 1 || t->length == plan->S ? NULL : "several rows are not whole";
+            return "the depth of a tile of rows is not its number of rows";
+        return t->channels == 1 || t->length == plan->S
+                   ? NULL
+                   : "a tile of several rows has incomplete rows";
     }
     if (p->pieces == 1)
         return t->depth == plan->D && t->channel % plan->D == 0 && t->channels % plan->D == 0
@@ -54,9 +59,9 @@ static const char *check_form(const gn_plan *plan, const struct gn_tile_shape *t
 }
 
 /*
- * Whether a tile is what follows on another: of rows, the rest of a row, then the next rows; of
- * columns, the other channels of the same pixels, then the next pixels. Tiles that do, from the
- * item's first element to its last, have each element once.
+ * Whether a tile is the next one after `before`. Rows: the rest of the row, then the next rows.
+ * Columns: the other channels of the same pixels, then the next pixels. If each tile is the next
+ * one, from the item's first element to its last, the tiles contain each element once.
  */
 static bool follows(const gn_plan *plan, const struct gn_tile_shape *t,
                     const struct gn_tile_shape *before)
@@ -95,15 +100,15 @@ static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_sha
         return NULL;
     before = *gn_tile_shape_at(plan, i - 1, &room);
     if (!follows(plan, t, &before))
-        return "a tile does not follow on the one before";
+        return "a tile does not follow the one before";
     const bool same_group =
         p->axis == GN_AXIS_ROWS || before.channel / plan->D == t->channel / plan->D;
     if (same_group && before.moments == t->moments)
-        return "two tiles of a group have one set of moments";
+        return "two tiles of a group share a set of moments";
     return NULL;
 }
 
-/* Marks a tile's sets; false where another tile has them. */
+/* Marks the sets of a tile. Returns false if another tile has one of them. */
 static bool mark_sets(const gn_plan *plan, const struct gn_tile_shape *t, char *moments, char *sums)
 {
     const struct gn_partition *p = &plan->parts;
@@ -118,7 +123,7 @@ static bool mark_sets(const gn_plan *plan, const struct gn_tile_shape *t, char *
     return own;
 }
 
-/* Each set of moments of each group has one tile, each set of sums of each channel too. */
+/* Checks that each set of moments of a group, and each set of sums of a channel, has one tile. */
 static const char *check_sets(const gn_plan *plan)
 {
     static char moments[MOST_SETS], sums[MOST_SETS];
@@ -133,7 +138,7 @@ static const char *check_sets(const gn_plan *plan)
     for (int64_t i = 0; i < p->tiles; i++) {
         struct gn_tile_shape room;
         if (!mark_sets(plan, gn_tile_shape_at(plan, i, &room), moments, sums))
-            return "two tiles have one set";
+            return "two tiles share a set";
     }
     if (memchr(moments, 0, (size_t)(groups * p->moments)) ||
         memchr(sums, 0, (size_t)(channels * p->sums)))
@@ -141,7 +146,7 @@ static const char *check_sets(const gn_plan *plan)
     for (int64_t i = 0; i < p->moments; i++)
         count += gn_moments_count(plan, i);
     if (plan->D * plan->S < INT64_C(1) << 53 && count != (double)(plan->D * plan->S))
-        return "the sets of moments are not those of all elements";
+        return "the sets of moments do not cover all elements";
     return NULL;
 }
 
@@ -158,7 +163,7 @@ static const char *check_tiles(const gn_plan *plan, uint64_t *random)
             i = p->tiles - 1;
         else if (!all && k > 1)
             i = random_below(random, p->tiles);
-        /* Where a row of tiles begins. */
+        /* Every fourth tile is the first one of a row of tiles. */
         if (!all && k % 4 == 2)
             i -= i % across;
         const char *failure = check_tile(plan, i, &t);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sizes that src/plan/partition.c chooses for random shapes, up to the largest legal ones:
- * tiles, batches and blocks are within their limits, and no smaller than these ask for. They follow
- * from the shape, so that results have the same bits whatever else a descriptor says.
+ * Checks the sizes that src/plan/partition.c chooses for random shapes, up to the largest legal
+ * ones. Tiles, batches and blocks are within their limits, and no smaller than the limits require.
+ * The sizes depend on the shape only, so that the other settings of a descriptor do not change the
+ * bits of results.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -34,10 +35,14 @@ static const char *check_axis(const gn_plan *plan)
 {
     const bool last = plan->desc.layout == GN_CHANNELS_LAST && plan->C > 1;
 
-    return (plan->parts.axis == GN_AXIS_COLUMNS) == (last || plan->S == 1) ? NULL : "another axis";
+    return (plan->parts.axis == GN_AXIS_COLUMNS) == (last || plan->S == 1) ? NULL
+                                                                           : "the axis is wrong";
 }
 
-/* Whole rows, as many as fit, or parts of one; longer ones only where a group has very many. */
+/*
+ * A tile has as many whole rows as fit, or some elements of one row. It exceeds ROW_TILE only in a
+ * group that would have more than about ROW_TILES tiles.
+ */
 static const char *check_rows(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
@@ -49,13 +54,13 @@ static const char *check_rows(const gn_plan *plan)
         return "tiles of rows are too large";
     if (length != plan->S && (p->tile_channels != 1 || length > plan->S || length < ROW_TILE ||
                               length % ROW_TILE_UNIT != 0))
-        return "parts of rows are not some chunks";
+        return "tiles of one row have a wrong length";
     if (length == plan->S && elements + length <= ROW_TILE)
         return "more rows would fit in a tile";
     return NULL;
 }
 
-/* All channels, or as many groups as fit, or a piece of one. */
+/* A tile has all channels, or as many whole groups as fit, or one piece of a group. */
 static const char *check_width(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
@@ -64,11 +69,11 @@ static const char *check_width(const gn_plan *plan)
     if (width > COLUMN_TILE_WIDTH || width > plan->C)
         return "tiles of columns are too wide";
     if (plan->C <= COLUMN_TILE_WIDTH && width != plan->C)
-        return "a tile of columns has not all channels";
+        return "a tile of columns lacks some channels";
     if (plan->D > COLUMN_TILE_WIDTH)
         return width == COLUMN_TILE_WIDTH && p->pieces == (plan->D - 1) / width + 1
                    ? NULL
-                   : "the pieces of a group are others";
+                   : "the pieces of a group are wrong";
     if (p->pieces != 1 || width % plan->D != 0)
         return "a group that fits in a tile is in pieces";
     return width == plan->C || width + plan->D > COLUMN_TILE_WIDTH ? NULL : "more groups would fit";
@@ -80,9 +85,9 @@ static const char *check_columns(const gn_plan *plan)
     const int64_t length = p->tile_length;
 
     if (p->pixel_tiles > COLUMN_TILES || p->pixel_tiles != (plan->S - 1) / length + 1)
-        return "the number of tiles along a column";
+        return "the number of tiles over the spatial extent is wrong";
     if (length % COLUMN_TILE_UNIT != 0)
-        return "tiles of columns are not some chunks";
+        return "tiles of columns are not whole chunks";
     if (length * p->tile_channels < COLUMN_TILE)
         return "tiles of columns are too small";
     if ((length - COLUMN_TILE_UNIT) * p->tile_channels >= COLUMN_TILE &&
@@ -91,16 +96,16 @@ static const char *check_columns(const gn_plan *plan)
     return check_width(plan);
 }
 
-/* As many small items as fit, and one item of several tiles. */
+/* A batch has as many items of a single tile as fit, or one item of several tiles. */
 static const char *check_batch(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
     const int64_t groups = p->axis == GN_AXIS_COLUMNS ? plan->G : 1, items = p->most_items;
 
     if (items < 1 || p->batch_groups != items * groups)
-        return "a batch has another number of groups";
+        return "the number of groups in a batch is wrong";
     if (p->tiles > 1)
-        return items == 1 ? NULL : "several items of several tiles are a batch";
+        return items == 1 ? NULL : "a batch has several items of several tiles";
     const int64_t elements = groups * plan->D * plan->S;
     if (items > 1 && (items * elements > BATCH || items * groups > BATCH_GROUPS))
         return "a batch is too large";
@@ -109,7 +114,10 @@ static const char *check_batch(const gn_plan *plan)
                : "a batch is too small";
 }
 
-/* What takes all of a sample's small groups in one pass. */
+/*
+ * Groups are small if a sample is one tile of one pixel, and kernels exist for its types and
+ * activation.
+ */
 static const char *check_small(const gn_plan *plan, const struct problem *problem)
 {
     const struct gn_partition *p = &plan->parts;
@@ -117,18 +125,18 @@ static const char *check_small(const gn_plan *plan, const struct problem *proble
                         problem->activation == GN_ACTIVATION_IDENTITY;
 
     if (p->small != (plan->S == 1 && plan->C <= COLUMN_TILE_WIDTH && simple))
-        return p->small ? "groups are small" : "groups are not small";
+        return p->small ? "groups must not be small" : "groups must be small";
     if (!p->small)
         return NULL;
     if (p->small_batch != BATCH / plan->C)
-        return "another batch of small groups";
+        return "small_batch is wrong";
     return p->small_sums >= 1 && p->small_sums <= p->small_batch &&
                    (p->small_sums == SMALL_SAMPLES || p->small_sums == p->small_batch)
                ? NULL
-               : "another number of samples of small groups";
+               : "small_sums is wrong";
 }
 
-/* All samples are in blocks, of which only the last may have fewer. */
+/* The blocks contain all samples. Only the last block may have fewer samples than the others. */
 static const char *check_blocks(const gn_plan *plan)
 {
     const struct gn_partition *p = &plan->parts;
@@ -137,13 +145,13 @@ static const char *check_blocks(const gn_plan *plan)
     int64_t most = columns || plan->G <= ROW_ITEMS / BLOCKS ? BLOCKS : ROW_ITEMS / plan->G;
 
     if (samples < 1 || p->blocks != (plan->N - 1) / samples + 1)
-        return "blocks have not all samples";
+        return "the blocks do not contain all samples";
     most = most ? most : 1;
     if (p->blocks > most)
         return "too many blocks";
     if (p->blocks > 1 && samples <= BLOCK / 4 && samples * sample <= BLOCK / 4)
         return "blocks are too small";
-    /* With a sample fewer in each there would be too many, or less than a block's in each. */
+    /* With one sample fewer in each, there would be too many blocks, or each would be too small. */
     if (samples > 1 && (plan->N - 1) / (samples - 1) + 1 <= most &&
         (samples > BLOCK || (samples - 1) * sample > BLOCK))
         return "blocks are too large";
@@ -172,7 +180,7 @@ static void test_sizes(void **state)
     check_seeds(check_sizes, 20000);
 }
 
-/* The same shape with anything else that a descriptor or the environment says. */
+/* Checks that the partition is the same for other settings of the descriptor and environment. */
 static const char *check_others(uint64_t *random)
 {
     struct problem problem = random_problem(random);
@@ -186,19 +194,19 @@ static const char *check_others(uint64_t *random)
     setenv("GN_ISA", "generic", 1);
     plan = plan_for(&problem);
     if (memcmp(&plan->parts, &parts, sizeof(parts)) != 0)
-        return wrong("%s: another partition with other threads, ISA or cache",
+        return wrong("%s: the partition depends on threads, affine, ISA or cache",
                      problem_text(&problem));
     gn_plan_destroy(plan);
     unsetenv("GN_CACHE");
     unsetenv("GN_ISA");
-    /* Types and activations decide only which kernels small groups have. */
+    /* Types and activation decide only whether the kernels of small groups can be used. */
     if (problem.x != GN_F64)
         problem.x = problem.y = problem.param = GN_BF16;
     problem.activation = GN_ACTIVATION_SILU;
     plan = plan_for(&problem);
     parts.small = false;
     if (memcmp(&plan->parts, &parts, sizeof(parts)) != 0)
-        return wrong("%s: another partition with other types", problem_text(&problem));
+        return wrong("%s: the partition depends on types or activation", problem_text(&problem));
     gn_plan_destroy(plan);
     return NULL;
 }
@@ -210,7 +218,10 @@ static void test_others(void **state)
     check_seeds(check_others, 4000);
 }
 
-/* No elements: nothing runs, but scratch is counted. */
+/*
+ * Without elements no kernel runs, but the sizes must be valid, since scratch is computed from
+ * them.
+ */
 static const char *check_empty(uint64_t *random)
 {
     struct problem problem = random_problem(random);
@@ -228,7 +239,7 @@ static const char *check_empty(uint64_t *random)
     else if (p->most_items < 1 || p->batch_groups < 1)
         failure = "no batch";
     else if (p->block_samples < 1 || (plan->N == 0) != (p->blocks == 0))
-        failure = "other blocks";
+        failure = "the blocks are wrong";
     gn_plan_destroy(plan);
     return failure ? wrong("%s: %s", problem_text(&problem), failure) : NULL;
 }
@@ -238,7 +249,7 @@ static void test_empty(void **state)
     (void)state;
 
     check_seeds(check_empty, 2000);
-    /* Without elements, there may be more channels than scratch could be had for. */
+    /* Without elements, there may be more channels than memory for their scratch. */
     for (int layout = 0; layout < 2; layout++)
         for (int64_t groups = 1; groups > 0; groups = groups == 1 ? INT64_MAX / 4 : 0) {
             struct problem problem = {.D = INT64_MAX / 4 / groups, .G = groups, .S = layout};

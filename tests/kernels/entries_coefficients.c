@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* Without padding: the next channels may be another thread's. */
+/* The array has no padding, because the channels after it may belong to another thread. */
 static struct array *floats_of(struct kernel_case *c, const char *name)
 {
     struct array *a = array_of(&c->arrays, name, GN_F32, c->tile.channels, 0);
@@ -15,7 +15,7 @@ static struct array *floats_of(struct kernel_case *c, const char *name)
     return a;
 }
 
-/* Groups that need no tile. */
+/* Makes the statistics and parameters of whole groups, without tensors. */
 static void make_groups(struct kernel_case *c, gn_type type, bool wraps)
 {
     const gn_type stored = type == GN_F64 ? GN_F64 : GN_F32;
@@ -26,7 +26,7 @@ static void make_groups(struct kernel_case *c, gn_type type, bool wraps)
     pick_ranges(c, one_in(c, 2) ? stored : type);
     make_statistics(c, stored);
     make_parameters(c, type, wraps);
-    /* Whole groups only. */
+    /* The entries take whole groups only. */
     c->parameters.depth = c->tile.depth;
     c->channel = 0;
 }
@@ -104,7 +104,7 @@ static void make_last_pass(struct kernel_case *c)
     c->shift = floats_of(c, "shift");
     c->slope = floats_of(c, "slope");
     c->offset = floats_of(c, "offset");
-    /* Already set by the forward coefficients, and unchanged. */
+    /* forward_coefficients has set shift. gradient_coefficients does not write it. */
     array_set_fate(c->shift, UNCHANGED);
     c->use_f32 = array_of_bytes(&c->arrays, "use_f32", sizeof(bool), c->groups);
     array_set_fate(c->use_f32, WRITTEN);
@@ -126,7 +126,7 @@ static struct array *slopes(struct kernel_case *c, const char *name)
     return a;
 }
 
-/* Of consecutive groups of one sample, whose parameters follow each other. */
+/* The groups are consecutive groups of one sample, so their parameters do not wrap around. */
 static void make_gradient(struct kernel_case *c)
 {
     const gn_type type = pick_type(c);
@@ -176,7 +176,7 @@ static void check_gradient(const struct kernel_case *c)
             size += fabsl(gamma) * (fabsl(a) + fabsl(b));
         }
         size *= fabsl(factor);
-        /* Within what doubles hold. */
+        /* Check only groups whose products neither overflow nor underflow in double. */
         if (size >= 0x1p-900L && size <= 0x1p900L && rstd >= 0x1p-300L && rstd <= 0x1p300L)
             check_near(c, "slope", g, (long double)result_at(c->group_slope, g), factor * r,
                        size * 0x1p-44L);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* convert, convert_back, add: checked to the bit against conversions by frexp and ldexp. */
+/*
+ * convert, convert_back, add. The results are compared bit for bit with conversions by frexp and
+ * ldexp.
+ */
 #include "kernel_cases.h"
 
 #include "support.h"
@@ -17,7 +20,7 @@ static long double value_at(const struct array *a, int64_t i)
     return type_value(a->type, bits_at(a, a->initial, i));
 }
 
-/* The result has the bits that the value has in its type. */
+/* Fails unless result i has the bits of value + rest, rounded to its type. */
 static void check_bits(const struct kernel_case *c, int64_t i, long double value, long double rest)
 {
     const uint64_t bits = bits_at(c->out, c->out->result, i);
@@ -57,7 +60,7 @@ const struct entry entry_convert = {"convert", make_convert, call_convert, check
 
 /* ---- convert_back ---- */
 
-/* A number of the type, or halfway to the next, or beside that. */
+/* A number of the type, the midpoint of two neighbours, or a float next to a midpoint. */
 static float near_halfway(struct kernel_case *c)
 {
     const uint64_t bits = random_next(&c->random) & 0xffff;
@@ -84,7 +87,10 @@ static void make_convert_back(struct kernel_case *c)
     fill_values(c, c->x);
     for (int64_t i = 0; one_in(c, 2) && i < c->n; i++)
         set_initial(c->x, i, (double)near_halfway(c));
-    /* A NaN comes from arithmetic, which sets its quiet bit. So does the way through double. */
+    /*
+     * convert_back gets only NaNs that come from arithmetic, which sets their quiet bit. The
+     * conversion to double and back sets it too.
+     */
     for (int64_t i = 0; i < c->n; i++)
         set_initial(c->x, i, initial_at(c->x, i));
     array_is_output(c->out);

@@ -15,7 +15,7 @@ static struct array *sums(struct kernel_case *c, const char *name)
     return a;
 }
 
-/* Of floats without an activation nothing but the means as they were stored. */
+/* For floats without an activation, the kernel reads only the stored means. */
 static void make_group_means(struct kernel_case *c)
 {
     c->group_mean = array_of(&c->arrays, "group_mean", GN_F32, c->groups, 0);
@@ -88,7 +88,7 @@ static void check_channel(const struct kernel_case *c, int64_t k)
         a_error += error;
         b_error += error * fabsl(e.d);
     }
-    /* What is smaller is for the tests of accuracy, which know what matters. */
+    /* Skip sums near overflow or underflow. The accuracy tests check those that matter. */
     if (a_size >= 0x1p100L || b_size >= 0x1p100L || a_size <= 0x1p-90L || b_size <= 0x1p-90L)
         return;
     check_near(c, "sum of g", k, (long double)result_at(c->sum_dy, k), a,

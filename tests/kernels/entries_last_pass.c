@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* An output that is an input itself; then its stores do not pass the caches by. */
+/* Makes an input the output. Clears nontemporal, which needs an output that aliases no input. */
 static void write_into(struct kernel_case *c, struct array *a, const struct gn_operand *operand,
                        struct array *offsets)
 {
@@ -23,7 +23,7 @@ static void make_out(struct kernel_case *c, gn_type type)
     c->out = make_tensor(c, "out", &c->tile.out, type, &c->out_offsets, true);
 }
 
-/* Both axes, pieces, all types and activations. */
+/* Chooses the types, and the tile's shape, pieces, activation and nontemporal. */
 static void open_tile(struct kernel_case *c, gn_type *x, gn_type *y)
 {
     pick_types(c, x, y);
@@ -44,7 +44,7 @@ static void make_x(struct kernel_case *c, gn_type type, bool backward)
     make_coefficients(c, backward, is_f64);
 }
 
-/* A result, rounded to its type. */
+/* Checks an element of the output. `bound` does not include the rounding to the output's type. */
 static void check_out(const struct kernel_case *c, int64_t k, int64_t i, long double right,
                       long double bound)
 {
@@ -125,7 +125,7 @@ static void make_gradient_apply(struct kernel_case *c)
     make_x(c, x, true);
     if (x != GN_F64 && c->tile.activation != GN_ACTIVATION_IDENTITY && one_in(c, 2))
         make_saved_g(c, false);
-    /* Where g was saved of all, nobody reads dy. */
+    /* If all groups use f32, the kernel reads saved_g and not dy, which may then be NULL. */
     if (c->saved_g && all_in_f32(c) && one_in(c, 2))
         c->dy = c->dy_offsets = NULL;
     make_dx(c, x, y);
@@ -140,7 +140,10 @@ static void call_gradient_apply(const struct kernel_case *c, const struct gn_ker
     kernels->gradient_apply(&tile, &with);
 }
 
-/* g of an element, saved or not. */
+/*
+ * g of an element: the saved one if the kernel reads it, else the one computed from dy. *error is
+ * the bound of its rounding errors.
+ */
 static long double gradient_at(const struct kernel_case *c, const struct element *e, int64_t k,
                                int64_t i, long double *error)
 {

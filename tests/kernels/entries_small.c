@@ -73,7 +73,7 @@ static struct gn_small small_of(const struct kernel_case *c)
                              .min_m2 = c->min_m2};
 }
 
-/* Mean and variance of a group, which is number g of all samples'. */
+/* Computes the mean and variance of group g. The index counts the groups of all samples. */
 static void moments_of(const struct kernel_case *c, int64_t g, long double *mean, long double *var)
 {
     const int64_t depth = c->tile.depth, first = g * depth;
@@ -112,7 +112,7 @@ static void call_forward_small(const struct kernel_case *c, const struct gn_kern
     kernels->forward_small(&samples);
 }
 
-/* Whether float computes with the value as accurately as with most. */
+/* Whether the value and its square neither overflow nor underflow in float. */
 static bool is_plain(long double value)
 {
     return value == 0 || (fabsl(value) >= 0x1p-60L && fabsl(value) <= 0x1p60L);
@@ -157,7 +157,7 @@ const struct entry entry_forward_small = {"forward_small", make_forward_small, c
 
 /* ---- backward_small ---- */
 
-/* Sums that are added to. */
+/* Makes sums to which the kernel adds. */
 static struct array *sums(struct kernel_case *c, const char *name)
 {
     struct array *a = array_of(&c->arrays, name, GN_F64, channels(c), 0);
@@ -168,7 +168,9 @@ static struct array *sums(struct kernel_case *c, const char *name)
     return a;
 }
 
-/* Those of x, as a forward pass stored them, or sometimes others. */
+/*
+ * Makes mean and rstd as a forward pass stores them. In one case of eight, mean is not that of x.
+ */
 static void make_stored(struct kernel_case *c)
 {
     const bool foreign = one_in(c, 8);
@@ -208,7 +210,7 @@ static void call_backward_small(const struct kernel_case *c, const struct gn_ker
     kernels->backward_small(&samples);
 }
 
-/* dbeta is the sum of dy over samples; where they are few, their parts are added up in float. */
+/* dbeta is the sum of dy over samples. The kernel may sum some of the samples in float. */
 static void check_backward_small(const struct kernel_case *c)
 {
     for (int64_t k = 0; c->dbeta && k < channels(c); k++) {

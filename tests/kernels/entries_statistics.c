@@ -19,7 +19,7 @@ static struct array *output(struct kernel_case *c, const char *name, gn_type typ
 
 /* ---- moments ---- */
 
-/* Without padding: those of the groups that follow may be another thread's. */
+/* The moments have no padding, because the groups after them may belong to another thread. */
 static void make_moments(struct kernel_case *c)
 {
     const gn_type type = pick_type(c);
@@ -66,7 +66,10 @@ static void check_moments(const struct kernel_case *c)
 {
     const long double n = (long double)(c->tile.depth * c->tile.length);
     const bool is_f64 = c->x->type == GN_F64;
-    /* Several times what a few dozen roundings come to; and squares of floats that underflow. */
+    /*
+     * `part` is several times the error of a few dozen roundings. `lost` bounds what squares lose
+     * by underflow.
+     */
     const long double part = is_f64 ? 0x1p-44L : 0x1p-17L;
     const long double lost = n * (is_f64 ? 0x1p-1000L : c->min_m2 > 0 ? 0 : 0x1p-149L);
 
@@ -77,7 +80,7 @@ static void check_moments(const struct kernel_case *c)
         const long double found =
             (long double)result_at(c->origin, g) + (long double)result_at(c->m_offset, g);
 
-        /* Then statistics are NaN, whatever the mean seems to be. */
+        /* If m2 is not finite, all statistics are NaN and the mean does not matter. */
         if (!is_finite((long double)result_at(c->m2, g)))
             c->origin->fate[g] = c->m_offset->fate[g] = ANY;
         if (is_finite(m2) && m2 > 0x1p1000L)
@@ -157,7 +160,10 @@ const struct entry entry_statistics = {"statistics", make_statistics_entry, call
 
 /* ---- load_statistics ---- */
 
-/* The same groups' statistics, as they are found again: mostly near, sometimes of another x. */
+/*
+ * Makes the found statistics. Most means differ from the stored ones only by rounding. The others
+ * differ by more, as if the stored ones were those of another x.
+ */
 static void make_found(struct kernel_case *c)
 {
     const double unit = c->type == GN_F32 ? FLT_EPSILON : DBL_EPSILON;
@@ -179,8 +185,10 @@ static double least_normal(const struct kernel_case *c)
     return c->type == GN_F32 ? (double)FLT_MIN : DBL_MIN;
 }
 
-/* An rstd that is mostly usual: else infinite or subnormal, as it is where x is nearly constant, or
- * huge; or 0. */
+/*
+ * An rstd. It is mostly 1. Otherwise it is infinite, as for a nearly constant x, or subnormal, as
+ * for a huge x, or 0.
+ */
 static double pick_rstd(struct kernel_case *c, bool is_usual)
 {
     const double unusual[] = {INFINITY, least_normal(c) / 8, 0};
@@ -224,7 +232,7 @@ static void call_load_statistics(const struct kernel_case *c, const struct gn_ke
     *answer = kernels->load_statistics(stored, c->found_mean ? &found : NULL, statistics_of(c));
 }
 
-/* The mean stays as it was stored; an rstd that is unusual is taken from those found. */
+/* The kernel keeps the stored mean. It replaces an infinite or subnormal rstd by the found one. */
 static void check_load_statistics(const struct kernel_case *c)
 {
     bool matters = false;

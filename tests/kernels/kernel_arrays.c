@@ -12,10 +12,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* How much of the pattern is set and checked on each side, where an unreadable page is not. */
+/*
+ * MARGIN is the number of bytes on each side of an array that hold the pattern. The margin ends
+ * earlier where an unreadable page begins.
+ */
 enum { MARGIN = 256, PATTERN = 0xa5 };
 
-/* Each a number, or NaN, of every type: what a run does not write differs from the run before. */
+/*
+ * The byte that fills outputs and padding before a run. It differs from that of the run before, so
+ * that elements that a kernel does not write differ too. Repeated, it is a number or a NaN of every
+ * type.
+ */
 static int blank_byte(int run)
 {
     static const unsigned char bytes[] = {0x5a, 0xff, 0x2d, 0x00};
@@ -53,7 +60,7 @@ static struct array *new_array(struct arrays *arrays, const char *name, size_t s
     a->initial = resized(a->initial, elements * size);
     a->result = resized(a->result, elements * size);
     memset(a->fate, UNCHANGED, elements);
-    /* Of a tensor's gaps, which hold a NaN. */
+    /* The gaps of a tensor keep this value, which is a NaN. */
     memset(a->initial, 0xff, elements * size);
     return a;
 }
@@ -147,7 +154,7 @@ static void map_for(struct array *a)
     }
 }
 
-/* The margins before the first element and after the padding. */
+/* Finds the start of the margin before the first element and the end of that after the padding. */
 static void margins(const struct array *a, char **before, char **after)
 {
     char *low = a->map + page_size(), *high = a->map + a->map_size - page_size();
@@ -205,7 +212,7 @@ static bool both_nan(const struct array *a, const char *one, const char *other)
            isnan(gn_double_at(other, a->type, 0));
 }
 
-/* Whether an element is what it must be after a run. */
+/* Whether an element has the value that its fate demands after a run. */
 static bool is_right(const struct array *a, int64_t i, int run)
 {
     const size_t at = (size_t)i * a->size;
@@ -223,7 +230,7 @@ static bool is_right(const struct array *a, int64_t i, int run)
     return false;
 }
 
-/* A number with its bits, which tell a NaN that was written from one that was there. */
+/* Writes an element's bits and, if it is a number, its value. The bits distinguish NaNs. */
 static const char *text_at(const struct array *a, const char *data, int64_t i, char text[60])
 {
     const unsigned long long bits = bits_at(a, data, i);
@@ -235,14 +242,14 @@ static const char *text_at(const struct array *a, const char *data, int64_t i, c
     return text;
 }
 
-/* What is wrong with an element, which has to be that of the first run, or as before the run. */
+/* Says how an element differs from the first run or, if it is UNCHANGED, from before the run. */
 static const char *difference(const struct array *a, int64_t i, char text[200])
 {
     const bool unchanged = a->fate[i] == UNCHANGED;
     char is[60], was[60];
 
     if (unchanged && a->blank)
-        snprintf(text, 200, "%s[%lld] is not to be written, and is %s", a->name, (long long)i,
+        snprintf(text, 200, "%s[%lld] must not be written, but is %s", a->name, (long long)i,
                  text_at(a, a->data, i, is));
     else
         snprintf(text, 200, "%s[%lld] is %s, %s %s", a->name, (long long)i,
@@ -262,7 +269,7 @@ const char *arrays_check(struct arrays *arrays, int run)
         margins(a, &before, &after);
         if (!is_filled(before, a->data, PATTERN) ||
             !is_filled(a->data + bytes_of(a), after, PATTERN)) {
-            snprintf(text, sizeof text, "something was written beside %s", a->name);
+            snprintf(text, sizeof text, "the kernel wrote outside %s", a->name);
             return text;
         }
         if (run == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a seed chooses, and the values of its arrays. */
+/* Random choices of a case, and the values of its arrays. */
 #include "kernel_cases.h"
 
 #include "support.h"
@@ -39,7 +39,7 @@ int64_t pick_length(struct kernel_case *c)
         return pick(c, 2050, 5000);
     case 5:
         return one_in(c, 3) ? pick(c, 8191, 8193) : pick(c, 255, 257);
-    case 6: /* less than most vectors */
+    case 6: /* shorter than most vectors */
         return pick(c, 1, 9);
     default:
         return pick(c, 1, 70);
@@ -55,7 +55,7 @@ int64_t pick_depth(struct kernel_case *c)
 
 /* ---- Values ---- */
 
-/* The exponent of the type's largest number. */
+/* The exponent of the type's largest number, as frexp returns it. */
 static int top_exponent(gn_type type)
 {
     int exponent;
@@ -64,7 +64,9 @@ static int top_exponent(gn_type type)
     return exponent;
 }
 
-/* Chooses a center and spread: ordinary, or such that float squares or sums overflow or cancel. */
+/*
+ * Chooses center and spread: ordinary, or such that sums or squares overflow, underflow or cancel.
+ */
 static void pick_range(struct kernel_case *c, gn_type type, double *center, double *spread)
 {
     const int top = top_exponent(type);
@@ -72,30 +74,30 @@ static void pick_range(struct kernel_case *c, gn_type type, double *center, doub
     *center = random_normal(&c->random);
     *spread = 1;
     switch (pick(c, 0, 11)) {
-    case 0: /* a mean that is far from 0 */
+    case 0: /* the mean is large, compared with the spread */
         *center = 100 * random_normal(&c->random);
         *spread = type == GN_BF16 ? 1 : 0.01;
         break;
-    case 1: /* squares that overflow */
+    case 1: /* squares overflow */
         *spread = ldexp(1, top * 4 / 5);
         break;
-    case 2: /* values that nearly do */
+    case 2: /* values nearly overflow */
         *center = ldexp((double)random_uniform(&c->random), top - 1);
         *spread = ldexp(1, top - 4);
         break;
-    case 3: /* squares that underflow */
+    case 3: /* squares underflow */
         *center = 0;
         *spread = ldexp(1, -top * 11 / 20);
         break;
-    case 4: /* and products of them with what is not large */
+    case 4: /* products with small factors underflow too */
         *center = 0;
         *spread = ldexp(1, -top * 4 / 5);
         break;
-    case 5: /* subnormal numbers */
+    case 5: /* values are subnormal, or nearly */
         *center = 0;
         *spread = (double)type_subnormal(type) * (type == GN_BF16 ? 10 : 300);
         break;
-    case 6: /* all equal */
+    case 6: /* all values are equal */
         *spread = 0;
         break;
     case 7:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics, parameters and coefficients that belong to the ranges of a case. */
+/* Statistics, parameters and coefficients that fit the ranges of a case's values. */
 #include "kernel_cases.h"
 
 #include "support.h"
@@ -7,7 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-/* An array of one value per channel or group, in whole vectors. */
+/* Makes an array of one value per channel or group, with the padding of gn_padded. */
 static struct array *padded(struct kernel_case *c, const char *name, gn_type type, int64_t n)
 {
     return array_of(&c->arrays, name, type, n, gn_padded(n) - n);
@@ -56,7 +56,7 @@ void make_parameters(struct kernel_case *c, gn_type type, bool wraps)
 
     p->type = type;
     p->depth = c->tile.depth;
-    if (c->groups == 1 && one_in(c, 3)) { /* the tile is a part of a group */
+    if (c->groups == 1 && one_in(c, 3)) { /* the tile has some channels of a group */
         p->depth += pick(c, 0, 70);
         c->channel = pick(c, 0, p->depth - c->tile.depth);
     }
@@ -100,18 +100,19 @@ struct gn_parameters parameters_of(const struct kernel_case *c)
 
 /* ---- Coefficients ---- */
 
-/* Whether a float carries a factor, and whether what is added overflows nothing. */
+/* Whether float is accurate enough for a factor: it is 0 or a normal float. */
 static bool is_factor(double value)
 {
     return value == 0 || (fabs(value) >= (double)FLT_MIN && fabs(value) <= (double)FLT_MAX);
 }
 
+/* Whether a term is small enough that sums with it do not overflow in float. */
 static bool is_moderate(double value)
 {
     return fabs(value) <= 0x1p100;
 }
 
-/* What of group g's channel k is known so far, as floats; returns whether they do. */
+/* Sets the float coefficients of channel k of group g. Returns whether they are accurate enough. */
 static bool set_coefficients(struct kernel_case *c, int64_t k, int64_t g)
 {
     const double rstd = initial_at(c->of_rstd, g), scale = gamma_at(c, k) * rstd;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the last passes compute, in long double, and how far off it may be. */
+/* Computes the values of last passes in long double, and bounds of the kernels' rounding errors. */
 #include "kernel_cases.h"
 
 #include "support.h"
@@ -7,7 +7,10 @@
 
 #include <math.h>
 
-/* From the floats, or from what the doubles are made of. */
+/*
+ * Uses the float coefficients if the kernel does. Otherwise uses the statistics and parameters from
+ * which the kernel computes double coefficients.
+ */
 struct element element_of(const struct kernel_case *c, int64_t k, int64_t i)
 {
     const int64_t g = k / c->tile.depth;
@@ -20,7 +23,7 @@ struct element element_of(const struct kernel_case *c, int64_t k, int64_t i)
 
     e.unit = e.in_f32 ? 0x1p-24L : 0x1p-53L;
     e.d = x - (long double)initial_at(c->of_mean, g);
-    if (c->group_mean) { /* nothing else is needed, or there */
+    if (c->group_mean) { /* the case has no other coefficients */
         e.is_plain = is_finite(e.d) && fabsl(e.d) <= 0x1p100L;
         return e;
     }
@@ -54,7 +57,7 @@ long double activated(gn_activation activation, long double z)
     return (long double)NAN;
 }
 
-/* |silu''| is at most 1/2; a z that rounding may have given the other sign is on either side. */
+/* |silu''| is at most 1/2. If |z| is within its error, the kernel's z may have the other sign. */
 long double gradient_of(gn_activation activation, const struct element *e, long double dy,
                         long double *error)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Tiles of random shapes, and tensors in them. */
+/* Tiles of random shapes, and their tensors. */
 #include "kernel_cases.h"
 
 #include "support.h"
 
-/* Groups whose channels are whole lines of the cache, which kernels may store past the caches. */
+/*
+ * Rounds the number of groups down so that the channels of a pixel fill whole cache lines of
+ * floats. Only then may kernels use nontemporal stores for pixels.
+ */
 static int64_t groups_in_lines(const struct gn_tile *t, int64_t groups)
 {
     int64_t together = 1;
@@ -52,7 +55,9 @@ void pick_pieces(struct kernel_case *c)
     t->first_len = pick(c, 1, t->contiguous_len);
 }
 
-/* The piece of a row in which element i is, and its place there. */
+/*
+ * Returns the index of the piece that contains element i of a row. *inside is the index within it.
+ */
 static int64_t piece_of(const struct gn_tile *t, int64_t i, int64_t *inside)
 {
     *inside = i;
@@ -76,7 +81,10 @@ int64_t element_at(const struct kernel_case *c, const struct gn_operand *operand
     return k * operand->stride + at[piece] + inside;
 }
 
-/* Pieces with gaps between them, and where the last ends. */
+/*
+ * Makes offsets of pieces that may have gaps between them, in ascending or descending order. *end
+ * is the end of the last piece in memory.
+ */
 static struct array *list_pieces(struct kernel_case *c, int64_t count, int64_t len, int64_t *end)
 {
     struct array *list = array_of_bytes(&c->arrays, "offsets", sizeof(int64_t), count);
@@ -93,7 +101,7 @@ static struct array *list_pieces(struct kernel_case *c, int64_t count, int64_t l
     return list;
 }
 
-/* The stride, and offsets or none; how many elements the tensor has. */
+/* Chooses the stride, and offsets or none. Returns the tensor's number of elements, with gaps. */
 static int64_t lay_out(struct kernel_case *c, struct gn_operand *operand, struct array **offsets)
 {
     const struct gn_tile *t = &c->tile;
@@ -104,7 +112,7 @@ static int64_t lay_out(struct kernel_case *c, struct gn_operand *operand, struct
 
     if (listed && columns) {
         *offsets = list_pieces(c, outer, inner, &end);
-        operand->stride = 0; /* whatever: it is not to be used */
+        operand->stride = 0; /* arbitrary: kernels do not use it */
         return end;
     }
     if (listed && t->contiguous_len)

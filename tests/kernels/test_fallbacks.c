@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How often sums go to double. A needless fall-back gives right results, at several times the cost:
- * nothing but a count shows it. The kernels are compiled into this program with a counter; that
- * they decide alike in every instruction set follows from their bits.
+ * Counts how often kernels recompute sums in f64. A needless recomputation gives right results at
+ * several times the cost, so only a count reveals it. This program compiles the kernels with a
+ * counter, for one instruction set. The others must decide alike, because their results have the
+ * same bits.
  */
 #include "patterns.h"
 
@@ -20,7 +21,7 @@ static int64_t fallbacks;
 
 enum { DEPTH = 4, GROUPS = 512 };
 
-/* A tensor of GROUPS groups in a sample, and what a call on it takes. */
+/* The tensors of one sample with GROUPS groups, and the other arrays of a kernel call. */
 struct counted {
     int64_t length, elements;
     float *x, *dy, mean[GROUPS * DEPTH + 2 * GN_PADDING];
@@ -53,7 +54,10 @@ static void counted_destroy(struct counted *c)
     free(c->work);
 }
 
-/* The fall-backs of the sums of one pass over the data, in either direction and layout. */
+/*
+ * Returns the number of recomputations in one call of moments or gradient_sums. `last` selects
+ * channels last.
+ */
 static int64_t count(struct counted *c, bool backward, bool last)
 {
     const struct gn_moments moments = {c->moments[0], c->moments[1], c->moments[2]};
@@ -78,7 +82,10 @@ static int64_t count(struct counted *c, bool backward, bool last)
 static const int64_t lengths[] = {16, 25, 49, 100, 200, 600, 2048, 3000};
 enum { LENGTHS = sizeof(lengths) / sizeof(lengths[0]) };
 
-/* The backward sums are about a mean that is given: none of them cancels. */
+/*
+ * Ordinary values need no f64. Backward sums use a given mean, so kernels do not check them for
+ * cancellation, and one pattern suffices.
+ */
 static void test_ordinary(void **state)
 {
     static const char *const ordinary[] = {"normal", "mean 100, deviation 0.01", "near 1e-13"};
@@ -98,7 +105,7 @@ static void test_ordinary(void **state)
     }
 }
 
-/* And what float cannot hold does go to double: the counter counts. */
+/* Kernels recompute sums that overflow or underflow in float. This also tests the counter. */
 static void test_extreme(void **state)
 {
     struct counted c;
@@ -106,9 +113,9 @@ static void test_extreme(void **state)
 
     counted_create(&c, 49, "near 1e30");
     assert_int_equal(count(&c, false, false), GROUPS);
-    assert_int_equal(count(&c, false, true), 1); /* for all channels together */
+    assert_int_equal(count(&c, false, true), 1); /* one for all channels */
     counted_destroy(&c);
-    /* Squares of these are below the normal numbers. */
+    /* The squares of these values are below the normal numbers. */
     counted_create(&c, 49, "near 1e-20");
     assert_int_equal(count(&c, false, false), GROUPS);
     assert_int_equal(count(&c, false, true), 1);
@@ -122,8 +129,8 @@ static void test_extreme(void **state)
 }
 
 /*
- * Which channels' sums went to double is said for each channel, whatever was in the array: of
- * three, the second has a dy that overflows in g = dy * act'(z).
+ * gradient_sums sets needs_f64 of each channel, whatever the array contained. Only the second of
+ * three channels has a dy for which g = dy * act'(z) overflows.
  */
 static void test_flags(void **state)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_kernels [ENTRY [SEED [CASES]]]: every entry of the kernel table with random arguments, each
- * instruction set that the machine has against the generic kernels, bit for bit, and these against
- * a simple computation; in the manner of checkasm.
+ * test_kernels [ENTRY [SEED [CASES]]] calls every entry of the kernel table with random arguments.
+ * It compares each instruction set that the machine has with the generic kernels, bit for bit, and
+ * the generic kernels with a simple computation. dav1d's checkasm works in the same way.
  *
- * A case follows from its entry and its seed alone. Without arguments, all entries run with the
- * seeds from 1 on; ENTRY alone runs with as many; SEED with itself, or with CASES seeds from it on.
+ * The entry and the seed determine a case. Without arguments, all entries run, with seeds from 1
+ * on. With ENTRY, only this entry runs, with the same seeds. With SEED, only this seed runs, or
+ * CASES seeds from it on.
  */
 #include "kernel_cases.h"
 #include "plan/isa.h"
@@ -20,7 +21,7 @@
 
 static uint64_t first_seed = 1, seed_count = 2000;
 
-/* What is running, for who reads that it crashed. */
+/* The message that names the running case. The signal handler prints it if a kernel crashes. */
 static char running[160];
 
 static void crashed(int number)
@@ -45,7 +46,7 @@ static void run_with(const struct entry *entry, struct kernel_case *c,
                  (unsigned long long)c->seed, run, wrong);
 }
 
-/* The generic kernels run twice: nothing may depend on where arrays lie, or what is beside them. */
+/* The generic kernels run twice, since results must not depend on where arrays are in memory. */
 static void run_case(const struct entry *entry, struct kernel_case *c)
 {
     int run = 0;

@@ -4,12 +4,12 @@
 
 #include <stdio.h>
 
-/* Elements of a tensor; gaps make its memory some times as large. */
+/* The most elements of a tensor. With gaps, its memory may be several times as large. */
 enum { MOST_ELEMENTS = 3000 };
 
 /*
- * A spatial dim. A few are longer than all that copying does at a time: 1024 bytes of a row, 32
- * elements of a row, 16 pixels.
+ * The size of a spatial dim. A few are larger than each step of src/tensor/pack.c: 1024 bytes of a
+ * row, 32 elements of a row, 16 pixels.
  */
 static int64_t random_dim(uint64_t *random, int64_t room)
 {
@@ -19,7 +19,7 @@ static int64_t random_dim(uint64_t *random, int64_t room)
     return random_range(random, 1, most < room ? most : room);
 }
 
-/* Strides from the innermost dim, order[0], to the outermost. */
+/* Sets the strides, from the innermost dim, order[0], to the outermost, with or without gaps. */
 static void nest(struct layout *layout, uint64_t *random, const int *order)
 {
     const bool gaps = random_range(random, 0, 2) > 0;
@@ -34,7 +34,9 @@ static void nest(struct layout *layout, uint64_t *random, const int *order)
     }
 }
 
-/* The order in memory of a dense layout, or a random one. */
+/*
+ * Chooses the order of dims in memory: that of a dense layout, a random one, or two swapped dims.
+ */
 static void choose_order(const struct layout *layout, uint64_t *random, int *order)
 {
     const int rank = layout->rank;
@@ -51,7 +53,7 @@ static void choose_order(const struct layout *layout, uint64_t *random, int *ord
         order[i] = order[j];
         order[j] = saved;
     }
-    /* Two neighbours change places: rows of all channels, say. */
+    /* Swap two neighbours, for example the channels and the outermost spatial dim. */
     if (kind == 3) {
         const int j = (int)random_range(random, 0, rank - 2), saved = order[j];
         order[j] = order[j + 1];

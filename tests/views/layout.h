@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random strides, and where they place each element: by the definition of strides alone, so that
- * what src/tensor makes of them can be compared with it.
+ * Random strides, and the place of each element. layout_at uses only the definition of strides, so
+ * that tests can compare src/tensor with it.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -15,26 +15,26 @@ struct layout {
     int64_t dims[GN_MAX_RANK], strides[GN_MAX_RANK];
     int64_t N, C, S;
     enum gn_axis axis;
-    bool shared; /* some elements share memory: it can only be an input */
+    bool shared; /* elements may share memory, so the tensor can only be an input */
     struct gn_view view;
 };
 
 /*
- * Dims of any order in memory, with and without gaps. Dims of size 1 have a stride that means
- * nothing. If `shared` is not set, no two elements share memory.
+ * Chooses dims in any order in memory, with or without gaps. Dims of size 1 have an arbitrary
+ * stride. If `shared` is false, no two elements share memory.
  */
 void layout_random(struct layout *layout, uint64_t *random, bool shared);
 
 /* The same dims, type and axis with other strides. */
 void layout_random_strides(struct layout *layout, uint64_t *random, bool shared);
 
-/* Where the element of sample n, channel c and spatial index s is, in elements. */
+/* The offset of the element of sample n, channel c and spatial index s, in elements. */
 int64_t layout_at(const struct layout *layout, int64_t n, int64_t c, int64_t s);
 
-/* The elements from the first to the last in memory. */
+/* The number of elements from the first to the last in memory, gaps included. */
 int64_t layout_length(const struct layout *layout);
 
-/* All of it, for a message; valid until the next call. */
+/* A description for messages. It is valid until the next call. */
 const char *layout_text(const struct layout *layout);
 
 #endif /* LAYOUT_H */

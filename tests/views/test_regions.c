@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Regions of tensors as kernels get them, in place or as a packed copy: every element is found
- * where the strides place it, and what is unpacked goes to the region and nowhere else.
+ * Checks regions of tensors as kernels get them, in place or as a packed copy. Every element is
+ * where the strides place it, and unpacking writes to the region only.
  */
 #include "layout.h"
 #include "seeds.h"
@@ -10,16 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A tensor in memory with something around it, or with nothing that may be read around it. */
+/*
+ * A tensor with margins that must not change, or in an allocation of exactly its size, so that
+ * memory checkers report accesses outside.
+ */
 struct world {
     struct layout layout;
-    size_t bytes, lead; /* of the memory, and of what lies before the first element */
+    size_t bytes, lead; /* of the memory, and of each margin */
     char *memory, *expected, *tensor;
     size_t buffer_bytes;
     char *buffer, *spare;
 };
 
-/* Where and which: the region, and whether elements of it were found somewhere else. */
+/* A failure message that describes the tensor and the region, and says what is wrong. */
 static const char *wrong_region(const struct world *world, const struct gn_region *r,
                                 const char *what)
 {
@@ -29,7 +32,10 @@ static const char *wrong_region(const struct world *world, const struct gn_regio
                  (long long)r->contiguous_len, what);
 }
 
-/* Elements of any size whose bits tell them from each other, in 16 bits from the next 65535. */
+/*
+ * Writes an element that depends on `number`. Even 16-bit elements differ for 65536 consecutive
+ * numbers.
+ */
 static void put(char *to, int64_t size, uint64_t number)
 {
     const uint64_t value = number * UINT64_C(0x9e3779b97f4a7c15);
@@ -67,7 +73,7 @@ static void world_create(struct world *world, uint64_t *random)
     for (size_t i = 0; i < world->bytes / size; i++)
         put(world->memory + i * size, (int64_t)size, i + 1);
     memcpy(world->expected, world->memory, world->bytes);
-    /* For offsets and copies of anything up to the whole tensor. */
+    /* The buffers have room for the offsets, or a copy, of the whole tensor. */
     world->buffer_bytes = (size_t)(layout->N * layout->C * layout->S + 2) * sizeof(int64_t);
     world->buffer = allocate(world->buffer_bytes);
     world->spare = allocate(world->buffer_bytes);
@@ -81,8 +87,10 @@ static void world_destroy(struct world *world)
     free(world->spare);
 }
 
-/* Rows: some whole channels, which go on into the next samples where all is dense, or a part of
- * one. Columns: any channels and pixels of one sample. */
+/*
+ * Rows: some whole channels, or some elements of one channel. Whole channels may extend into the
+ * next samples if the view is dense. Columns: any channels and pixels of one sample.
+ */
 static struct gn_region random_region(const struct layout *l, uint64_t *random)
 {
     struct gn_region r = {.channels = 1, .length = l->S};
@@ -109,7 +117,7 @@ static struct gn_region random_region(const struct layout *l, uint64_t *random)
     return r;
 }
 
-/* By the strides: where element i of the region's channel c is in the tensor. */
+/* The address of element i of the region's channel c in the tensor, computed from the strides. */
 static char *place(const struct world *world, const struct gn_region *r, int64_t c, int64_t i)
 {
     const struct layout *l = &world->layout;
@@ -119,7 +127,7 @@ static char *place(const struct world *world, const struct gn_region *r, int64_t
     return world->tensor + at * gn_size(l->type);
 }
 
-/* As kernels do it: where it is in the operand. */
+/* The address of the same element in the operand, computed as kernels do it. */
 static const char *find(const struct layout *l, const struct gn_operand *operand,
                         const struct gn_region *r, int64_t c, int64_t i)
 {
@@ -135,7 +143,7 @@ static const char *find(const struct layout *l, const struct gn_operand *operand
     return (const char *)operand->data + at * gn_size(l->type);
 }
 
-/* How many bytes of the buffer an operand has a use for. */
+/* The number of bytes that an operand uses in the buffer. */
 static size_t used_bytes(const struct layout *l, const struct gn_operand *operand,
                          const struct gn_region *r)
 {
@@ -158,7 +166,7 @@ static bool all_are(const char *from, const char *end, char value)
     return true;
 }
 
-/* What is in place need not be copied; and what is copied is, in the region's order. */
+/* Checks that a region is packed only if necessary, and that a copy is in the region's order. */
 static const char *check_operand(const struct world *world, const struct gn_region *r,
                                  const struct gn_operand *operand)
 {
@@ -168,20 +176,20 @@ static const char *check_operand(const struct world *world, const struct gn_regi
     const size_t used = used_bytes(l, operand, r);
 
     if (operand->packed != (!view->in_place && !pieces))
-        return wrong_region(world, r, operand->packed ? "packed" : "not packed");
+        return wrong_region(world, r, operand->packed ? "must not be packed" : "must be packed");
     if (operand->type != l->type)
-        return wrong_region(world, r, "another type");
+        return wrong_region(world, r, "the type is wrong");
     if (operand->offsets && (const char *)operand->offsets != world->buffer)
-        return wrong_region(world, r, "offsets outside the buffer");
+        return wrong_region(world, r, "the offsets are outside the buffer");
     if (operand->packed && operand->data != world->buffer)
-        return wrong_region(world, r, "a copy outside the buffer");
+        return wrong_region(world, r, "the copy is outside the buffer");
     if (!all_are(world->buffer + used, world->buffer + world->buffer_bytes, 'b'))
-        return wrong_region(world, r, "more of the buffer was written");
+        return wrong_region(world, r, "the buffer was written beyond the used bytes");
     for (int64_t c = 0; c < r->channels; c++)
         for (int64_t i = 0; i < r->length; i++) {
             const char *found = find(l, operand, r, c, i), *there = place(world, r, c, i);
             if (!operand->packed && found != there)
-                return wrong_region(world, r, "an element is somewhere else");
+                return wrong_region(world, r, "an element is at a wrong address");
             if (operand->packed && found >= world->buffer + used)
                 return wrong_region(world, r, "an element is beyond the copy");
             if (memcmp(found, there, (size_t)gn_size(l->type)) != 0)
@@ -190,7 +198,7 @@ static const char *check_operand(const struct world *world, const struct gn_regi
     return NULL;
 }
 
-/* Other elements come back from a copy, to their places and nowhere else. */
+/* Checks that unpacking writes changed elements to their places, and nowhere else. */
 static const char *check_unpack(struct world *world, const struct gn_region *r,
                                 const struct gn_operand *operand)
 {
@@ -206,13 +214,13 @@ static const char *check_unpack(struct world *world, const struct gn_region *r,
     memcpy(world->spare, world->buffer, world->buffer_bytes);
     gn_unpack(&l->view, world->tensor, r, operand);
     if (memcmp(world->memory, world->expected, world->bytes) != 0)
-        return wrong_region(world, r, "unpacked to other places");
+        return wrong_region(world, r, "unpacking wrote to wrong places");
     if (memcmp(world->buffer, world->spare, world->buffer_bytes) != 0)
         return wrong_region(world, r, "unpacking changed the copy");
     return NULL;
 }
 
-/* Rows one after the other, which are copied only if they are not. */
+/* Checks that gn_flatten_rows removes gaps between rows, and copies rows only if they have gaps. */
 static const char *check_flat(struct world *world, const struct gn_region *r)
 {
     const struct layout *l = &world->layout;

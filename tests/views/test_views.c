@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What src/tensor/view.c says of strides, dense, in place, direct, the length of contiguous pieces,
+ * Checks what src/tensor/view.c derives from strides (dense, in_place, direct and contiguous_len)
  * against the addresses of all elements.
  */
 #include "layout.h"
 #include "seeds.h"
 #include "support.h"
 
-/* Pieces of a row that are shorter are copied: src/tensor/view.c. */
+/* Shorter pieces of a row are packed. The value is that of src/tensor/view.c. */
 enum { LEAST_CONTIGUOUS = 8 };
 
-/* Whether the element's address is that sum for all elements. */
+/* Whether each element [n, c, s] is at offset n * of_n + c * of_c + s * of_s. */
 static bool is_sum(const struct layout *l, int64_t of_n, int64_t of_c, int64_t of_s)
 {
     for (int64_t n = 0; n < l->N; n++)
@@ -21,7 +21,7 @@ static bool is_sum(const struct layout *l, int64_t of_n, int64_t of_c, int64_t o
     return true;
 }
 
-/* The distance from the first to the second of a sample's, a channel's or a pixel's neighbours. */
+/* The distance between the first two samples, channels or pixels, or 0 if there is only one. */
 static int64_t sample_stride(const struct layout *l)
 {
     return l->N > 1 ? layout_at(l, 1, 0, 0) : 0;
@@ -37,7 +37,7 @@ static int64_t pixel_stride(const struct layout *l)
     return l->S > 1 ? layout_at(l, 0, 0, 1) : 0;
 }
 
-/* How many of a channel's first elements follow each other. */
+/* The number of contiguous elements at the beginning of a channel. */
 static int64_t contiguous(const struct layout *l)
 {
     int64_t length = 1;
@@ -62,10 +62,10 @@ static const char *check_rows(const struct layout *l)
     if (view->contiguous_len != (whole || length >= LEAST_CONTIGUOUS ? length : 0))
         return wrong("%s: contiguous_len is %lld, expected %lld", layout_text(l),
                      (long long)view->contiguous_len, (long long)length);
-    /* Pieces end at multiples of it. */
+    /* All pieces end at multiples of the length. */
     for (int64_t s = 1; s < l->S; s++)
         if (s % length != 0 && layout_at(l, 0, 0, s) != layout_at(l, 0, 0, s - 1) + 1)
-            return wrong("%s: pieces do not end at multiples", layout_text(l));
+            return wrong("%s: pieces do not end at multiples of their length", layout_text(l));
     return NULL;
 }
 
@@ -91,7 +91,7 @@ static const char *check_columns(const struct layout *l)
     return NULL;
 }
 
-/* The spatial dims of the view, which are fewer, place the same elements; so does its extent. */
+/* Checks that the view's merged spatial dims, and its extent, describe the same elements. */
 static const char *check_places(const struct layout *l)
 {
     const struct gn_view *view = &l->view;
@@ -99,10 +99,10 @@ static const char *check_places(const struct layout *l)
     const int64_t size = gn_size(l->type);
 
     if (view->type != l->type || view->axis != l->axis || extent->size != size)
-        return wrong("%s: type, axis or size", layout_text(l));
+        return wrong("%s: type, axis or size is wrong", layout_text(l));
     for (int i = 1; i < view->rank; i++)
         if (view->strides[i - 1] == view->strides[i] * view->dims[i])
-            return wrong("%s: two dims could be one", layout_text(l));
+            return wrong("%s: two dims are not merged", layout_text(l));
     for (int64_t n = 0; n < l->N; n++)
         for (int64_t c = 0; c < l->C; c++)
             for (int64_t s = 0; s < l->S; s++) {
@@ -112,17 +112,17 @@ static const char *check_places(const struct layout *l)
                     left /= view->dims[i];
                 }
                 if (left != 0 || at != layout_at(l, n, c, s))
-                    return wrong("%s: the view has another place for [%lld, %lld, %lld]",
-                                 layout_text(l), (long long)n, (long long)c, (long long)s);
+                    return wrong("%s: the view misplaces [%lld, %lld, %lld]", layout_text(l),
+                                 (long long)n, (long long)c, (long long)s);
             }
     if (extent->rank != l->rank || extent->start != 0)
-        return wrong("%s: the extent's rank or start", layout_text(l));
+        return wrong("%s: the extent's rank or start is wrong", layout_text(l));
     for (int i = 0; i < l->rank; i++)
         if (extent->dims[i] != l->dims[i] ||
             extent->strides[i] != (l->dims[i] > 1 ? l->strides[i] * size : 0))
-            return wrong("%s: the extent's dim %d", layout_text(l), i);
+            return wrong("%s: the extent's dim %d is wrong", layout_text(l), i);
     if (gn_extent_bytes(extent) != layout_length(l) * size)
-        return wrong("%s: the extent's bytes", layout_text(l));
+        return wrong("%s: the extent's size in bytes is wrong", layout_text(l));
     return NULL;
 }
 
@@ -143,7 +143,9 @@ static void test_views(void **state)
     check_seeds(check_view, 20000);
 }
 
-/* Elements one after the other, in the order of the dims, or with the channels last. */
+/*
+ * Checks that dense strides have no gaps, with channels first and last, and that views find that.
+ */
 static const char *check_dense(uint64_t *random)
 {
     struct layout l;
@@ -152,11 +154,11 @@ static const char *check_dense(uint64_t *random)
     for (int last = 0; last < 2; last++) {
         gn_dense_strides(l.rank, l.dims, last ? GN_CHANNELS_LAST : GN_CHANNELS_FIRST, l.strides);
         if (!is_sum(&l, l.C * l.S, last ? 1 : l.S, last ? l.C : 1))
-            return wrong("%s: not dense, last %d", layout_text(&l), last);
+            return wrong("%s: the strides are not dense, last %d", layout_text(&l), last);
         l.view =
             gn_view_of(l.type, last ? GN_AXIS_COLUMNS : GN_AXIS_ROWS, l.rank, l.dims, l.strides);
         if (!l.view.dense)
-            return wrong("%s: dense is not found, last %d", layout_text(&l), last);
+            return wrong("%s: the view is not dense, last %d", layout_text(&l), last);
     }
     return NULL;
 }
@@ -168,7 +170,9 @@ static void test_dense(void **state)
     check_seeds(check_dense, 4000);
 }
 
-/* The pieces of several tensors: none crosses a gap of any that is not copied. */
+/*
+ * Checks the pieces that several tensors share: none crosses a gap of a tensor that is not packed.
+ */
 static const char *check_shared(uint64_t *random)
 {
     struct layout layouts[3];
