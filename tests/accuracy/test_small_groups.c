@@ -254,6 +254,39 @@ static void test_in_place(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/*
+ * One group has a small deviation and a gamma so large that scale = gamma * rstd overflows in
+ * float, though y and dx do not. It is each group in turn, since groups are processed in blocks.
+ */
+static void test_large_scale(void **state)
+{
+    enum { GROUPS_OF_CASE = 35 };
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < DEPTHS * GROUPS_OF_CASE; i++) {
+        const int64_t d = depths[i / GROUPS_OF_CASE], at = i % GROUPS_OF_CASE;
+        const struct check check = {
+            .shape = {2, {3, GROUPS_OF_CASE * d}, GROUPS_OF_CASE, 0, 1e-30, GN_AFFINE_CHANNEL},
+            .bound = ORACLE_ALWAYS,
+            .label = "large scale"};
+        float *tensors[TENSORS];
+
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)i, tensors);
+        for (int64_t k = 0; k < d; k++) {
+            tensors[GAMMA][at * d + k] *= 1e30f;
+            for (int64_t n = 0; n < 3; n++) {
+                tensors[X][(n * GROUPS_OF_CASE + at) * d + k] *= 1e-10f;
+                tensors[DY][(n * GROUPS_OF_CASE + at) * d + k] *= 1e-22f;
+            }
+        }
+        wrong += check_against_oracle(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_smallest_gradients),
         cmocka_unit_test(test_nonfinite_neighbour),
         cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_large_scale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

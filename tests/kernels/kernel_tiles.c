@@ -17,6 +17,19 @@ static int64_t groups_in_lines(const struct gn_tile *t, int64_t groups)
     return groups < together ? groups : groups / together * together;
 }
 
+/*
+ * Makes more groups than kernels find shifts for at once (32), or more channels than they process
+ * together (GN_STRIP) for a whole chunk of pixels.
+ */
+static void make_large_tile(struct kernel_case *c)
+{
+    struct gn_tile *t = &c->tile;
+
+    c->groups = pick(c, 33, MAX_GROUPS);
+    t->depth = t->axis == GN_AXIS_ROWS ? 1 : 16;
+    t->length = t->axis == GN_AXIS_ROWS ? pick(c, 512, 520) : pick(c, GN_CHUNK_PIXELS, 70);
+}
+
 void make_tile(struct kernel_case *c)
 {
     static const int64_t budgets[] = {500, 2000, 2000, 6000, 6000, 20000};
@@ -25,6 +38,12 @@ void make_tile(struct kernel_case *c)
     int64_t most;
 
     t->axis = one_in(c, 2) ? GN_AXIS_ROWS : GN_AXIS_COLUMNS;
+    t->beyond_llc = one_in(c, 3);
+    if (!quick() && one_in(c, 20)) {
+        make_large_tile(c);
+        t->channels = c->groups * t->depth;
+        return;
+    }
     do {
         t->depth = pick_depth(c);
         t->length = pick_length(c);
@@ -35,7 +54,6 @@ void make_tile(struct kernel_case *c)
     if (one_in(c, 3))
         c->groups = groups_in_lines(t, most);
     t->channels = c->groups * t->depth;
-    t->beyond_llc = one_in(c, 3);
 }
 
 void pick_types(struct kernel_case *c, gn_type *x, gn_type *y)
