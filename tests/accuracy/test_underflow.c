@@ -110,12 +110,44 @@ static void test_samples(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Without eps, values of one size and alternating sign: their sum is 0, as if all were equal. */
+static void test_alternating(void **state)
+{
+    static const float sizes[] = {0x1.3p-70f, 0x1.3p-74f, 0x1.3p-76f, 0x1p-80f, 0x1p-120f};
+    int wrong = 0;
+    (void)state;
+
+    for (int i = 0; i < SHAPES * 5; i++) {
+        struct check check = {
+            .shape = shapes[i / 5], .bound = ORACLE_ALWAYS, .label = "alternating"};
+        const struct shape *shape = &check.shape;
+        const int64_t m = shape_elements(shape) / shape->dims[0] / shape->groups;
+        float *tensors[TENSORS];
+
+        check.shape.eps = 0;
+        tensors_create(shape, tensors);
+        tensors_fill(shape, (uint64_t)i, tensors);
+        for (int64_t n = 0; n < shape->dims[0]; n++)
+            for (int64_t g = 0; g < shape->groups; g++)
+                for (int64_t k = 0; k < m; k++)
+                    tensors[X][group_index(shape, n, g, k)] = m % 2 && k == m - 1 ? 0
+                                                              : k % 2             ? sizes[i % 5]
+                                                                                  : -sizes[i % 5];
+        for (int64_t k = 0; k < shape_elements(shape); k++)
+            tensors[DY][k] *= 0x1p-60f;
+        wrong += check_all(&check, tensors);
+        tensors_destroy(tensors);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_epsilon),
         cmocka_unit_test(test_small_epsilon),
         cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_alternating),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
