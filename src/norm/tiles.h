@@ -108,7 +108,9 @@ static inline void gn_kernel_tile(const gn_plan *plan, const struct gn_work_tile
     k->depth = t->shape->depth;
     k->first_len = gn_first_len(&t->region);
     k->contiguous_len = t->region.contiguous_len;
-    k->dy = k->out = k->saved_g = (struct gn_operand){.data = NULL};
+    k->dy.data = k->out.data = k->saved_g.data = NULL;
+    k->dy.offsets = k->out.offsets = k->saved_g.offsets = NULL;
+    k->dy.stride = k->out.stride = k->saved_g.stride = 0;
     k->activation = plan->desc.activation;
     k->nontemporal = false;
     k->beyond_llc = beyond_llc;

@@ -70,9 +70,9 @@ struct FN(group) {
  * 2^102 is less than half of 2^104, the ulp of the largest float, so that adding it to any float is
  * rounded away. A mean with a mean_lo is that of x.
  */
-INLINE mask_f64 FN(mean_is_near)(const struct FN(group) * group)
+INLINE mask_f64 FN(mean_is_near)(vec_f64 mean, vec_f64 mean_lo)
 {
-    return (abs_f64(group->mean) <= splat_f64(0x1p102)) | (group->mean_lo != splat_f64(0));
+    return (abs_f64(mean) <= splat_f64(0x1p102)) | (mean_lo != splat_f64(0));
 }
 
 /* The output arrays, of one value per channel. */
@@ -101,7 +101,7 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coef
         struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
                                   .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                   .rstd = repeat_f64(in->of.rstd + g, each)};
-        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(&group);
+        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(group.mean, group.mean_lo);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(z_vector)(in, &group, c, 0, to);
         if (c < end)
@@ -129,11 +129,11 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(coe
         count = together <= in->groups - g ? together : 1;
         int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
         struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
-                                  .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                   .rstd = repeat_f64(in->of.rstd + g, each),
                                   .slope = repeat_f64(in->slope + g, each),
                                   .offset = repeat_f64(in->offset + g, each)};
-        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(&group) &
+        fits &= (group.rstd >= splat_f64(0x1p-100)) &
+                FN(mean_is_near)(group.mean, repeat_f64(in->of.mean_lo + g, each)) &
                 fits_float(group.slope) & fits_float(group.offset) &
                 (abs_f64(group.slope) <= group.rstd * 0x1p100) &
                 (abs_f64(group.offset) <= splat_f64(0x1p100));
