@@ -134,9 +134,9 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 
 /*
  * All passes except that of plain floats, which has functions of its own. There are loops for x and
- * y of the same short type, and for floats with each activation. All other passes cost a branch per
- * vector; with an activation, they go in blocks if in_blocks is true, which pays in rows. CALL uses
- * the pass as `how`.
+ * y of the same type, with each activation. Other passes cost a branch per vector. With an
+ * activation, those of rows go in blocks instead, if in_blocks is true: then short types need no
+ * loops of their own. CALL uses the pass as `how`.
  */
 #define FOR_OTHER_PASSES(in, back, fills_lines, in_blocks, CALL)                                   \
     do {                                                                                           \
@@ -152,6 +152,11 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
         PASS_IF(plain_, CALL, x_, y_, GN_ACTIVATION_IDENTITY, back, nontemporal_, false)           \
         if (alike_ && x_ == GN_F32) {                                                              \
             WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, nontemporal_, false))      \
+            break;                                                                                 \
+        }                                                                                          \
+        if (alike_ && !(in_blocks)) {                                                              \
+            WITH_SHORT_TYPE(                                                                       \
+                x_, WITH_ACTIVATION(act_, PASS(CALL, T, T, ACT, back, nontemporal_, false)))       \
             break;                                                                                 \
         }                                                                                          \
         PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (in_blocks))             \
