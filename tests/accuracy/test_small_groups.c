@@ -72,7 +72,8 @@ static void test_ordinary(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* So many groups that they would not meet the tighter bounds by accident. */
+/* Checks 48,000 groups per depth: if the errors can exceed the tighter bounds, some group shows it.
+ */
 static void test_many(void **state)
 {
     int wrong = 0;

@@ -80,7 +80,7 @@ static int64_t channels_of(const struct problem *p)
     return p->last ? (m < 1024 ? m : 32) : 1;
 }
 
-/* What GN_F64 adds to each constant of the bounds. */
+/* For GN_F64, the bounds have this added to each of their constants. */
 static long double added(const struct problem *p)
 {
     const int64_t channels = channels_of(p), s = (INT64_C(1) << p->log2_m) / channels;

@@ -52,8 +52,8 @@ static bool filled(const char *first, const char *last)
     return true;
 }
 
-/* Where the margin before the data and the margin after it begin. An unreadable page may cut them
- * off. */
+/* The two functions return the start of the margin before the data and the end of the margin after
+ * it. An unreadable page may shorten a margin. */
 static char *margin_before(const struct guarded *guarded)
 {
     char *data = (char *)guarded->data, *low = guarded->map + page_size();

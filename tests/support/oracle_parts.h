@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What oracle.c computes for a whole problem. oracle_at.c computes single values from it. */
+/* oracle.c computes these structures for a whole problem. oracle_at.c computes single values from
+ * them. */
 #ifndef ORACLE_PARTS_H
 #define ORACLE_PARTS_H
 

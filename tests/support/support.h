@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests share: random numbers, shapes, the tensors of a call, and the calls. */
+/* All tests use this: random numbers, shapes, the tensors of a call, and the calls. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
