@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* If mean is not the mean of x, gn_normalize and gn_backward use it unchanged. The correction that
- * gn_backward computes for the rounding of a mean is at most one ulp of it. */
+/* If mean and rstd are not those of x, gn_normalize and gn_backward use them unchanged. The
+ * correction that gn_backward computes for the rounding of a mean is at most one ulp of it. */
 #include "check.h"
 
 #include <string.h>
@@ -70,10 +70,41 @@ static void test_overflow(void **state)
     assert_int_equal(check_means(-2e38f, 2e38f, 1e-25f, "mean 2e38 of x about -2e38"), 0);
 }
 
+/* The mean is that of x, the rstd is not: one value of each group is so far from the mean that
+ * x - mean overflows in float, which such a small deviation would exclude. */
+static void test_outlier(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ACTIVATIONS * SHAPES; i++) {
+        const struct check check = {.shape = shapes[i / ACTIVATIONS],
+                                    .activation = (gn_activation)(i % ACTIVATIONS),
+                                    .bound = ORACLE_ALWAYS,
+                                    .given = true,
+                                    .label = "outlier -3.2e38 of x about 3.2e38"};
+        const int64_t n = shape_elements(&check.shape);
+        float *tensors[TENSORS];
+
+        tensors_create(&check.shape, tensors);
+        tensors_fill(&check.shape, (uint64_t)i, tensors);
+        for (int64_t k = 0; k < n; k++) {
+            tensors[X][k] = k % 97 == 5 ? -3.2e38f : 3.2e38f;
+            tensors[DY][k] *= 1e-25f;
+        }
+        gn_plan *plan = make_plan(&check.shape, GN_ISA_GENERIC, 1);
+        assert_int_equal(call_forward(plan, tensors), GN_OK);
+        gn_plan_destroy(plan);
+        for (int64_t g = 0; g < tensor_count(&check.shape, RSTD); g++)
+            tensors[RSTD][g] = 1e-10f;
+        assert_int_equal(check_all(&check, tensors), 0);
+        tensors_destroy(tensors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_far), cmocka_unit_test(test_near),
-                                       cmocka_unit_test(test_overflow)};
+                                       cmocka_unit_test(test_overflow),
+                                       cmocka_unit_test(test_outlier)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,10 +5,9 @@
  * The functions return whether REAL is accurate enough; for double, callers ignore that.
  *
  * Float is accurate enough if every factor is 0 or a normal float, and if nothing overflows unless
- * the result does: with rstd >= 2^-100 and m <= 2^60, |x - mean| <= sqrt(m) / rstd, so that no term
- * that an overflow could cancel against reaches 2^128. A given mean may be farther from x:
- * mean_is_near excludes those for which x - mean can overflow. Then the product overflows only if y
- * does, as the shift is below 2^100.
+ * the result does. x - mean does not, whatever the statistics that the caller gives, within
+ * MEAN_MOST; a product with it only if the result does too, as the terms that are added to it are
+ * within TERM_MOST.
  *
  * The mean is a float, and mean_lo goes into the shift. The values x are floats, and none of them
  * is nearer to the exact mean than the rounded mean is. So mean_lo is at most one standard
@@ -22,6 +21,15 @@
 
 #include "kernels/algo/group_parameters.h"
 #include "kernels/simd/real.h"
+
+/*
+ * 2^102 is less than half of 2^104, the ulp of the largest float. So the sum of a mean within it
+ * and the largest float is rounded to the largest float.
+ */
+#define MEAN_MOST 0x1p102
+/* Of the shift, of the offset, and of the slope divided by rstd. */
+#define TERM_MOST 0x1p100
+#define RSTD_LEAST 0x1p-100
 
 #define EACH_REAL "kernels/algo/coefficients.h"
 #include "kernels/simd/each_real.h"
@@ -65,14 +73,10 @@ struct FN(group) {
     vec_f64 mean, mean_lo, rstd, slope, offset;
 };
 
-/*
- * Whether x - mean cannot overflow in float, even if the mean was given and is not the mean of x.
- * 2^102 is less than half of 2^104, the ulp of the largest float, so that adding it to any float is
- * rounded away. A mean with a mean_lo is that of x.
- */
-INLINE mask_f64 FN(mean_is_near)(vec_f64 mean, vec_f64 mean_lo)
+/* Whether the statistics of a group are within the limits. */
+INLINE mask_f64 FN(statistics_fit)(const struct FN(group) * group)
 {
-    return (abs_f64(mean) <= splat_f64(0x1p102)) | (mean_lo != splat_f64(0));
+    return (group->rstd >= splat_f64(RSTD_LEAST)) & (abs_f64(group->mean) <= splat_f64(MEAN_MOST));
 }
 
 /* The output arrays, of one value per channel. */
@@ -88,7 +92,7 @@ INLINE mask_f64 FN(z_vector)(const struct group_parameters *in, const struct FN(
     FN(put_coefficient)(to.mean, c, part, group->mean);
     FN(put_coefficient)(to.scale, c, part, a);
     FN(put_coefficient)(to.shift, c, part, b);
-    return fits_float(a) & (abs_f64(b) <= splat_f64(0x1p100));
+    return fits_float(a) & (abs_f64(b) <= splat_f64(TERM_MOST));
 }
 
 static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coefficients_out) to)
@@ -101,7 +105,7 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coef
         struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
                                   .mean_lo = repeat_f64(in->of.mean_lo + g, each),
                                   .rstd = repeat_f64(in->of.rstd + g, each)};
-        fits &= (group.rstd >= splat_f64(0x1p-100)) & FN(mean_is_near)(group.mean, group.mean_lo);
+        fits &= FN(statistics_fit)(&group);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(z_vector)(in, &group, c, 0, to);
         if (c < end)
@@ -132,11 +136,9 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(coe
                                   .rstd = repeat_f64(in->of.rstd + g, each),
                                   .slope = repeat_f64(in->slope + g, each),
                                   .offset = repeat_f64(in->offset + g, each)};
-        fits &= (group.rstd >= splat_f64(0x1p-100)) &
-                FN(mean_is_near)(group.mean, repeat_f64(in->of.mean_lo + g, each)) &
-                fits_float(group.slope) & fits_float(group.offset) &
-                (abs_f64(group.slope) <= group.rstd * 0x1p100) &
-                (abs_f64(group.offset) <= splat_f64(0x1p100));
+        fits &= FN(statistics_fit)(&group) & fits_float(group.slope) & fits_float(group.offset) &
+                (abs_f64(group.slope) <= group.rstd * TERM_MOST) &
+                (abs_f64(group.offset) <= splat_f64(TERM_MOST));
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(dx_vector)(in, &group, c, 0, to);
         if (c < end)

@@ -85,12 +85,11 @@ static bool limit_groups(const struct small_groups *of, const bool *fit, bool ba
 {
     bool all = true;
     for (int64_t g = 0; g < of->groups; g++) {
-        use_f32[g] = fit[g] && of->rstd[g] >= 0x1p-100 && of->rstd[g] <= (double)SMALL_MOST;
+        use_f32[g] = fit[g] && of->rstd[g] >= RSTD_LEAST && of->rstd[g] <= (double)SMALL_MOST;
         if (backward)
-            use_f32[g] &=
-                is_moderate(of->slope[g]) && is_moderate(of->offset[g]) &&
-                fabs(of->slope[g]) <= of->rstd[g] * 0x1p100 &&
-                (fabs(of->mean[g]) <= 0x1p102 || of->mean_lo[g] != 0); /* as mean_is_near */
+            use_f32[g] &= is_moderate(of->slope[g]) && is_moderate(of->offset[g]) &&
+                          fabs(of->slope[g]) <= of->rstd[g] * TERM_MOST &&
+                          fabs(of->mean[g]) <= MEAN_MOST;
         all &= use_f32[g];
     }
     return all;
