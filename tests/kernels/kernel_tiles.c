@@ -39,7 +39,7 @@ void make_tile(struct kernel_case *c)
 
     t->axis = one_in(c, 2) ? GN_AXIS_ROWS : GN_AXIS_COLUMNS;
     t->beyond_llc = one_in(c, 3);
-    if (!quick() && one_in(c, 20)) {
+    if (one_in(c, quick() ? 200 : 20)) {
         make_large_tile(c);
         t->channels = c->groups * t->depth;
         return;
