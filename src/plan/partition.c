@@ -130,7 +130,10 @@ void gn_divide(struct gn_plan *plan)
         divide_columns(plan, p);
     else
         divide_rows(plan, p);
-    /* Small groups have kernels only for float tensors and parameters, without an activation. */
+    /*
+     * Small groups have kernels only for floats, to which short types are converted, and without an
+     * activation.
+     */
     bool simple = !plan->is_f64 && !plan->activates && plan->desc.param == GN_F32;
     p->small = plan->S == 1 && p->tiles == 1 && simple;
     p->small_batch = max(1, BATCH / plan->C);

@@ -134,15 +134,15 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 
 /*
  * All passes except that of plain floats, which has functions of its own. There are loops for x and
- * y of the same type, with each activation. Other passes cost a branch per vector. With an
- * activation, those of rows go in blocks instead, if in_blocks is true: then short types need no
- * loops of their own. CALL uses the pass as `how`.
+ * y of the same type, with each activation: bench/NOTES.md, "loops for short types". Other passes
+ * cost a branch per vector. If in_blocks is true, as in rows, short types with an activation are
+ * converted block by block instead, and have no loops of their own. CALL uses the pass as `how`.
  */
-#define FOR_OTHER_PASSES(in, back, fills_lines, in_blocks, CALL)                                   \
+#define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
     do {                                                                                           \
         gn_type x_ = (in)->x.type, y_ = (back) ? (in)->dy.type : (in)->out.type;                   \
         gn_activation act_ = (in)->activation;                                                     \
-        bool nontemporal_ = IN_FLOAT && (fills_lines), alike_ = IN_FLOAT && x_ == y_;              \
+        bool nontemporal_ = IN_FLOAT && (streams), alike_ = IN_FLOAT && x_ == y_;                  \
         bool plain_ = IN_FLOAT && act_ == GN_ACTIVATION_IDENTITY;                                  \
         if (plain_ && alike_) {                                                                    \
             WITH_SHORT_TYPE(x_,                                                                    \
