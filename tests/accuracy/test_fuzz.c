@@ -7,10 +7,8 @@
  * GN_TEST_CASES=number choose others. A failure prints the seed of its case.
  */
 #include "problem.h"
-#include "oracle.h"
 #include "progress.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,48 +39,6 @@ static long double *values_of(const struct problem *problem, enum role role)
 
 /* ---- Against the oracle ---- */
 
-static int check_role(const struct problem *problem, const struct oracle *oracle, enum role role,
-                      enum oracle_output output)
-{
-    const struct view *result = &problem->dense[role];
-    const enum oracle_bound bound = problem->independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS;
-    int64_t where;
-    const double error = oracle_error(oracle, output, bound, result->data, &where);
-    char what[200];
-
-    if (error <= 1)
-        return 0;
-    snprintf(what, sizeof(what),
-             "%s[%lld in memory] = %.17Lg not %.17Lg, an error of %.3g bounds (%s)",
-             role_name(role), (long long)where, type_load(result->type, result->data, where),
-             oracle_at(oracle, output, where).value, error,
-             problem->independent ? "independent" : "always");
-    return complain(problem, what);
-}
-
-/* The oracle's problem for gn_forward and gn_backward. */
-static struct oracle_problem oracle_problem_of(const struct problem *problem)
-{
-    const struct shape *shape = &problem->shape;
-    const struct view *dense = problem->dense;
-
-    return (struct oracle_problem){.n = shape->dims[0],
-                                   .c = shape->dims[1],
-                                   .s = shape_spatial(shape),
-                                   .g = shape->groups,
-                                   .layout = shape->layout,
-                                   .eps = shape->eps,
-                                   .affine = shape->affine,
-                                   .activation = problem->activation,
-                                   .x_type = problem->x,
-                                   .y_type = problem->y,
-                                   .param_type = problem->param,
-                                   .x = dense[backward_x(problem)].data,
-                                   .gamma = problem->no_gamma ? NULL : dense[R_GAMMA].data,
-                                   .beta = problem->no_beta ? NULL : dense[R_BETA].data,
-                                   .dy = dense[R_DY].data};
-}
-
 /* If all values of a group are equal, y is beta, rounded. */
 static int check_constants(const struct problem *problem)
 {
@@ -109,30 +65,20 @@ static int check_constants(const struct problem *problem)
 
 static int check_exact(const struct problem *problem)
 {
-    static const struct {
-        enum role role;
-        enum oracle_output output;
-    } outputs[] = {{R_MEAN, ORACLE_MEAN},  {R_RSTD, ORACLE_RSTD},     {R_Y, ORACLE_Y},
-                   {R_DX, ORACLE_DX},      {R_DGAMMA, ORACLE_DGAMMA}, {R_DBETA, ORACLE_DBETA},
-                   {R_DSKIP, ORACLE_DSKIP}};
-    struct oracle_problem asked = oracle_problem_of(problem);
-    struct oracle *oracle = oracle_create(&asked);
+    static const enum role roles[] = {R_MEAN, R_RSTD, R_Y, R_DX, R_DGAMMA, R_DBETA, R_DSKIP};
+    struct problem normalized = *problem;
+    struct oracle *oracle = problem_oracle(problem, false);
     int wrong = 0;
 
-    assert_non_null(oracle);
     for (int i = 0; i < (problem->add ? 7 : 6); i++)
-        wrong += check_role(problem, oracle, outputs[i].role, outputs[i].output);
+        wrong += problem_compare(problem, oracle, roles[i], problem->dense[roles[i]].data);
     oracle_destroy(oracle);
     if (problem->activation == GN_ACTIVATION_IDENTITY)
         wrong += check_constants(problem);
 
-    asked.x = problem->dense[R_X].data;
-    asked.dy = NULL;
-    asked.mean = problem->dense[R_GIVEN_MEAN].data;
-    asked.rstd = problem->dense[R_GIVEN_RSTD].data;
-    oracle = oracle_create(&asked);
-    assert_non_null(oracle);
-    wrong += check_role(problem, oracle, R_NORMALIZED, ORACLE_Y);
+    normalized.dense[R_DY].data = NULL;
+    oracle = problem_oracle(&normalized, true);
+    wrong += problem_compare(problem, oracle, R_NORMALIZED, problem->dense[R_NORMALIZED].data);
     oracle_destroy(oracle);
     return wrong;
 }
@@ -154,7 +100,7 @@ static int check_steps(const struct problem *problem, uint64_t *random, gn_isa i
 
     oracle_add(problem->x, shape->dims[0] * shape->dims[1], shape_spatial(shape), x, skip,
                problem->skip, x);
-    view_create(&rounded, &memory, 0);
+    view_create(&rounded, &memory, AT_START);
     view_set(&rounded, x);
     if (!view_same(&rounded, &problem->dense[R_SUM], &where))
         wrong += complain(problem, "sum is not x + skip rounded");

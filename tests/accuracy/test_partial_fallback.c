@@ -40,12 +40,11 @@ static void fill(const struct shape *shape, float beta, float dy, struct easy ea
 static double relative_error(const struct check *check, enum tensor tensor,
                              float *const tensors[TENSORS])
 {
-    const struct oracle_problem problem = oracle_problem_of(check, tensors);
-    const enum oracle_output output = oracle_output_of(tensor);
-    struct oracle *oracle = oracle_create(&problem);
+    const struct problem problem = check_problem(check, tensors);
+    const enum oracle_output output = role_output(tensor_role(tensor));
+    struct oracle *oracle = problem_oracle(&problem, false);
     long double error = 0, size = 0;
 
-    assert_non_null(oracle);
     for (int64_t i = 0; i < oracle_count(oracle, output); i++) {
         const long double value = oracle_at(oracle, output, i).value;
         error = fmaxl(error, fabsl(tensors[tensor][i] - value));

@@ -40,8 +40,8 @@ static void check(gn_type type, int64_t count, const long double *z, const char 
     struct view x = {.type = type, .rank = 1, .dims = {count}, .strides = {1}}, y = x;
     long double worst = 0, worst_tiny = 0, worst_at = 0;
 
-    x.data = x.saved = malloc(bytes);
-    y.data = y.saved = malloc(bytes);
+    x.data = malloc(bytes);
+    y.data = malloc(bytes);
     assert_true(x.data && y.data);
     view_set(&x, z);
     activate(&kind, count, x.data, y.data);
@@ -191,8 +191,8 @@ static void test_ends(void **state)
 
         for (int i = 0; i < COUNT; i++)
             in[i] = ends[i % ENDS];
-        x.data = x.saved = (unsigned char *)x_data;
-        y.data = y.saved = (unsigned char *)y_data;
+        x.data = (unsigned char *)x_data;
+        y.data = (unsigned char *)y_data;
         view_set(&x, in);
         activate(&kind, COUNT, x_data, y_data);
         view_values(&y, out);

@@ -6,8 +6,8 @@
  */
 #define _DEFAULT_SOURCE
 
-#include "guard.h"
 #include "interpose.h"
+#include "memory.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -139,20 +139,17 @@ static void end_blocked(struct blocked_call *call, float *const tensors[TENSORS]
 static int fail_each(const struct shape *shape, const gn_plan *plan, float *const tensors[TENSORS],
                      bool backward)
 {
-    static struct guarded outputs[TENSORS];
     int failures = 0;
 
     for (int failing = 1;; failing++) {
+        struct memory outputs = {0};
         float *call[TENSORS];
 
         assert_in_range(failing, 1, 100);
         for (int t = 0; t < TENSORS; t++) {
             const bool output = backward ? t >= DX : t >= Y && t < DX;
-            call[t] = tensors[t];
-            if (!output)
-                continue;
-            guard_place(&outputs[t], (size_t)tensor_count(shape, (enum tensor)t), AT_END);
-            call[t] = outputs[t].data;
+            const size_t bytes = (size_t)tensor_count(shape, (enum tensor)t) * sizeof(float);
+            call[t] = output ? memory_take(&outputs, bytes, sizeof(float), AT_END) : tensors[t];
         }
         interpose_arm(failing);
         const gn_status status = backward ? call_backward(plan, call) : call_forward(plan, call);
@@ -165,13 +162,13 @@ static int fail_each(const struct shape *shape, const gn_plan *plan, float *cons
                                         (size_t)tensor_count(shape, (enum tensor)t) *
                                             sizeof(float));
             }
+            memory_free(&outputs);
             return failures;
         }
         failures++;
         assert_int_equal(status, GN_OUT_OF_MEMORY);
         assert_true(strlen(gn_last_error()) > 0);
-        for (int t = FIRST_OUTPUT; t < TENSORS; t++)
-            assert_true(call[t] == tensors[t] || guard_untouched(&outputs[t]));
+        assert_true(memory_free(&outputs));
     }
 }
 

@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 
-#include "check.h"
+#include "problem.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -58,24 +58,26 @@ static struct repeated x, dy, out;
 
 /* The short problem. In channels first it has one group per half. In channels last it has all
  * groups in few pixels, half of them from each half. */
-static struct check short_problem(gn_layout layout)
+static struct problem short_problem(gn_layout layout)
 {
     struct shape shape = {3, {1, 2, PERIOD}, 2, layout, DEFAULTS};
+    float *const tensors[TENSORS] = {[X] = x.periods, [DY] = dy.periods};
+    struct problem problem;
 
     if (layout == GN_CHANNELS_LAST) {
         shape.dims[1] = CHANNELS;
         shape.dims[2] = 2 * PERIOD / CHANNELS;
         shape.groups = GROUPS;
     }
-    return (struct check){.shape = shape,
-                          .bound = ORACLE_INDEPENDENT,
-                          .absent = 1u << GAMMA | 1u << BETA,
-                          .label = "large"};
+    problem_given(&problem, &shape, tensors, "large");
+    problem.bound = ORACLE_INDEPENDENT;
+    problem.no_gamma = problem.no_beta = true;
+    return problem;
 }
 
 /* A problem of the full size, its result, and the statistics for gn_backward. */
 struct large {
-    struct check check; /* the short problem */
+    struct problem problem; /* the short one */
     struct oracle *oracle;
     gn_plan *plan;
     float mean[GROUPS], rstd[GROUPS];
@@ -83,15 +85,15 @@ struct large {
 
 /* Compares the statistics of all groups with those of the short problem, which has fewer groups in
  * channels first. */
-static int check_statistics(const struct large *large, enum tensor tensor, const float *values)
+static int check_statistics(const struct large *large, enum role role, const float *values)
 {
     int wrong = 0;
 
-    if (large->check.shape.layout == GN_CHANNELS_LAST)
-        return check_output(&large->check, large->oracle, tensor, values);
+    if (large->problem.shape.layout == GN_CHANNELS_LAST)
+        return problem_compare(&large->problem, large->oracle, role, values);
     for (int g = 0; g < GROUPS / 2; g++) {
         const float pair[2] = {values[g], values[g + GROUPS / 2]};
-        wrong += check_output(&large->check, large->oracle, tensor, pair);
+        wrong += problem_compare(&large->problem, large->oracle, role, pair);
     }
     return wrong;
 }
@@ -100,13 +102,10 @@ static void large_create(struct large *large, gn_layout layout)
 {
     const struct shape shape = {4, {dims[0], dims[1], dims[2], dims[3]}, GROUPS, layout, DEFAULTS};
 
-    *large = (struct large){.check = short_problem(layout)};
+    *large = (struct large){.problem = short_problem(layout)};
     assert_int_equal(shape_elements(&shape), (int64_t)PERIODS * PERIOD);
     large->plan = make_plan(&shape, GN_ISA_AUTO, 2);
-    float *const tensors[TENSORS] = {[X] = x.periods, [DY] = dy.periods};
-    const struct oracle_problem problem = oracle_problem_of(&large->check, tensors);
-    large->oracle = oracle_create(&problem);
-    assert_non_null(large->oracle);
+    large->oracle = problem_oracle(&large->problem, false);
 }
 
 static void large_destroy(struct large *large)
@@ -125,8 +124,9 @@ static int check_forward(struct large *large)
     clear_output();
     assert_int_equal(
         gn_forward(large->plan, x.whole, NULL, NULL, out.whole, large->mean, large->rstd), GN_OK);
-    return check_output(&large->check, large->oracle, Y, out.periods) +
-           check_statistics(large, MEAN, large->mean) + check_statistics(large, RSTD, large->rstd);
+    return problem_compare(&large->problem, large->oracle, R_Y, out.periods) +
+           check_statistics(large, R_MEAN, large->mean) +
+           check_statistics(large, R_RSTD, large->rstd);
 }
 
 static int check_backward(struct large *large)
@@ -135,7 +135,7 @@ static int check_backward(struct large *large)
     assert_int_equal(gn_backward(large->plan, dy.whole, x.whole, large->mean, large->rstd, NULL,
                                  NULL, out.whole, NULL, NULL),
                      GN_OK);
-    return check_output(&large->check, large->oracle, DX, out.periods);
+    return problem_compare(&large->problem, large->oracle, R_DX, out.periods);
 }
 
 /* Computes what gn_forward would store, if the short problem has all groups. */

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks one problem of floats: first the library's results on one thread against the oracle, then
- * the bits of every other way to compute them against the bits of those results.
+ * Checks a problem of given tensors of float with the harness of problem.h: first the library's
+ * results on one thread against the oracle, then the bits of every other way to compute them
+ * against the bits of those results.
  *
  * Each function that checks prints what is wrong and returns the number of errors.
  */
 #ifndef CHECK_H
 #define CHECK_H
 
-#include "guard.h"
-#include "oracle.h"
-#include "support.h"
+#include "problem.h"
 
 /* The problem to check, except for its data. */
 struct check {
@@ -36,8 +35,8 @@ struct variant {
  */
 int check_against_oracle(const struct check *check, float *const tensors[TENSORS]);
 
-/* Computes the outputs again in guarded memory, as `variant` says, and compares their bits with the
- * outputs among the tensors. The call must change nothing except the outputs. */
+/* Computes the outputs again, as `variant` says, and compares their bits with the outputs among the
+ * tensors. */
 int check_variant(const struct check *check, float *const tensors[TENSORS],
                   const struct variant *variant);
 
@@ -47,13 +46,8 @@ int check_variants(const struct check *check, float *const tensors[TENSORS]);
 /* check_against_oracle, then check_variants. */
 int check_all(const struct check *check, float *const tensors[TENSORS]);
 
-/* Whether each element of an output is within the bound. Prints the element with the largest error
- * if not. */
-int check_output(const struct check *check, const struct oracle *oracle, enum tensor tensor,
-                 const float *result);
-
-/* The oracle's problem for these tensors, and the oracle's name for one of their outputs. */
-struct oracle_problem oracle_problem_of(const struct check *check, float *const tensors[TENSORS]);
-enum oracle_output oracle_output_of(enum tensor tensor);
+/* The problem with these tensors, and the role of one of them in it. */
+struct problem check_problem(const struct check *check, float *const tensors[TENSORS]);
+enum role tensor_role(enum tensor tensor);
 
 #endif /* CHECK_H */

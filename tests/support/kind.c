@@ -29,7 +29,7 @@ static void *all_of(gn_type type, int64_t count, long double value)
     assert_true(data && values);
     for (int64_t i = 0; i < count; i++)
         values[i] = value;
-    view.data = view.saved = data;
+    view.data = data;
     view_set(&view, values);
     free(values);
     return data;

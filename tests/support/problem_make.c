@@ -63,51 +63,6 @@ static void choose_types(struct problem *problem, uint64_t *random)
     problem->param = one_in(random, 2) ? GN_F32 : pair[0];
 }
 
-struct view role_view(const struct problem *problem, enum role role)
-{
-    const struct shape *shape = &problem->shape;
-    struct view view = {.type = problem->x, .rank = shape->rank};
-
-    memcpy(view.dims, shape->dims, sizeof(view.dims));
-    switch (role) {
-    case R_Y:
-    case R_DY:
-    case R_NORMALIZED:
-        view.type = problem->y;
-        break;
-    case R_GAMMA:
-    case R_BETA:
-    case R_DGAMMA:
-    case R_DBETA:
-        view.type = problem->param;
-        view.rank = 2;
-        view.dims[0] = shape->affine == GN_AFFINE_SAMPLE ? view.dims[0] : 1;
-        break;
-    case R_MEAN:
-    case R_RSTD:
-    case R_GIVEN_MEAN:
-    case R_GIVEN_RSTD:
-        view.type = problem->x == GN_F64 ? GN_F64 : GN_F32;
-        view.rank = 2;
-        view.dims[1] = shape->groups;
-        break;
-    case R_DSKIP:
-        view.rank = 2;
-        break;
-    case R_SKIP:
-        view.rank = problem->skip == GN_SKIP_CHANNEL ? 2 : view.rank;
-        break;
-    case R_X:
-    case R_SUM:
-    case R_DX:
-    case ROLES:
-        break;
-    }
-    dense_strides(view.rank, view.dims, view.rank > 2 ? shape->layout : GN_CHANNELS_FIRST,
-                  view.strides);
-    return view;
-}
-
 /* Fills a tensor of the shape of x with a pattern. Returns whether its values are finite. */
 static bool fill_tensor(struct problem *problem, enum role role, const struct pattern *pattern,
                         uint64_t *random)
@@ -193,7 +148,7 @@ static void share(struct problem *problem, enum role role, uint64_t *random)
     problem->shared[role] = true;
     sharing_strides(random, &problem->shape, problem->shared_strides[role]);
     memcpy(view.strides, problem->shared_strides[role], sizeof(view.strides));
-    view_create(&view, &memory, 0);
+    view_create(&view, &memory, AT_START);
     view_copy(&view, &problem->dense[role]);
     view_copy(&problem->dense[role], &view);
     memory_free(&memory);
@@ -208,7 +163,6 @@ static void poison(struct problem *problem, uint64_t *random)
         const int64_t distance = random_range(random, 0, one.dims[i] - 1) * one.strides[i] *
                                  (int64_t)type_size(one.type);
         one.data += distance;
-        one.saved += distance;
         one.dims[i] = 1;
     }
     view_set(&one, &poisons[random_range(random, 0, 2)]);
@@ -252,7 +206,7 @@ static void fill_inputs(struct problem *problem, uint64_t *random)
     }
     if (one_in(random, 25) && !problem->shared[R_X])
         poison(problem, random);
-    problem->independent = independent;
+    problem->bound = independent ? ORACLE_INDEPENDENT : ORACLE_ALWAYS;
 }
 
 void problem_create(struct problem *problem, uint64_t seed)
@@ -270,9 +224,27 @@ void problem_create(struct problem *problem, uint64_t seed)
     problem->stored = one_in(&random, 2);
     for (int role = 0; role < ROLES; role++) {
         problem->dense[role] = role_view(problem, (enum role)role);
-        view_create(&problem->dense[role], &problem->memory, 0);
+        view_create(&problem->dense[role], &problem->memory, AT_START);
     }
     fill_inputs(problem, &random);
+}
+
+void problem_given(struct problem *problem, const struct shape *shape,
+                   float *const tensors[TENSORS], const char *data)
+{
+    float *const of_role[ROLES] = {
+        [R_X] = tensors[X],          [R_GAMMA] = tensors[GAMMA],     [R_BETA] = tensors[BETA],
+        [R_DY] = tensors[DY],        [R_GIVEN_MEAN] = tensors[MEAN], [R_GIVEN_RSTD] = tensors[RSTD],
+        [R_Y] = tensors[Y],          [R_MEAN] = tensors[MEAN],       [R_RSTD] = tensors[RSTD],
+        [R_NORMALIZED] = tensors[Y], [R_DX] = tensors[DX],           [R_DGAMMA] = tensors[DGAMMA],
+        [R_DBETA] = tensors[DBETA],
+    };
+
+    *problem = (struct problem){.shape = *shape, .data = data};
+    for (int role = 0; role < ROLES; role++) {
+        problem->dense[role] = role_view(problem, (enum role)role);
+        problem->dense[role].data = (unsigned char *)of_role[role];
+    }
 }
 
 void problem_destroy(struct problem *problem)

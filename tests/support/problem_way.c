@@ -69,7 +69,7 @@ void way_plain(struct way *way, const struct problem *problem, gn_isa isa)
         dense_strides(problem->shape.rank, problem->shape.dims, problem->shape.layout,
                       way->strides[i]);
     for (int role = 0; role < ROLES; role++)
-        way->place[role] = way->beside[role] = (enum role)role;
+        way->overwrites[role] = way->beside[role] = (enum role)role;
 }
 
 static void same_strides(struct way *way, gn_tensor to, gn_tensor from)
@@ -94,32 +94,32 @@ static void choose_places(struct way *way, const struct problem *problem, uint64
     int64_t choice = same_type ? random_range(random, 0, 5) : 5;
 
     if (choice == 0 && !repeated[R_X]) {
-        way->place[R_Y] = way->place[R_NORMALIZED] = R_X;
+        way->overwrites[R_Y] = way->overwrites[R_NORMALIZED] = R_X;
         same_strides(way, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 1 && !repeated[R_X]) {
         way->beside[R_Y] = way->beside[R_NORMALIZED] = R_X;
         put_beside(way, problem, random, GN_TENSOR_Y, GN_TENSOR_X);
     } else if (choice == 2 && skip_free) {
-        way->place[R_Y] = R_SKIP;
+        way->overwrites[R_Y] = R_SKIP;
         same_strides(way, GN_TENSOR_Y, GN_TENSOR_SKIP);
     }
     choice = random_range(random, 0, 3);
-    if (choice == 0 && problem->add && !repeated[R_X] && way->place[R_Y] != R_X) {
-        way->place[R_SUM] = R_X;
+    if (choice == 0 && problem->add && !repeated[R_X] && way->overwrites[R_Y] != R_X) {
+        way->overwrites[R_SUM] = R_X;
         same_strides(way, GN_TENSOR_SUM, GN_TENSOR_X);
-    } else if (choice == 1 && skip_free && way->place[R_Y] != R_SKIP) {
-        way->place[R_SUM] = R_SKIP;
+    } else if (choice == 1 && skip_free && way->overwrites[R_Y] != R_SKIP) {
+        way->overwrites[R_SUM] = R_SKIP;
         same_strides(way, GN_TENSOR_SUM, GN_TENSOR_SKIP);
     }
     choice = random_range(random, 0, 5);
     if (choice == 0 && same_type && !repeated[R_DY]) {
-        way->place[R_DX] = R_DY;
+        way->overwrites[R_DX] = R_DY;
         same_strides(way, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 1 && same_type && !repeated[R_DY]) {
         way->beside[R_DX] = R_DY;
         put_beside(way, problem, random, GN_TENSOR_DX, GN_TENSOR_DY);
     } else if (choice == 2 && !repeated[x]) {
-        way->place[R_DX] = x;
+        way->overwrites[R_DX] = x;
         same_strides(way, GN_TENSOR_DX, x == R_X ? GN_TENSOR_X : GN_TENSOR_SUM);
     }
 }
@@ -136,6 +136,8 @@ void way_random(struct way *way, const struct problem *problem, uint64_t *random
     way->threads = (int)random_range(random, 1, 8);
     way->beyond_llc = random_range(random, 0, 1);
     way->seed = random_next(random) << 32 | random_next(random);
+    for (int role = 0; role < ROLES; role++)
+        way->place[role] = (enum place)((way->seed >> 2 * role & 3) % PLACES);
     for (int role = R_SUM; role < ROLES; role++) {
         if (role != R_Y && role != R_NORMALIZED && random_range(random, 0, 5) == 0)
             way->absent |= 1u << role;
@@ -157,22 +159,16 @@ void way_random(struct way *way, const struct problem *problem, uint64_t *random
 
 /* ---- Text ---- */
 
-const char *role_name(enum role role)
-{
-    static const char *const names[ROLES] = {
-        "x", "skip", "gamma", "beta",       "dy", "given mean", "given rstd", "sum",
-        "y", "mean", "rstd",  "normalized", "dx", "dskip",      "dgamma",     "dbeta"};
-    return names[role];
-}
-
 const char *problem_text(const struct problem *problem, char text[500])
 {
-    char shape[160];
+    char shape[160], seed[40] = "";
 
-    snprintf(text, 500, "GN_TEST_SEED=%llu %s %s/%s/%s %s%s%s%s%s%s, %s%s%s%s",
-             (unsigned long long)problem->seed, shape_text(&problem->shape, shape),
-             type_name(problem->x), type_name(problem->y), type_name(problem->param),
-             activation_name(problem->activation), problem->add ? " + skip" : "",
+    if (problem->seed)
+        snprintf(seed, sizeof(seed), "GN_TEST_SEED=%llu ", (unsigned long long)problem->seed);
+    snprintf(text, 500, "%s%s %s/%s/%s %s%s%s%s%s%s, %s%s%s%s", seed,
+             shape_text(&problem->shape, shape), type_name(problem->x), type_name(problem->y),
+             type_name(problem->param), activation_name(problem->activation),
+             problem->add ? " + skip" : "",
              problem->add && problem->skip == GN_SKIP_CHANNEL ? " by channel" : "",
              problem->no_gamma ? " no gamma" : "", problem->no_beta ? " no beta" : "",
              problem->stored ? " stored statistics" : "", problem->data,
@@ -181,35 +177,43 @@ const char *problem_text(const struct problem *problem, char text[500])
     return text;
 }
 
-static int text_strides(const int64_t *strides, int rank, char *text, size_t size)
+/* Continues a text of 500 characters after the first `used`. Returns how many it then has. */
+static int add_text(char *text, int used, const char *format, ...)
 {
-    int used = 0;
+    va_list arguments;
 
-    for (int i = 0; i < rank && used < (int)size; i++)
-        used +=
-            snprintf(text + used, size - (size_t)used, i ? ",%lld" : "%lld", (long long)strides[i]);
+    if (used >= 500)
+        return used;
+    va_start(arguments, format);
+    used += vsnprintf(text + used, 500 - (size_t)used, format, arguments);
+    va_end(arguments);
     return used;
 }
 
 const char *way_text(const struct way *way, const struct problem *problem, char text[500])
 {
     static const char *const names[6] = {"x", "y", "dy", "dx", "skip", "sum"};
-    int used = snprintf(text, 500, "%s, %d threads%s, without %#x", isa_name(way->isa),
-                        way->threads, way->beyond_llc ? ", beyond_llc" : "", way->absent);
+    int used = add_text(text, 0, "%s, %d threads%s, without %#x", isa_name(way->isa), way->threads,
+                        way->beyond_llc ? ", beyond_llc" : "", way->absent);
 
+    if (way->seed == 0) { /* all tensors are dense, and in the same place */
+        add_text(text, used, ", %s", place_name(way->place[R_X]));
+        return text;
+    }
+    for (int role = 0; role < ROLES; role++)
+        used = add_text(text, used, "%s%d", role ? "" : ", places ", (int)way->place[role]);
     for (int role = 0; role < ROLES; role++) {
-        if (way->place[role] != (enum role)role)
-            used += snprintf(text + used, 500 - (size_t)used, ", %s in %s",
-                             role_name((enum role)role), role_name(way->place[role]));
+        if (way->overwrites[role] != (enum role)role)
+            used = add_text(text, used, ", %s over %s", role_name((enum role)role),
+                            role_name(way->overwrites[role]));
         if (way->beside[role] != (enum role)role)
-            used += snprintf(text + used, 500 - (size_t)used, ", %s beside %s",
-                             role_name((enum role)role), role_name(way->beside[role]));
+            used = add_text(text, used, ", %s beside %s", role_name((enum role)role),
+                            role_name(way->beside[role]));
     }
     for (int i = 0; i < 6; i++) {
-        char strides[180];
-        text_strides(way->strides[i], problem->shape.rank, strides, sizeof(strides));
-        if (used < 500)
-            used += snprintf(text + used, 500 - (size_t)used, ", %s:%s", names[i], strides);
+        used = add_text(text, used, ", %s:", names[i]);
+        for (int k = 0; k < problem->shape.rank; k++)
+            used = add_text(text, used, k ? ",%lld" : "%lld", (long long)way->strides[i][k]);
     }
     return text;
 }

@@ -2,47 +2,7 @@
 #include "view.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct block {
-    struct block *next;
-    size_t size;
-    unsigned char *data, *saved;
-};
-
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-
-    if (!memory) {
-        perror("test memory");
-        abort();
-    }
-    return memory;
-}
-
-bool memory_intact(const struct memory *memory)
-{
-    for (const struct block *block = memory->blocks; block; block = block->next) {
-        if (memcmp(block->data, block->saved, block->size) != 0)
-            return false;
-    }
-    return true;
-}
-
-void memory_free(struct memory *memory)
-{
-    while (memory->blocks) {
-        struct block *block = memory->blocks;
-
-        memory->blocks = block->next;
-        free(block->data);
-        free(block->saved);
-        free(block);
-    }
-}
 
 int64_t view_count(const struct view *view)
 {
@@ -64,53 +24,84 @@ void dense_strides(int rank, const int64_t *dims, gn_layout layout, int64_t *str
     }
 }
 
-void view_create(struct view *view, struct memory *memory, int64_t lead)
+void view_create(struct view *view, struct memory *memory, enum place place)
 {
-    static const uint16_t nan16 = 0xffa5; /* a NaN in each of the types */
-    enum { AFTER = 40 };
-    struct block *block = allocate(sizeof(*block));
-    int64_t last = 0;
+    const size_t size = type_size(view->type);
+    int64_t count = 1;
 
     for (int i = 0; i < view->rank; i++)
-        last += view->dims[i] > 0 ? (view->dims[i] - 1) * view->strides[i] : 0;
-    block->size = (size_t)(lead + last + 1 + AFTER) * type_size(view->type);
-    block->data = allocate(block->size);
-    block->saved = allocate(block->size);
-    for (size_t i = 0; i < block->size; i += sizeof(nan16))
-        memcpy(block->data + i, &nan16, sizeof(nan16));
-    memcpy(block->saved, block->data, block->size);
-    block->next = memory->blocks;
-    memory->blocks = block;
-    view->data = block->data + (size_t)lead * type_size(view->type);
-    view->saved = block->saved + (size_t)lead * type_size(view->type);
+        count += view->dims[i] > 0 ? (view->dims[i] - 1) * view->strides[i] : 0;
+    for (int i = 0; i < view->rank; i++)
+        count = view->dims[i] > 0 ? count : 0;
+    view->data = memory_take(memory, (size_t)count * size, size, place);
 }
 
-/* A position in a tensor, and its distance from the first element in bytes. */
-struct place_in {
-    int64_t index[8];
-    int64_t offset;
+/* ---- One row of a view after the other: its elements along the last dim ---- */
+
+struct row {
+    int64_t index[8]; /* the row's, in all dims except the last */
+    unsigned char *data;
+    int64_t length, step; /* the number of elements, and their distance in bytes */
 };
 
-static void advance(const struct view *view, struct place_in *place)
+static struct row first_row(const struct view *view)
+{
+    const int last = view->rank - 1;
+
+    return (struct row){{0},
+                        view->data,
+                        view_count(view) ? view->dims[last] : 0,
+                        view->strides[last] * (int64_t)type_size(view->type)};
+}
+
+/* Whether there is another row, which *row becomes. */
+static bool next_row(const struct view *view, struct row *row)
 {
     const int64_t size = (int64_t)type_size(view->type);
 
-    for (int i = view->rank - 1; i >= 0; i--) {
-        place->offset += view->strides[i] * size;
-        if (++place->index[i] < view->dims[i])
-            return;
-        place->offset -= view->strides[i] * size * view->dims[i];
-        place->index[i] = 0;
+    for (int i = view->rank - 2; i >= 0; i--) {
+        row->data += view->strides[i] * size;
+        if (++row->index[i] < view->dims[i])
+            return true;
+        row->data -= view->strides[i] * size * view->dims[i];
+        row->index[i] = 0;
     }
+    return false;
 }
 
-static uint64_t load(gn_type type, const unsigned char *from)
+/* Whether the elements are consecutive in memory, in one of the two orders. */
+static bool is_dense(const struct view *view)
+{
+    const size_t bytes = (size_t)view->rank * sizeof(view->strides[0]);
+    int64_t first[8] = {0}, last[8] = {0};
+
+    dense_strides(view->rank, view->dims, GN_CHANNELS_FIRST, first);
+    if (memcmp(view->strides, first, bytes) == 0)
+        return true;
+    if (view->rank < 2)
+        return false;
+    dense_strides(view->rank, view->dims, GN_CHANNELS_LAST, last);
+    return memcmp(view->strides, last, bytes) == 0;
+}
+
+/* The number of bytes of two views whose elements are consecutive in memory in the same order, or
+ * 0 if they are not. */
+static size_t common_bytes(const struct view *a, const struct view *b)
+{
+    if (memcmp(a->strides, b->strides, (size_t)a->rank * sizeof(a->strides[0])) != 0)
+        return 0;
+    return is_dense(a) ? (size_t)view_count(a) * type_size(a->type) : 0;
+}
+
+/* ---- Elements ---- */
+
+static uint64_t load(size_t size, const unsigned char *from)
 {
     uint16_t two;
     uint32_t four;
     uint64_t eight;
 
-    switch (type_size(type)) {
+    switch (size) {
     case 2:
         memcpy(&two, from, sizeof(two));
         return two;
@@ -123,12 +114,12 @@ static uint64_t load(gn_type type, const unsigned char *from)
     }
 }
 
-static void store(gn_type type, unsigned char *to, uint64_t bits)
+static void store(size_t size, unsigned char *to, uint64_t bits)
 {
     const uint16_t two = (uint16_t)bits;
     const uint32_t four = (uint32_t)bits;
 
-    switch (type_size(type)) {
+    switch (size) {
     case 2:
         memcpy(to, &two, sizeof(two));
         break;
@@ -140,33 +131,57 @@ static void store(gn_type type, unsigned char *to, uint64_t bits)
     }
 }
 
+void view_erase(const struct view *view)
+{
+    const size_t size = type_size(view->type);
+    struct row row = first_row(view);
+    uint64_t nan;
+
+    if (is_dense(view)) {
+        memory_erase(view->data, (size_t)view_count(view) * size);
+        return;
+    }
+    memory_erase(&nan, sizeof(nan));
+    do {
+        for (int64_t i = 0; i < row.length; i++)
+            store(size, row.data + i * row.step, nan);
+    } while (next_row(view, &row));
+}
+
 void view_set(const struct view *view, const long double *values)
 {
-    struct place_in at = {{0}, 0};
+    struct row row = first_row(view);
 
-    for (int64_t i = 0; i < view_count(view); i++, advance(view, &at)) {
-        const uint64_t bits = type_bits(view->type, values[i], 0);
-        store(view->type, view->data + at.offset, bits);
-        store(view->type, view->saved + at.offset, bits);
-    }
+    do {
+        for (int64_t i = 0; i < row.length; i++)
+            store(type_size(view->type), row.data + i * row.step,
+                  type_bits(view->type, *values++, 0));
+    } while (next_row(view, &row));
 }
 
 void view_copy(const struct view *to, const struct view *from)
 {
-    struct place_in at = {{0}, 0}, in = {{0}, 0};
+    const size_t size = type_size(to->type), bytes = common_bytes(to, from);
+    struct row target = first_row(to), source = first_row(from);
 
-    for (int64_t i = view_count(to); i > 0; i--, advance(to, &at), advance(from, &in)) {
-        memcpy(to->data + at.offset, from->data + in.offset, type_size(to->type));
-        memcpy(to->saved + at.offset, from->data + in.offset, type_size(to->type));
+    if (bytes) {
+        memcpy(to->data, from->data, bytes);
+        return;
     }
+    do {
+        for (int64_t i = 0; i < target.length; i++)
+            store(size, target.data + i * target.step, load(size, source.data + i * source.step));
+    } while (next_row(to, &target) && next_row(from, &source));
 }
 
 void view_values(const struct view *view, long double *values)
 {
-    struct place_in at = {{0}, 0};
+    struct row row = first_row(view);
 
-    for (int64_t i = 0; i < view_count(view); i++, advance(view, &at))
-        values[i] = type_value(view->type, load(view->type, view->data + at.offset));
+    do {
+        for (int64_t i = 0; i < row.length; i++)
+            *values++ = type_load(view->type, row.data + i * row.step, 0);
+    } while (next_row(view, &row));
 }
 
 long double view_value(const struct view *view, int64_t i)
@@ -175,30 +190,40 @@ long double view_value(const struct view *view, int64_t i)
 
     for (int k = view->rank - 1; k >= 0; i /= view->dims[k], k--)
         offset += i % view->dims[k] * view->strides[k];
-    return type_value(view->type,
-                      load(view->type, view->data + offset * (int64_t)type_size(view->type)));
+    return type_load(view->type, view->data, offset);
 }
 
-void view_accept(const struct view *view)
+/* The index of the first element of two rows that differs, or their length. */
+static int64_t first_difference(gn_type type, const struct row *a, const struct row *b)
 {
-    struct place_in at = {{0}, 0};
+    const size_t size = type_size(type);
 
-    for (int64_t i = view_count(view); i > 0; i--, advance(view, &at))
-        memcpy(view->saved + at.offset, view->data + at.offset, type_size(view->type));
+    for (int64_t i = 0; i < a->length; i++) {
+        const uint64_t one = load(size, a->data + i * a->step);
+        const uint64_t other = load(size, b->data + i * b->step);
+
+        if (one != other && !(isnan(type_value(type, one)) && isnan(type_value(type, other))))
+            return i;
+    }
+    return a->length;
 }
 
 bool view_same(const struct view *a, const struct view *b, int64_t *where)
 {
-    struct place_in in_a = {{0}, 0}, in_b = {{0}, 0};
-    const gn_type type = a->type;
+    const size_t bytes = common_bytes(a, b);
+    struct row one = first_row(a), other = first_row(b);
+    int64_t count = 0;
 
-    for (int64_t i = 0; i < view_count(a); i++, advance(a, &in_a), advance(b, &in_b)) {
-        const uint64_t one = load(type, a->data + in_a.offset);
-        const uint64_t other = load(type, b->data + in_b.offset);
-        if (one != other && !(isnan(type_value(type, one)) && isnan(type_value(type, other)))) {
-            *where = i;
+    if (bytes && memcmp(a->data, b->data, bytes) == 0)
+        return true;
+    do {
+        const int64_t equal = first_difference(a->type, &one, &other);
+
+        if (equal < one.length) {
+            *where = count + equal;
             return false;
         }
-    }
+        count += one.length;
+    } while (next_row(a, &one) && next_row(b, &other));
     return true;
 }
