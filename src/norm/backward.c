@@ -76,14 +76,14 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
         /* The phase processes all samples of a block at once: one step per item. */
         job.samples = job.items;
         job.block_samples = 1;
-        add_phase(&job, (struct gn_phase){gn_backward_small, NULL, false});
+        add_phase(&job, (struct gn_phase){gn_backward_small, NULL});
     } else {
         if (gn_has_moments_phase(plan))
-            add_phase(&job, (struct gn_phase){gn_backward_moments_tile, gn_backward_moments_groups,
-                                              false});
-        add_phase(&job, (struct gn_phase){gn_backward_sums_tile, gn_backward_sums_groups, false});
+            add_phase(&job,
+                      (struct gn_phase){gn_backward_moments_tiles, gn_backward_moments_groups});
+        add_phase(&job, (struct gn_phase){gn_backward_sums_tiles, gn_backward_sums_groups});
         if (call->dx)
-            add_phase(&job, (struct gn_phase){gn_backward_apply_tile, NULL, true});
+            add_phase(&job, (struct gn_phase){gn_backward_apply_tiles, NULL});
     }
     if (!call->dgamma && !call->dbeta) {
         job.partials = 0;

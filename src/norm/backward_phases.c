@@ -11,7 +11,7 @@
 #include "norm/backward.h"
 #include "norm/parameter_sums.h"
 #include "norm/skip.h"
-#include "norm/tiles.h"
+#include "norm/tile_moments.h"
 
 bool gn_has_moments_phase(const gn_plan *plan)
 {
@@ -33,33 +33,36 @@ static bool rounding_matters(const struct gn_backward_call *call, const struct g
     return call->plan->kernels->load_statistics(stored_statistics(call, &t->range), NULL, none);
 }
 
-/* The moments of x in a tile: per group or, with a depth of 1, per channel. */
-static void find_moments(const gn_plan *plan, const struct gn_work_tile *t, struct gn_tile k,
-                         double min_m2, struct gn_moments out)
+/* Whether tensors x, dy and, if it is wanted, dx may be processed in sequences of tiles. */
+static bool all_direct(const struct gn_backward_call *call)
 {
-    if (k.axis == GN_AXIS_ROWS)
-        gn_flatten_rows(&t->region, t->buffers.out, &k.x);
-    plan->kernels->moments(&k, min_m2, out, t->buffers.scratch);
+    return call->x_view->direct && call->plan->views[GN_TENSOR_DY].direct &&
+           (!call->dx || call->dx_view->direct);
 }
 
-static struct gn_moments moments_at(const struct gn_workspace *ws, const struct gn_work_tile *t)
-{
-    return gn_moments_from(ws->moments, t->shape->moments * ws->moments_set + t->range.first);
-}
-
-void gn_backward_moments_tile(const struct gn_place *place, int64_t tile)
+static void find_moments_of(const struct gn_place *place, int64_t tile, int64_t count)
 {
     const struct gn_backward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
-        gn_open_tile(plan, place, i, tile, &t);
+        gn_open_tile(plan, place, i, tile, count, &t);
         if (!rounding_matters(call, &t))
             continue;
         struct gn_tile k;
         gn_kernel_tile(plan, &t, plan->backward_beyond_llc, &k);
         gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
-        find_moments(plan, &t, k, plan->min_m2, moments_at(place->workspace, &t));
+        gn_find_tile_moments(plan, place->workspace, &t, &k);
+    }
+}
+
+void gn_backward_moments_tiles(const struct gn_place *place, int64_t first, int64_t end)
+{
+    const struct gn_backward_call *call = place->job->call;
+    int64_t most = call->x_view->direct ? GN_MOMENTS_SEQUENCE : 1;
+    for (int64_t tile = first, count; tile < end; tile += count) {
+        count = gn_sequence_from(call->plan, tile, end, most);
+        find_moments_of(place, tile, count);
     }
 }
 
@@ -143,20 +146,24 @@ static void sums_of_tile(const struct gn_place *place, const struct gn_work_tile
     }
     plan->kernels->gradient_sums(&k, &coefficients, sums, t->buffers.scratch);
     if (in_phase && rounding_matters(call, t))
-        find_moments(plan, t, k, plan->min_m2, moments_at(ws, t));
-    if (call->dskip) {
-        k.depth = 1;
-        find_moments(plan, t, k, 0, gn_moments_from(ws->x_moments, at));
-    }
+        gn_find_tile_moments(plan, ws, t, &k);
+    if (call->dskip)
+        gn_find_channel_moments(plan, t, &k, gn_moments_from(ws->x_moments, at));
 }
 
-void gn_backward_sums_tile(const struct gn_place *place, int64_t tile)
+void gn_backward_sums_tiles(const struct gn_place *place, int64_t first, int64_t end)
 {
     const struct gn_backward_call *call = place->job->call;
-    for (int64_t i = 0; i < gn_batch_samples(call->plan, place->batch); i++) {
-        struct gn_work_tile t;
-        gn_open_tile(call->plan, place, i, tile, &t);
-        sums_of_tile(place, &t);
+    const gn_plan *plan = call->plan;
+    /* The tiles of one row have sets of sums of their own. */
+    int64_t most = plan->parts.sums == 1 && all_direct(call) ? GN_PASS_SEQUENCE : 1;
+    for (int64_t tile = first, count; tile < end; tile += count) {
+        count = gn_sequence_from(plan, tile, end, most);
+        for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
+            struct gn_work_tile t;
+            gn_open_tile(plan, place, i, tile, count, &t);
+            sums_of_tile(place, &t);
+        }
     }
 }
 
@@ -233,7 +240,7 @@ static bool reads_dy(const struct gn_backward_call *call, const struct gn_worksp
     return !all;
 }
 
-void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
+static void apply_to_tiles(const struct gn_place *place, int64_t tile, int64_t count)
 {
     const struct gn_backward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
@@ -242,7 +249,7 @@ void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
         struct gn_coefficients coefficients;
-        gn_open_tile(plan, place, i, tile, &t);
+        gn_open_tile(plan, place, i, tile, count, &t);
         if (plan->parts.axis == GN_AXIS_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 3);
         struct gn_tile k;
@@ -255,5 +262,16 @@ void gn_backward_apply_tile(const struct gn_place *place, int64_t tile)
         gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &coefficients);
         plan->kernels->gradient_apply(&k, &coefficients);
         gn_unpack(call->dx_view, call->dx, &t.region, &k.out);
+    }
+}
+
+/* The last tile first: what was read last is still in the cache. */
+void gn_backward_apply_tiles(const struct gn_place *place, int64_t first, int64_t end)
+{
+    const struct gn_backward_call *call = place->job->call;
+    int64_t most = all_direct(call) ? GN_PASS_SEQUENCE : 1;
+    for (int64_t tile = end, count; tile > first; tile -= count) {
+        count = gn_sequence_before(call->plan, first, tile, most);
+        apply_to_tiles(place, tile - count, count);
     }
 }

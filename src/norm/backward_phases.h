@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The phases of the backward pass: moments, only where the rounding of the stored mean matters;
- * gradient sums; apply. Each is a function on a tile and, except for apply, a function on the
+ * gradient sums; apply. Each is a function on tiles and, except for apply, a function on the
  * groups that the tiles complete.
  */
 #ifndef GN_BACKWARD_PHASES_H
@@ -17,11 +17,11 @@
  */
 bool gn_has_moments_phase(const gn_plan *plan);
 
-void gn_backward_moments_tile(const struct gn_place *place, int64_t tile);
+void gn_backward_moments_tiles(const struct gn_place *place, int64_t first, int64_t end);
 void gn_backward_moments_groups(const struct gn_place *place, int64_t first_unit,
                                 int64_t last_unit);
-void gn_backward_sums_tile(const struct gn_place *place, int64_t tile);
+void gn_backward_sums_tiles(const struct gn_place *place, int64_t first, int64_t end);
 void gn_backward_sums_groups(const struct gn_place *place, int64_t first_unit, int64_t last_unit);
-void gn_backward_apply_tile(const struct gn_place *place, int64_t tile);
+void gn_backward_apply_tiles(const struct gn_place *place, int64_t first, int64_t end);
 
 #endif

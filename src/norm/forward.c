@@ -10,27 +10,33 @@
 
 #include "norm/skip.h"
 #include "norm/small.h"
-#include "norm/tiles.h"
+#include "norm/tile_moments.h"
 
-static void find_moments(const struct gn_place *place, int64_t tile)
+static void find_moments_of(const struct gn_place *place, int64_t tile, int64_t count)
 {
     const struct gn_forward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
-    const struct gn_workspace *ws = place->workspace;
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
-        gn_open_tile(plan, place, i, tile, &t);
+        gn_open_tile(plan, place, i, tile, count, &t);
         struct gn_tile k;
         gn_kernel_tile(plan, &t, plan->forward_beyond_llc, &k);
         if (call->skip)
             gn_add_skip(call, &t.region, &t.buffers, &k.x);
         else
             gn_read_region(call->source_view, call->source, &t.region, t.buffers.x, &k.x);
-        if (k.axis == GN_AXIS_ROWS)
-            gn_flatten_rows(&t.region, t.buffers.out, &k.x);
-        int64_t at = t.shape->moments * ws->moments_set + t.range.first;
-        plan->kernels->moments(&k, plan->min_m2, gn_moments_from(ws->moments, at),
-                               t.buffers.scratch);
+        gn_find_tile_moments(plan, place->workspace, &t, &k);
+    }
+}
+
+static void find_moments(const struct gn_place *place, int64_t first, int64_t end)
+{
+    const struct gn_forward_call *call = place->job->call;
+    /* With a skip, the moments of each tile follow while its sums are in the cache. */
+    int64_t most = call->source_view->direct && !call->skip ? GN_MOMENTS_SEQUENCE : 1;
+    for (int64_t tile = first, count; tile < end; tile += count) {
+        count = gn_sequence_from(call->plan, tile, end, most);
+        find_moments_of(place, tile, count);
     }
 }
 
@@ -83,7 +89,7 @@ static void find_coefficients(const struct gn_place *place, int64_t first_unit, 
     plan->kernels->forward_coefficients(end - first, &coefficients);
 }
 
-static void normalize(const struct gn_place *place, int64_t tile)
+static void normalize_tiles(const struct gn_place *place, int64_t tile, int64_t count)
 {
     const struct gn_forward_call *call = place->job->call;
     const gn_plan *plan = call->plan;
@@ -92,7 +98,7 @@ static void normalize(const struct gn_place *place, int64_t tile)
     for (int64_t i = 0; i < gn_batch_samples(plan, place->batch); i++) {
         struct gn_work_tile t;
         struct gn_coefficients coefficients;
-        gn_open_tile(plan, place, i, tile, &t);
+        gn_open_tile(plan, place, i, tile, count, &t);
         if (plan->parts.axis == GN_AXIS_ROWS)
             t.region.contiguous_len = gn_shared_contiguous_len(plan->S, views, 2);
         struct gn_tile k;
@@ -103,6 +109,18 @@ static void normalize(const struct gn_place *place, int64_t tile)
         gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &coefficients);
         plan->kernels->normalize(&k, &coefficients);
         gn_unpack(y_view, call->y, &t.region, &k.out);
+    }
+}
+
+/* The last tile first: its x was read last, and is still in the cache. */
+static void normalize(const struct gn_place *place, int64_t first, int64_t end)
+{
+    const struct gn_forward_call *call = place->job->call;
+    const gn_plan *plan = call->plan;
+    bool direct = call->source_view->direct && plan->views[GN_TENSOR_Y].direct;
+    for (int64_t tile = end, count; tile > first; tile -= count) {
+        count = gn_sequence_before(plan, first, tile, direct ? GN_PASS_SEQUENCE : 1);
+        normalize_tiles(place, tile - count, count);
     }
 }
 
@@ -129,19 +147,18 @@ static bool is_dense(const struct gn_forward_call *call)
 static struct gn_job forward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    return (struct gn_job){
-        .phases = {{find_moments, find_coefficients, false}, {normalize, NULL, true}},
-        .phase_count = 2,
-        .items = columns ? plan->N : plan->N * plan->G,
-        .tiles = plan->parts.tiles,
-        .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
-        .most_items = plan->parts.most_items,
-        .items_per_block = columns ? 1 : plan->G,
-        .block_samples = 1,
-        .samples = plan->N,
-        .open = open_workspace,
-        .workspace_bytes = gn_workspace_bytes(plan, false),
-        .buffer_bytes = gn_buffers_bytes(plan, false)};
+    return (struct gn_job){.phases = {{find_moments, find_coefficients}, {normalize, NULL}},
+                           .phase_count = 2,
+                           .items = columns ? plan->N : plan->N * plan->G,
+                           .tiles = plan->parts.tiles,
+                           .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
+                           .most_items = plan->parts.most_items,
+                           .items_per_block = columns ? 1 : plan->G,
+                           .block_samples = 1,
+                           .samples = plan->N,
+                           .open = open_workspace,
+                           .workspace_bytes = gn_workspace_bytes(plan, false),
+                           .buffer_bytes = gn_buffers_bytes(plan, false)};
 }
 
 int64_t gn_forward_scratch(const gn_plan *plan)
@@ -175,9 +192,9 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     if (plan->parts.axis == GN_AXIS_ROWS && !is_dense(call))
         job.within = plan->G;
     if (call->given_mean) {
-        job.phases[0].tile = NULL;
+        job.phases[0].tiles = NULL;
     } else if (plan->parts.small) {
-        job.phases[0] = (struct gn_phase){gn_forward_small, NULL, false};
+        job.phases[0] = (struct gn_phase){gn_forward_small, NULL};
         job.phase_count = 1;
         job.most_items = plan->parts.small_batch;
     }

@@ -98,9 +98,10 @@ static void forward_samples(const struct gn_forward_call *call, int64_t n, int64
     store_samples(plan, y_view, call->y, n, samples, in.out, b->raw);
 }
 
-void gn_forward_small(const struct gn_place *place, int64_t tile)
+void gn_forward_small(const struct gn_place *place, int64_t first_tile, int64_t last_tile)
 {
-    (void)tile;
+    (void)first_tile;
+    (void)last_tile;
     const struct gn_forward_call *call = place->job->call;
     int64_t first = place->batch->item, end = first + place->batch->items;
     int64_t most = call->plan->by_sample ? 1 : place->batch->items;
@@ -148,9 +149,10 @@ static void backward_block(const struct gn_place *place, int64_t block)
     }
 }
 
-void gn_backward_small(const struct gn_place *place, int64_t tile)
+void gn_backward_small(const struct gn_place *place, int64_t first_tile, int64_t last_tile)
 {
-    (void)tile;
+    (void)first_tile;
+    (void)last_tile;
     int64_t first = place->batch->item, end = first + place->batch->items;
     for (int64_t block = first; block < end; block++)
         backward_block(place, block);

@@ -8,7 +8,7 @@
 
 #include "run/schedule.h"
 
-void gn_forward_small(const struct gn_place *place, int64_t tile);
-void gn_backward_small(const struct gn_place *place, int64_t tile);
+void gn_forward_small(const struct gn_place *place, int64_t first_tile, int64_t last_tile);
+void gn_backward_small(const struct gn_place *place, int64_t first_tile, int64_t last_tile);
 
 #endif

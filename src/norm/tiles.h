@@ -9,6 +9,12 @@
 #include "norm/workspace.h"
 #include "run/schedule.h"
 
+/*
+ * The longest sequences of tiles: of moments, whose kernel reads far ahead, and of passes that find
+ * part of their data in the L2 cache if it was read last.
+ */
+enum { GN_MOMENTS_SEQUENCE = 64, GN_PASS_SEQUENCE = 4 };
+
 /* The number of samples in a batch for each of which a tile is processed. */
 static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
 {
@@ -60,10 +66,10 @@ static inline void gn_groups_of_units(const gn_plan *plan, const struct gn_place
         *first = *end;
 }
 
-/* A tile of one of a batch's samples. */
+/* A tile of one of a batch's samples, or a sequence of tiles. */
 struct gn_work_tile {
     const struct gn_tile_shape *shape;
-    struct gn_tile_shape room; /* storage for the shape, if the plan has more than one */
+    struct gn_tile_shape sequence; /* storage for the shape, if the plan has more than one */
     int64_t first, groups; /* groups of the sample (columns) or batch (rows), in the workspace */
     struct gn_group_range range; /* groups that the tile contains, in whole or in part */
     int64_t channel;             /* the tile's first channel, in the workspace */
@@ -72,10 +78,11 @@ struct gn_work_tile {
 };
 
 static inline void gn_open_tile(const gn_plan *plan, const struct gn_place *place, int64_t sample,
-                                int64_t tile, struct gn_work_tile *t)
+                                int64_t tile, int64_t count, struct gn_work_tile *t)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    const struct gn_tile_shape *shape = t->shape = gn_tile_shape_at(plan, tile, &t->room);
+    const struct gn_tile_shape *shape = t->shape =
+        gn_tile_shape_at(plan, tile, count, &t->sequence);
     int64_t first = columns ? sample * plan->G : 0;
     gn_range_at(plan, place, first, gn_batch_groups(plan, place->batch), &t->range);
     t->first = first;

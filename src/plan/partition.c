@@ -80,20 +80,21 @@ static void divide_columns(const struct gn_plan *plan, struct gn_partition *p)
     p->batch_groups = p->most_items * plan->G;
 }
 
-static struct gn_tile_shape row_tile(const struct gn_plan *plan, int64_t tile)
+/* A sequence of `count` tiles. */
+static struct gn_tile_shape row_tile(const struct gn_plan *plan, int64_t tile, int64_t count)
 {
     const struct gn_partition *p = &plan->parts;
     struct gn_tile_shape t = {.moments = tile};
     if (p->tile_length == plan->S) {
         t.channel = tile * p->tile_channels;
-        t.channels = min(p->tile_channels, plan->D - t.channel);
+        t.channels = min(count * p->tile_channels, plan->D - t.channel);
         t.length = plan->S;
     } else {
         t.channel = tile / p->sums;
         t.channels = 1;
         t.sums = tile % p->sums;
         t.position = t.sums * p->tile_length;
-        t.length = min(p->tile_length, plan->S - t.position);
+        t.length = min(count * p->tile_length, plan->S - t.position);
     }
     t.depth = t.channels;
     return t;
@@ -139,7 +140,7 @@ void gn_divide(struct gn_plan *plan)
     p->small_batch = max(1, BATCH / plan->C);
     p->small_sums = min(p->small_batch, SMALL_SAMPLES);
     if (p->tiles == 1)
-        p->whole = columns ? column_tile(plan, 0) : row_tile(plan, 0);
+        p->whole = columns ? column_tile(plan, 0) : row_tile(plan, 0, 1);
     int64_t blocks = columns ? MAX_SAMPLE_BLOCKS : max(1, ROW_ITEMS / plan->G);
     blocks = min(blocks, MAX_SAMPLE_BLOCKS);
     blocks = min(blocks, ceil_div(plan->N, max(1, BLOCK / (plan->C * max(1, plan->S)))));
@@ -147,13 +148,34 @@ void gn_divide(struct gn_plan *plan)
     p->blocks = ceil_div(plan->N, p->block_samples);
 }
 
-const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
-                                             struct gn_tile_shape *room)
+/* The length of a sequence within `tiles` tiles, of which `in_row` belong to the same row. */
+static int64_t sequence(const struct gn_plan *plan, int64_t tiles, int64_t in_row, int64_t most)
 {
-    if (plan->parts.tiles == 1)
-        return &plan->parts.whole;
-    *room = plan->parts.axis == GN_AXIS_COLUMNS ? column_tile(plan, tile) : row_tile(plan, tile);
-    return room;
+    if (plan->parts.axis == GN_AXIS_COLUMNS)
+        return 1;
+    bool whole_rows = plan->parts.sums == 1;
+    return min(whole_rows ? tiles : min(tiles, in_row), most);
+}
+
+int64_t gn_sequence_from(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most)
+{
+    int64_t sums = plan->parts.sums;
+    return sequence(plan, end - first, sums - first % sums, most);
+}
+
+int64_t gn_sequence_before(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most)
+{
+    return sequence(plan, end - first, (end - 1) % plan->parts.sums + 1, most);
+}
+
+const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
+                                             int64_t count, struct gn_tile_shape *sequence)
+{
+    const struct gn_partition *p = &plan->parts;
+    if (p->tiles == 1)
+        return &p->whole;
+    *sequence = p->axis == GN_AXIS_COLUMNS ? column_tile(plan, tile) : row_tile(plan, tile, count);
+    return sequence;
 }
 
 double gn_moments_count(const struct gn_plan *plan, int64_t set)
@@ -162,7 +184,7 @@ double gn_moments_count(const struct gn_plan *plan, int64_t set)
     if (p->moments == 1)
         return (double)(plan->D * plan->S);
     if (p->axis == GN_AXIS_ROWS) {
-        struct gn_tile_shape t = row_tile(plan, set);
+        struct gn_tile_shape t = row_tile(plan, set, 1);
         return (double)(t.channels * t.length);
     }
     /*

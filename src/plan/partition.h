@@ -66,11 +66,20 @@ struct gn_plan;
 void gn_divide(struct gn_plan *plan);
 
 /*
- * The shape of a tile: the plan's own if there is only one tile, else `room`, which this function
- * fills.
+ * A sequence of tiles can be processed as one: in rows, tiles of whole rows, or tiles of one row.
+ * In columns it is a single tile. These are the lengths, at most `most`, of the sequences that
+ * start with tile `first` and end before tile `end`, and that start with `first` or later and end
+ * before `end`.
+ */
+int64_t gn_sequence_from(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most);
+int64_t gn_sequence_before(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most);
+
+/*
+ * The shape of a tile, or of a sequence of `count` tiles as if it were one: the plan's own if there
+ * is only one tile, else `sequence`, which this function fills.
  */
 const struct gn_tile_shape *gn_tile_shape_at(const struct gn_plan *plan, int64_t tile,
-                                             struct gn_tile_shape *room);
+                                             int64_t count, struct gn_tile_shape *sequence);
 
 /* The number of a group's elements that one set of moments covers. */
 double gn_moments_count(const struct gn_plan *plan, int64_t set);

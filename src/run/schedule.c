@@ -87,20 +87,14 @@ static int64_t batch_items(const struct gn_job *job, int64_t item, int64_t limit
     return items;
 }
 
-static void do_tiles(const struct gn_phase *phase, const struct gn_place *place, int64_t first,
-                     int64_t last)
-{
-    for (int64_t i = first; phase->tile && i < last; i++)
-        phase->tile(place, phase->backwards ? first + last - 1 - i : i);
-}
-
 static void work_per_thread(const struct member *m, struct gn_batch batch)
 {
     const struct gn_job *job = m->job;
     const struct gn_place place = {job, &batch, m->workspace, m->buffer};
     for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
         for (int p = 0; p < job->phase_count; p++) {
-            do_tiles(&job->phases[p], &place, 0, job->tiles);
+            if (job->phases[p].tiles)
+                job->phases[p].tiles(&place, 0, job->tiles);
             if (job->phases[p].groups)
                 job->phases[p].groups(&place, 0, job->units);
         }
@@ -124,7 +118,8 @@ static void work_cooperatively(const struct member *m, struct gn_batch batch)
     int64_t last_unit = share(m->thread + 1, m->threads, job->units);
     for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
         for (int p = 0; p < job->phase_count; p++) {
-            do_tiles(&job->phases[p], &place, first, last);
+            if (job->phases[p].tiles)
+                job->phases[p].tiles(&place, first, last);
             if (!job->phases[p].groups)
                 continue;
 #pragma omp barrier

@@ -4,7 +4,7 @@
  *
  * A job has independent items: groups, samples, or blocks of samples. An item is processed in
  * steps, one per sample of its block, in order. A step consists of phases. A phase calls one
- * function on each tile of the item, then another one on the groups that the tiles complete.
+ * function on the tiles of the item, then another one on the groups that the tiles complete.
  *
  * If there are enough items, a thread takes whole items, several small ones as one batch: first
  * from its own share, then from the shares of slower threads. Items that would leave threads idle
@@ -31,13 +31,12 @@ struct gn_place {
 };
 
 struct gn_phase {
-    void (*tile)(const struct gn_place *place, int64_t tile); /* NULL: nothing to do */
+    /* Processes tiles first to last - 1 of an item. NULL: nothing to do. */
+    void (*tiles)(const struct gn_place *place, int64_t first, int64_t last);
     /*
      * Processes units first to last - 1 of the batch's groups. NULL: nothing to do, and no barrier.
      */
     void (*groups)(const struct gn_place *place, int64_t first, int64_t last);
-    bool backwards; /* from the last tile to the first: the last ones that were read are still in
-                       the cache */
 };
 
 enum { GN_PHASES = 3 };

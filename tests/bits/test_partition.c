@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checks the tiles into which src/plan/partition.c divides random shapes, up to the largest legal
- * ones. Together, the tiles contain each element once. Each has its own sets of moments and sums.
+ * ones. Together, the tiles contain each element once. Each has its own sets of moments and sums. A
+ * sequence contains the elements of its tiles, and no others.
  * This is one of the tests of bits because sums are added up in the order of the tiles.
  */
 #include "random_plan.h"
@@ -87,7 +88,7 @@ static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_sha
     struct gn_tile_shape room, before;
     const char *failure;
 
-    *t = *gn_tile_shape_at(plan, i, &room);
+    *t = *gn_tile_shape_at(plan, i, 1, &room);
     failure = check_form(plan, t);
     if (failure)
         return failure;
@@ -98,7 +99,7 @@ static const char *check_tile(const gn_plan *plan, int64_t i, struct gn_tile_sha
         return "the last tile is not at the end";
     if (i == 0)
         return NULL;
-    before = *gn_tile_shape_at(plan, i - 1, &room);
+    before = *gn_tile_shape_at(plan, i - 1, 1, &room);
     if (!follows(plan, t, &before))
         return "a tile does not follow the one before";
     const bool same_group =
@@ -137,7 +138,7 @@ static const char *check_sets(const gn_plan *plan)
     memset(sums, 0, (size_t)(channels * p->sums));
     for (int64_t i = 0; i < p->tiles; i++) {
         struct gn_tile_shape room;
-        if (!mark_sets(plan, gn_tile_shape_at(plan, i, &room), moments, sums))
+        if (!mark_sets(plan, gn_tile_shape_at(plan, i, 1, &room), moments, sums))
             return "two tiles share a set";
     }
     if (memchr(moments, 0, (size_t)(groups * p->moments)) ||
@@ -173,12 +174,72 @@ static const char *check_tiles(const gn_plan *plan, uint64_t *random)
     return check_sets(plan);
 }
 
+/* The number of elements in tiles first to end - 1. */
+static int64_t elements(const gn_plan *plan, int64_t first, int64_t end)
+{
+    struct gn_tile_shape room;
+    int64_t count = 0;
+
+    for (int64_t i = first; i < end; i++) {
+        const struct gn_tile_shape *t = gn_tile_shape_at(plan, i, 1, &room);
+        count += t->channels * t->length;
+    }
+    return count;
+}
+
+/*
+ * Checks the sequence of `count` tiles from `first` on. As check_form accepts only whole rows or
+ * a part of one row, the number of elements and the first one determine all of them.
+ */
+static const char *check_sequence(const gn_plan *plan, int64_t first, int64_t count)
+{
+    struct gn_tile_shape room, before;
+    const struct gn_tile_shape *t = gn_tile_shape_at(plan, first, count, &room);
+    const struct gn_tile_shape *start = gn_tile_shape_at(plan, first, 1, &before);
+
+    if (t->channel != start->channel || t->position != start->position ||
+        t->moments != start->moments || t->sums != start->sums)
+        return "a sequence does not start with its first tile";
+    if (t->depth != start->depth && t->depth != t->channels)
+        return "the depth of a sequence is not its number of rows";
+    if (t->channels > 1 && t->length != plan->S && plan->parts.axis == GN_AXIS_ROWS)
+        return "a sequence of several rows has incomplete rows";
+    if (t->channels * t->length != elements(plan, first, first + count))
+        return "a sequence does not have the elements of its tiles";
+    return NULL;
+}
+
+static const char *check_sequences(const gn_plan *plan, uint64_t *random)
+{
+    for (int k = 0; k < 20; k++) {
+        const int64_t first = random_below(random, plan->parts.tiles);
+        const int64_t end = first + 1 + random_below(random, plan->parts.tiles - first);
+        const int64_t most = 1 + random_below(random, 64);
+        const int64_t from = gn_sequence_from(plan, first, end, most);
+        const int64_t before = gn_sequence_before(plan, first, end, most);
+        const char *failure;
+
+        if (from < 1 || from > most || from > end - first)
+            return "a sequence from a tile is too long or empty";
+        if (before < 1 || before > most || before > end - first)
+            return "a sequence before a tile is too long or empty";
+        failure = check_sequence(plan, first, from);
+        if (!failure)
+            failure = check_sequence(plan, end - before, before);
+        if (failure)
+            return failure;
+    }
+    return NULL;
+}
+
 static const char *check_partition(uint64_t *random)
 {
     const struct problem problem = random_problem(random);
     gn_plan *plan = plan_for(&problem);
     const char *failure = check_tiles(plan, random);
 
+    if (!failure)
+        failure = check_sequences(plan, random);
     gn_plan_destroy(plan);
     return failure ? wrong("%s: %s", problem_text(&problem), failure) : NULL;
 }
