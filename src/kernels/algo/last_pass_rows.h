@@ -49,12 +49,14 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
         WRITE(out, to, at, FN(map_at)(x, dy, at, coefficients, pass), FN(raw)(pass), false);
     }
     i = head;
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        FN(map_some)
-    ((struct FN(elements)){x, dy, out, i, i, i}, 4, coefficients, true, pass, pass.nontemporal);
-    for (; i + WIDTH <= n; i += WIDTH)
-        FN(map_some)
-    ((struct FN(elements)){x, dy, out, i, i, i}, 1, coefficients, true, pass, false);
+    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+        const struct FN(elements) at = {x, dy, out, i, i, i};
+        FN(map_some)(at, 4, coefficients, true, pass, pass.nontemporal);
+    }
+    for (; i + WIDTH <= n; i += WIDTH) {
+        const struct FN(elements) at = {x, dy, out, i, i, i};
+        FN(map_some)(at, 1, coefficients, true, pass, false);
+    }
     if (i < n)
         WRITE(out, to, n - WIDTH, last, FN(raw)(pass), false);
 }
@@ -94,15 +96,14 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
     if (i)
         WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &coefficients, pass), i);
     for (int64_t c = 0;; end += n) {
-        for (; pass.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
-            FN(map_some)
-        ((struct FN(elements)){x, dy, out, i, i, i}, 4, &coefficients, true, pass,
-         pass.nontemporal);
+        for (; pass.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH) {
+            const struct FN(elements) at = {x, dy, out, i, i, i};
+            FN(map_some)(at, 4, &coefficients, true, pass, pass.nontemporal);
+        }
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH) {
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i, i, i}, 1, &coefficients, true, pass,
-             pass.nontemporal);
+            const struct FN(elements) at = {x, dy, out, i, i, i};
+            FN(map_some)(at, 1, &coefficients, true, pass, pass.nontemporal);
             UNCOUNTED(i);
         }
         if (++c == in->channels)

@@ -89,15 +89,13 @@ INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * 
             struct FN(coefficients) coefficients[4];
             EACH (v, 4)
                 coefficients[v] = FN(column_at)(arrays, c + v * WIDTH, pass);
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 4, coefficients, false, pass,
-             pass.nontemporal);
+            const struct FN(elements) at = {x, dy, out, i + c, j + c, o + c};
+            FN(map_some)(at, 4, coefficients, false, pass, pass.nontemporal);
         }
         for (; c + WIDTH <= channels; c += WIDTH) {
             struct FN(coefficients) coefficients = FN(column_at)(arrays, c, pass);
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 1, &coefficients, true, pass,
-             pass.nontemporal);
+            const struct FN(elements) at = {x, dy, out, i + c, j + c, o + c};
+            FN(map_some)(at, 1, &coefficients, true, pass, pass.nontemporal);
         }
         if (c < channels) {
             struct FN(coefficients) coefficients = FN(column_at)(arrays, c, pass);
