@@ -136,12 +136,12 @@ static void merge_in_pairs(const gn_plan *plan, struct gn_moments moments, int64
                            int64_t groups)
 {
     int64_t sets = plan->parts.moments;
-    for (int64_t step = 1; step < sets; step *= 2)
-        for (int64_t i = 0; i + step < sets; i += 2 * step) {
-            int64_t end = i + 2 * step < sets ? i + 2 * step : sets;
-            gn_merge_groups(groups, counts(plan, i, i + step), gn_moments_from(moments, i * set),
-                            counts(plan, i + step, end),
-                            gn_moments_from(moments, (i + step) * set));
+    for (int64_t merged = 1; merged < sets; merged *= 2)
+        for (int64_t i = 0; i + merged < sets; i += 2 * merged) {
+            int64_t end = i + 2 * merged < sets ? i + 2 * merged : sets;
+            gn_merge_groups(groups, counts(plan, i, i + merged), gn_moments_from(moments, i * set),
+                            counts(plan, i + merged, end),
+                            gn_moments_from(moments, (i + merged) * set));
         }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* g = dy * act'(z) of rows and of pixels, for tiles with an activation, four vectors per step. */
+/* g = dy * act'(z) of rows and of pixels, for tiles with an activation, four vectors at a time. */
 #ifndef GN_ACTIVE_GRADIENTS_H
 #define GN_ACTIVE_GRADIENTS_H
 
@@ -9,19 +9,19 @@
 INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 types, int64_t first,
                           int64_t n, const struct coefficients_f32 *all, float *g)
 {
-    enum { BLOCK = STEP_VECS_f32 * WIDTH_f32 };
+    enum { ACT_LENGTH = ACT_VECS_f32 * WIDTH_f32 };
     struct coefficients_f32 coefficients = *all;
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        vec_f32 z[STEP_VECS_f32], dy_vecs[STEP_VECS_f32];
-        EACH (v, STEP_VECS_f32) {
+    for (; i + ACT_LENGTH <= n; i += ACT_LENGTH) {
+        vec_f32 z[ACT_VECS_f32], dy_vecs[ACT_VECS_f32];
+        EACH (v, ACT_VECS_f32) {
             int64_t at = first + i + v * WIDTH_f32;
             z[v] = (read_f32(x, types.x, at) - coefficients.mean) * coefficients.scale +
                    coefficients.shift;
             dy_vecs[v] = read_f32(dy, types.dy, at);
         }
-        activate_backward_f32(dy_vecs, z, STEP_VECS_f32, types.activation);
-        EACH (v, STEP_VECS_f32)
+        activate_backward_f32(dy_vecs, z, ACT_VECS_f32, types.activation);
+        EACH (v, ACT_VECS_f32)
             store_f32(g + i + v * WIDTH_f32, dy_vecs[v]);
     }
     for (; i < n; i += WIDTH_f32) {
@@ -63,7 +63,7 @@ static void make_short_gradients(const struct gn_tile *z, const float *dy, gn_ac
 {
     const struct arrays_f32 coefficients = {mean, scale, shift, NULL, NULL};
     normalize_f32(z, coefficients);
-    activate_backward_block_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
+    buffer_gradients_f32(dy, GN_F32, z->channels * z->length, activation, z->out.data);
 }
 
 /* The pixels of a tile, with their types and coefficients. */
@@ -82,7 +82,7 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
 {
     const struct gn_operand *in_x = &all->in->x, *in_dy = &all->in->dy;
     const struct operands_f32 types = all->types;
-    vec_f32 dy[STEP_VECS_f32], z[STEP_VECS_f32];
+    vec_f32 dy[ACT_VECS_f32], z[ACT_VECS_f32];
     EACH (v, count) {
         int64_t on = c + v * WIDTH_f32;
         int64_t x_at = gn_offset_at(in_x->offsets, in_x->stride, pixel) + on;

@@ -40,9 +40,9 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
 {
     if (gradient.activation != GN_ACTIVATION_IDENTITY) {
         UNROLL
-        for (int first = 0; first < count; first += FN(STEP_VECS)) {
-            int n = count - first < FN(STEP_VECS) ? count - first : FN(STEP_VECS);
-            VEC z[FN(STEP_VECS)];
+        for (int first = 0; first < count; first += FN(ACT_VECS)) {
+            int n = count - first < FN(ACT_VECS) ? count - first : FN(ACT_VECS);
+            VEC z[FN(ACT_VECS)];
             EACH (v, n) {
                 const struct FN(coefficients) *chosen =
                     &gradient.coefficients[gradient.shared ? 0 : first + v];

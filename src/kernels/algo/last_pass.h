@@ -25,10 +25,10 @@ struct FN(pass) {
     gn_activation activation;
     bool backward, nontemporal;
     /*
-     * Compute z, and backward g, as floats in a block first: a branch per type would slow down the
+     * Compute z, and backward g, as floats in a buffer first: a branch per type would slow down the
      * exps.
      */
-    bool blocks;
+    bool buffered;
 };
 
 INLINE gn_type FN(out_type)(struct FN(pass) pass)
@@ -49,7 +49,7 @@ INLINE bool FN(raw)(struct FN(pass) pass)
 INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * coefficients,
                     bool shared, struct FN(pass) pass)
 {
-    VEC d[FN(STEP_VECS)], z[FN(STEP_VECS)];
+    VEC d[FN(ACT_VECS)], z[FN(ACT_VECS)];
     EACH (v, count) {
         const struct FN(coefficients) *chosen = &coefficients[shared ? 0 : v];
         d[v] = x[v] - chosen->mean;
@@ -82,7 +82,7 @@ INLINE void FN(map_some)(struct FN(elements) at, int count,
                          const struct FN(coefficients) * coefficients, bool shared,
                          struct FN(pass) pass, bool nontemporal)
 {
-    VEC a[FN(STEP_VECS)], b[FN(STEP_VECS)];
+    VEC a[FN(ACT_VECS)], b[FN(ACT_VECS)];
     EACH (v, count) {
         a[v] = READ(at.x, pass.x, at.x_at + v * WIDTH);
         if (pass.backward)
@@ -94,16 +94,16 @@ INLINE void FN(map_some)(struct FN(elements) at, int count,
 }
 
 /* act(z) of n elements in place. */
-NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
+NOINLINE void FN(activate_buffer)(REAL *z, int64_t n, gn_activation activation)
 {
-    enum { BLOCK = FN(STEP_VECS) * WIDTH };
+    enum { ACT_LENGTH = FN(ACT_VECS) * WIDTH };
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(STEP_VECS)];
-        EACH (v, FN(STEP_VECS))
+    for (; i + ACT_LENGTH <= n; i += ACT_LENGTH) {
+        VEC a[FN(ACT_VECS)];
+        EACH (v, FN(ACT_VECS))
             a[v] = GET(z + i + v * WIDTH);
-        FN(activate)(a, FN(STEP_VECS), activation);
-        EACH (v, FN(STEP_VECS))
+        FN(activate)(a, FN(ACT_VECS), activation);
+        EACH (v, FN(ACT_VECS))
             PUT(z + i + v * WIDTH, a[v]);
     }
     for (; i < n; i += WIDTH) {
@@ -118,19 +118,19 @@ NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
 }
 
 /* g of n elements of dy in place of z. */
-NOINLINE void FN(activate_backward_block)(const void *dy, gn_type t, int64_t n,
-                                          gn_activation activation, REAL *z)
+NOINLINE void FN(buffer_gradients)(const void *dy, gn_type t, int64_t n, gn_activation activation,
+                                   REAL *z)
 {
-    enum { BLOCK = FN(STEP_VECS) * WIDTH };
+    enum { ACT_LENGTH = FN(ACT_VECS) * WIDTH };
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(STEP_VECS)], g[FN(STEP_VECS)];
-        EACH (v, FN(STEP_VECS)) {
+    for (; i + ACT_LENGTH <= n; i += ACT_LENGTH) {
+        VEC a[FN(ACT_VECS)], g[FN(ACT_VECS)];
+        EACH (v, FN(ACT_VECS)) {
             a[v] = GET(z + i + v * WIDTH);
             g[v] = READ(dy, t, i + v * WIDTH);
         }
-        FN(activate_backward)(g, a, FN(STEP_VECS), activation);
-        EACH (v, FN(STEP_VECS))
+        FN(activate_backward)(g, a, FN(ACT_VECS), activation);
+        EACH (v, FN(ACT_VECS))
             PUT(z + i + v * WIDTH, g[v]);
     }
     for (; i < n; i += WIDTH) {

@@ -123,11 +123,11 @@ INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * a
         NONTEMPORAL_END();
 }
 
-/* elements in a block of z or g */
-enum { FN(BLOCK) = 2048 };
+/* elements in a buffer of z or g */
+enum { FN(BUFFER_LENGTH) = 2048 };
 
 /*
- * Coefficients that leave y unchanged, its sign included. They are used to store a block that is y
+ * Coefficients that leave y unchanged, its sign included. They are used to store a buffer that is y
  * already.
  */
 INLINE struct FN(coefficients) FN(identity_coefficients)(void)
@@ -135,12 +135,12 @@ INLINE struct FN(coefficients) FN(identity_coefficients)(void)
     return (struct FN(coefficients)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
 }
 
-INLINE struct FN(pass) FN(to_block)(struct FN(pass) pass)
+INLINE struct FN(pass) FN(to_buffer)(struct FN(pass) pass)
 {
     return (struct FN(pass)){pass.x, GN_F32, GN_ACTIVATION_IDENTITY, false, false, false};
 }
 
-INLINE struct FN(pass) FN(from_block)(struct FN(pass) pass)
+INLINE struct FN(pass) FN(from_buffer)(struct FN(pass) pass)
 {
     return pass.backward ? (struct FN(pass)){pass.x, GN_F32,           GN_ACTIVATION_IDENTITY,
                                              true,   pass.nontemporal, false}
@@ -148,37 +148,36 @@ INLINE struct FN(pass) FN(from_block)(struct FN(pass) pass)
                                              false,  pass.nontemporal, false};
 }
 
-INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,
-                                  const struct FN(coefficients) * coefficients,
-                                  struct FN(pass) pass)
+INLINE void FN(map_row_buffered)(const void *x, const void *dy, void *out, int64_t n,
+                                 const struct FN(coefficients) * coefficients, struct FN(pass) pass)
 {
-    REAL block[FN(BLOCK)];
+    REAL buffer[FN(BUFFER_LENGTH)];
     const struct FN(coefficients) none = FN(identity_coefficients)();
-    for (int64_t i = 0; i < n; i += FN(BLOCK)) {
-        int64_t some = n - i < FN(BLOCK) ? n - i : FN(BLOCK);
+    for (int64_t i = 0; i < n; i += FN(BUFFER_LENGTH)) {
+        int64_t some = n - i < FN(BUFFER_LENGTH) ? n - i : FN(BUFFER_LENGTH);
         const void *from = gn_at(x, pass.x, i);
         void *to = gn_out_at(out, FN(out_type)(pass), i);
-        FN(map_row)(from, NULL, block, some, coefficients, FN(to_block)(pass));
+        FN(map_row)(from, NULL, buffer, some, coefficients, FN(to_buffer)(pass));
         if (pass.backward) {
-            FN(activate_backward_block)(gn_at(dy, pass.y, i), pass.y, some, pass.activation, block);
-            FN(map_row)(from, block, to, some, coefficients, FN(from_block)(pass));
+            FN(buffer_gradients)(gn_at(dy, pass.y, i), pass.y, some, pass.activation, buffer);
+            FN(map_row)(from, buffer, to, some, coefficients, FN(from_buffer)(pass));
         } else {
-            FN(activate_block)(block, some, pass.activation);
-            FN(map_row)(block, NULL, to, some, &none, FN(from_block)(pass));
+            FN(activate_buffer)(buffer, some, pass.activation);
+            FN(map_row)(buffer, NULL, to, some, &none, FN(from_buffer)(pass));
         }
     }
 }
 
 /*
- * Maps short rows with an activation. In map_joined most vectors would be by themselves in every
- * step of an exp. So this computes z of some rows first, and then activates them without regard to
- * rows.
+ * Maps short rows with an activation. In map_joined most vectors would go through the operations
+ * of an exp by themselves. So this computes z of some rows first, and then activates them without
+ * regard to rows.
  */
-INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                                     struct FN(pass) pass)
+INLINE void FN(map_joined_buffered)(const struct gn_tile *in, const struct FN(arrays) * arrays,
+                                    struct FN(pass) pass)
 {
-    REAL block[FN(BLOCK)];
-    int64_t n = in->length, most = FN(BLOCK) / n;
+    REAL buffer[FN(BUFFER_LENGTH)];
+    int64_t n = in->length, most = FN(BUFFER_LENGTH) / n;
     const struct FN(coefficients) none = FN(identity_coefficients)();
     for (int64_t c = 0; c < in->channels; c += most) {
         struct gn_tile z = *in;
@@ -187,20 +186,20 @@ INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(a
         void *out = gn_out_at(in->out.data, FN(out_type)(pass), c * n);
         z.channels = in->channels - c < most ? in->channels - c : most;
         z.x.data = gn_out_at(in->x.data, pass.x, c * n);
-        z.out.data = block;
-        FN(map_joined)(&z, &z_arrays, FN(to_block)(pass));
+        z.out.data = buffer;
+        FN(map_joined)(&z, &z_arrays, FN(to_buffer)(pass));
         if (!pass.backward) {
-            FN(activate_block)(block, z.channels * n, pass.activation);
-            FN(map_row)(block, NULL, out, z.channels * n, &none, FN(from_block)(pass));
+            FN(activate_buffer)(buffer, z.channels * n, pass.activation);
+            FN(map_row)(buffer, NULL, out, z.channels * n, &none, FN(from_buffer)(pass));
             continue;
         }
-        FN(activate_backward_block)
-        (gn_at(in->dy.data, pass.y, c * n), pass.y, z.channels * n, pass.activation, block);
-        z.dy.data = block;
+        FN(buffer_gradients)
+        (gn_at(in->dy.data, pass.y, c * n), pass.y, z.channels * n, pass.activation, buffer);
+        z.dy.data = buffer;
         z.out.data = out;
         z_arrays.slope = arrays->slope + c;
         z_arrays.offset = arrays->offset + c;
-        FN(map_joined)(&z, &z_arrays, FN(from_block)(pass));
+        FN(map_joined)(&z, &z_arrays, FN(from_buffer)(pass));
     }
     if (pass.nontemporal)
         NONTEMPORAL_END();

@@ -31,8 +31,8 @@ INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arr
             n = n < in->length - s ? n : in->length - s;
             const void *from = gn_at(in->x.data, pass.x, x), *g = gn_at(in->dy.data, pass.y, dy);
             void *to = gn_out_at(in->out.data, FN(out_type)(pass), out);
-            if (pass.blocks)
-                FN(map_row_in_blocks)(from, g, to, n, &coefficients, pass);
+            if (pass.buffered)
+                FN(map_row_buffered)(from, g, to, n, &coefficients, pass);
             else
                 FN(map_row)(from, g, to, n, &coefficients, pass);
         }
@@ -50,9 +50,9 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
                     (!pass.backward || in->dy.stride == n);
     bool joins = IN_FLOAT && together && n >= WIDTH &&
                  n < (pass.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
-    if (joins && n < JOIN_BELOW && (is_costly(pass.activation) || pass.blocks))
-        FN(map_joined_in_blocks)(in, arrays, pass);
-    else if (joins && !pass.blocks)
+    if (joins && n < JOIN_BELOW && (is_costly(pass.activation) || pass.buffered))
+        FN(map_joined_buffered)(in, arrays, pass);
+    else if (joins && !pass.buffered)
         FN(map_joined)(in, arrays, pass);
     else
         FN(map_rows)(in, arrays, pass);
@@ -135,10 +135,10 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 /*
  * All passes except that of plain floats, which has functions of its own. There are loops for x and
  * y of the same type, with each activation: bench/NOTES.md, "loops for short types". Other passes
- * cost a branch per vector. If in_blocks is true, as in rows, short types with an activation are
- * converted block by block instead, and have no loops of their own. CALL uses the variable `pass`.
+ * cost a branch per vector. If `buffered` is true, as in rows, short types with an activation are
+ * converted to a buffer first, and have no loops of their own. CALL uses the variable `pass`.
  */
-#define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
+#define FOR_OTHER_PASSES(in, back, streams, buffered, CALL)                                        \
     do {                                                                                           \
         gn_type x_ = (in)->x.type, y_ = (back) ? (in)->dy.type : (in)->out.type;                   \
         gn_activation act_ = (in)->activation;                                                     \
@@ -154,12 +154,12 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
             WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, nontemporal_, false))      \
             break;                                                                                 \
         }                                                                                          \
-        if (alike_ && !(in_blocks)) {                                                              \
+        if (alike_ && !(buffered)) {                                                               \
             WITH_SHORT_TYPE(                                                                       \
                 x_, WITH_ACTIVATION(act_, PASS(CALL, T, T, ACT, back, nontemporal_, false)))       \
             break;                                                                                 \
         }                                                                                          \
-        PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (in_blocks))             \
+        PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (buffered))              \
     } while (0)
 #define PASS(CALL, ...)                                                                            \
     do {                                                                                           \

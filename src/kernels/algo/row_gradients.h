@@ -165,27 +165,27 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
 }
 
 /*
- * Returns a few rows without gaps: in place if possible, else converted to floats in `block`; then
- * *t becomes GN_F32. If keep_type is true, rows in place need not be floats.
+ * Returns a few rows without gaps: in place if possible, else as floats in `converted`; then *t
+ * becomes GN_F32. If keep_type is true, rows in place need not be floats.
  */
 INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int64_t n, int64_t rows,
-                                 bool keep_type, float *block)
+                                 bool keep_type, float *converted)
 {
     if ((keep_type || *t == GN_F32) && (stride == n || rows == 1))
         return p;
     if (stride == n) {
-        convert(p, *t, rows * n, block);
+        convert(p, *t, rows * n, converted);
     } else {
         for (int64_t r = 0; r < rows; r++) {
             const void *row = gn_at(p, *t, r * stride);
             if (*t == GN_F32)
-                memcpy(block + r * n, row, (size_t)n * sizeof *block);
+                memcpy(converted + r * n, row, (size_t)n * sizeof *converted);
             else
-                convert(row, *t, n, block + r * n);
+                convert(row, *t, n, converted + r * n);
         }
     }
     *t = GN_F32;
-    return block;
+    return converted;
 }
 
 /*
@@ -194,9 +194,9 @@ INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int6
  */
 static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
-    enum { ROWS = 64, BLOCK = 4 * SHORT };
-    float mean[ROWS], blocks[3][BLOCK];
-    int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
+    enum { ROWS = 64, LENGTH = 4 * SHORT };
+    float mean[ROWS], buffers[3][LENGTH];
+    int64_t n = rows->length, channels = rows->channels, most = LENGTH / n / 4 * 4;
     bool active = rows->activation != GN_ACTIVATION_IDENTITY;
     bool keep_types =
         !active && rows->x.type == rows->dy.type && rows->x.stride == n && rows->dy.stride == n;
@@ -206,11 +206,11 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
         gn_type dy_type = rows->dy.type, t = rows->x.type;
         row_means(all->mean, rows->depth, c, count, mean);
         const void *dy = rows_together(gn_at(rows->dy.data, dy_type, c * rows->dy.stride), &dy_type,
-                                       rows->dy.stride, n, count, keep_types, blocks[0]);
+                                       rows->dy.stride, n, count, keep_types, buffers[0]);
         const void *x = rows_together(gn_at(rows->x.data, t, c * rows->x.stride), &t,
-                                      rows->x.stride, n, count, keep_types, blocks[1]);
+                                      rows->x.stride, n, count, keep_types, buffers[1]);
         if (active) {
-            float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : blocks[2];
+            float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : buffers[2];
             struct gn_tile z = {.axis = GN_AXIS_ROWS,
                                 .channels = count,
                                 .length = n,
