@@ -90,6 +90,12 @@ struct FN(coefficients) {
     VEC mean, scale, shift, slope, offset;
 };
 
+/* z, from d = x - mean. */
+INLINE VEC FN(z_of)(VEC d, const struct FN(coefficients) * coefficients)
+{
+    return d * coefficients->scale + coefficients->shift;
+}
+
 /*
  * The functions below perform each operation on several vectors. An exp is a long chain of
  * dependent operations, and a processor looks ahead by only two or three such chains to find

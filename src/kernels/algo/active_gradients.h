@@ -16,8 +16,7 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 typ
         vec_f32 z[ACT_VECS_f32], dy_vecs[ACT_VECS_f32];
         EACH (v, ACT_VECS_f32) {
             int64_t at = first + i + v * WIDTH_f32;
-            z[v] = (read_f32(x, types.x, at) - coefficients.mean) * coefficients.scale +
-                   coefficients.shift;
+            z[v] = z_of_f32(read_f32(x, types.x, at) - coefficients.mean, &coefficients);
             dy_vecs[v] = read_f32(dy, types.dy, at);
         }
         activate_backward_f32(dy_vecs, z, ACT_VECS_f32, types.activation);
@@ -26,9 +25,8 @@ INLINE void row_gradients(const void *dy, const void *x, struct operands_f32 typ
     }
     for (; i < n; i += WIDTH_f32) {
         int64_t part = n - i, at = first + i;
-        vec_f32 z =
-            (read_part_f32(x, types.x, at, part, 0) - coefficients.mean) * coefficients.scale +
-            coefficients.shift;
+        vec_f32 d = read_part_f32(x, types.x, at, part, 0) - coefficients.mean;
+        vec_f32 z = z_of_f32(d, &coefficients);
         vec_f32 dy_vec = read_part_f32(dy, types.dy, at, part, 0);
         activate_backward_f32(&dy_vec, &z, 1, types.activation);
         if (part >= WIDTH_f32)
@@ -91,8 +89,8 @@ INLINE void gradient_vectors(const struct pixels *all, int64_t pixel, int64_t c,
                          : read_f32(in_x->data, types.x, x_at);
         dy[v] = part ? read_part_f32(in_dy->data, types.dy, dy_at, part, 0)
                      : read_f32(in_dy->data, types.dy, dy_at);
-        z[v] = (x - get_f32(all->coefficients.mean + on)) * get_f32(all->coefficients.scale + on) +
-               get_f32(all->coefficients.shift + on);
+        struct coefficients_f32 coefficients = coefficients_at_f32(all->coefficients, on, true);
+        z[v] = z_of_f32(x - coefficients.mean, &coefficients);
     }
     activate_backward_f32(dy, z, count, types.activation);
     if (part)

@@ -56,7 +56,7 @@ static float row_size(const struct gradient_span_f32 *in)
         vec_f32 g = read_part_f32(in->dy, in->types.dy, in->first + i, in->n - i, 0);
         vec_f32 d =
             read_part_f32(in->x, in->types.x, in->first + i, in->n - i, 0) - in->coefficients->mean;
-        vec_f32 z = d * in->coefficients->scale + in->coefficients->shift;
+        vec_f32 z = z_of_f32(d, in->coefficients);
         if (vanishes(activation))
             activate_backward_f32(&g, &z, 1, activation);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);

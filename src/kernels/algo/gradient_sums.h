@@ -44,9 +44,8 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
             int n = count - first < FN(ACT_VECS) ? count - first : FN(ACT_VECS);
             VEC z[FN(ACT_VECS)];
             EACH (v, n) {
-                const struct FN(coefficients) *chosen =
-                    &gradient.coefficients[gradient.shared ? 0 : first + v];
-                z[v] = d[first + v] * chosen->scale + chosen->shift;
+                int at = gradient.shared ? 0 : first + v;
+                z[v] = FN(z_of)(d[first + v], &gradient.coefficients[at]);
             }
             FN(activate_backward)(dy + first, z, n, gradient.activation);
         }
@@ -142,6 +141,17 @@ struct FN(column_coefficients) {
     const REAL *mean, *scale, *shift;
 };
 
+/* The mean, scale and shift of channels from c on. */
+INLINE struct FN(coefficients)
+    FN(coefficients_at)(struct FN(column_coefficients) all, int64_t c, bool active)
+{
+    struct FN(coefficients) coefficients;
+    coefficients.mean = GET(all.mean + c);
+    coefficients.scale = active ? GET(all.scale + c) : SPLAT(0);
+    coefficients.shift = active ? GET(all.shift + c) : SPLAT(0);
+    return coefficients;
+}
+
 /*
  * Some pixels of a tile. Their sums are added to a[c] and b[c], or stored there if `begins` is
  * true.
@@ -173,9 +183,7 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
-        coefficients[v].mean = GET(panel->coefficients.mean + at);
-        coefficients[v].scale = active ? GET(panel->coefficients.scale + at) : SPLAT(0);
-        coefficients[v].shift = active ? GET(panel->coefficients.shift + at) : SPLAT(0);
+        coefficients[v] = FN(coefficients_at)(panel->coefficients, at, active);
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = panel->first; p < panel->first + panel->pixels; p++) {

@@ -54,7 +54,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * 
         const struct FN(coefficients) *chosen = &coefficients[shared ? 0 : v];
         d[v] = x[v] - chosen->mean;
         if (!pass.backward || pass.activation != GN_ACTIVATION_IDENTITY)
-            z[v] = d[v] * chosen->scale + chosen->shift;
+            z[v] = FN(z_of)(d[v], chosen);
     }
     if (!pass.backward) {
         FN(activate)(z, count, pass.activation);
