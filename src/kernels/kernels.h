@@ -96,7 +96,7 @@ struct gn_parameters {
 struct gn_coefficients {
     float *mean, *scale, *shift, *slope, *offset;
     bool *use_f32; /* per group: the floats are accurate enough */
-    struct gn_statistics of;
+    struct gn_statistics statistics;
     double *group_slope, *group_offset; /* per group; NULL in the forward pass */
     const struct gn_parameters *parameters;
     int64_t group, channel; /* of the tile's first channel: its group in `parameters`, its index

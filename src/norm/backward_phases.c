@@ -74,7 +74,7 @@ static void load_statistics(const struct gn_backward_call *call, const struct gn
 {
     const struct gn_kernels *kernels = call->plan->kernels;
     struct gn_stored stored = stored_statistics(call, range);
-    struct gn_statistics out = gn_statistics_from(ws->of, range->first);
+    struct gn_statistics out = gn_statistics_from(ws->statistics, range->first);
     struct gn_statistics found = gn_statistics_from(ws->found, range->first);
     if (!kernels->load_statistics(stored, NULL, out))
         return;

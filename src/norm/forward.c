@@ -45,8 +45,8 @@ static void store_statistics(const struct gn_forward_call *call, const struct gn
 {
     gn_type type = call->plan->stored;
     int64_t index = gn_group_index(call->plan, range);
-    gn_put_doubles(call->mean, type, index, range->groups, ws->of.mean + range->first);
-    gn_put_doubles(call->rstd, type, index, range->groups, ws->of.rstd + range->first);
+    gn_put_doubles(call->mean, type, index, range->groups, ws->statistics.mean + range->first);
+    gn_put_doubles(call->rstd, type, index, range->groups, ws->statistics.rstd + range->first);
 }
 
 /* Computes or loads the statistics of a range of groups, which may belong to several samples. */
@@ -54,7 +54,7 @@ static void find_statistics(const struct gn_forward_call *call, const struct gn_
                             const struct gn_group_range *range)
 {
     const gn_plan *plan = call->plan;
-    struct gn_statistics out = gn_statistics_from(ws->of, range->first);
+    struct gn_statistics out = gn_statistics_from(ws->statistics, range->first);
     int64_t index = gn_group_index(plan, range);
     if (call->given_mean) {
         struct gn_stored given = {range->groups, gn_at(call->given_mean, plan->stored, index),

@@ -90,7 +90,7 @@ static double sum_about_mean(const gn_plan *plan, const struct gn_workspace *ws,
         struct gn_moment more = {(double)sums_count(plan, set), m.origin[i], m.offset[i], 0};
         gn_merge_moments(&all, &more);
     }
-    return (double)plan->S * ((all.origin - ws->of.mean[c / plan->D]) + all.offset);
+    return (double)plan->S * ((all.origin - ws->statistics.mean[c / plan->D]) + all.offset);
 }
 
 /*
@@ -110,7 +110,7 @@ void gn_store_dskip(const struct gn_backward_call *call, const struct gn_workspa
         if (call->parameters.gamma)
             gamma = gn_double_at(call->parameters.gamma, plan->desc.param,
                                  gn_parameter(plan, range->n, channel));
-        double sum = ws->of.rstd[g] * gamma * ws->sums.dy[c] +
+        double sum = ws->statistics.rstd[g] * gamma * ws->sums.dy[c] +
                      (with->group_slope[g] * sum_about_mean(plan, ws, c) +
                       (double)plan->S * with->group_offset[g]);
         gn_put_double(call->dskip, plan->desc.x, range->n * plan->C + channel, sum);

@@ -66,7 +66,7 @@ static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct g
     /* The backward pass of small groups uses no workspace. */
     int64_t groups = backward && parts->small ? 0 : parts->batch_groups;
     int64_t channels = groups * plan->D;
-    ws->of = take_statistics(&arena, groups);
+    ws->statistics = take_statistics(&arena, groups);
     take_coefficients(&arena, groups, channels, backward, &ws->coefficients);
     if (backward) {
         ws->found = take_statistics(&arena, groups);
@@ -104,7 +104,7 @@ void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,
     with->scale = all->scale + c;
     with->shift = all->shift + c;
     with->use_f32 = all->use_f32 + g;
-    with->of = gn_statistics_from(ws->of, g);
+    with->statistics = gn_statistics_from(ws->statistics, g);
     with->parameters = parameters;
     with->group = plan->by_sample ? range->n * plan->G + range->g : range->g;
     with->channel = 0;
@@ -136,17 +136,17 @@ static void merge_in_pairs(const gn_plan *plan, struct gn_moments moments, int64
                            int64_t groups)
 {
     int64_t sets = plan->parts.moments;
-    for (int64_t step = 1; step < sets; step *= 2)
-        for (int64_t i = 0; i + step < sets; i += 2 * step) {
-            int64_t end = i + 2 * step < sets ? i + 2 * step : sets;
-            gn_merge_groups(groups, counts(plan, i, i + step), gn_moments_from(moments, i * set),
-                            counts(plan, i + step, end),
-                            gn_moments_from(moments, (i + step) * set));
+    for (int64_t merged = 1; merged < sets; merged *= 2)
+        for (int64_t i = 0; i + merged < sets; i += 2 * merged) {
+            int64_t end = i + 2 * merged < sets ? i + 2 * merged : sets;
+            gn_merge_groups(groups, counts(plan, i, i + merged), gn_moments_from(moments, i * set),
+                            counts(plan, i + merged, end),
+                            gn_moments_from(moments, (i + merged) * set));
         }
 }
 
 void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int64_t group,
-                        int64_t groups, struct gn_statistics of)
+                        int64_t groups, struct gn_statistics statistics)
 {
     struct gn_moments moments = gn_moments_from(ws->moments, group);
     double count = gn_moments_count(plan, 0);
@@ -159,5 +159,5 @@ void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int6
         count += more;
     }
     count = plan->is_f64 ? (double)(plan->D * plan->S) : count;
-    plan->kernels->statistics(groups, count, plan->desc.epsilon, plan->stored, moments, of);
+    plan->kernels->statistics(groups, count, plan->desc.epsilon, plan->stored, moments, statistics);
 }

@@ -25,7 +25,7 @@ struct gn_group_range {
 };
 
 struct gn_workspace {
-    struct gn_statistics of;             /* per group */
+    struct gn_statistics statistics;     /* per group */
     struct gn_coefficients coefficients; /* slope, offset, group_*: backward only */
     /*
      * Tiles have sets of moments and of sums of their own (plan/partition.h). The pointers below
@@ -66,6 +66,6 @@ static inline struct gn_statistics gn_statistics_from(struct gn_statistics s, in
  * moments.
  */
 void gn_find_statistics(const gn_plan *plan, const struct gn_workspace *ws, int64_t group,
-                        int64_t groups, struct gn_statistics of);
+                        int64_t groups, struct gn_statistics statistics);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tensors of rank 2, whose channels have one element. The test covers every small depth of a group,
- * numbers of groups and samples that are not multiples of a block, and samples whose groups are
- * ill-conditioned in different ways, so that neighbouring groups need different computations.
+ * numbers of groups and samples that are not multiples of a vector's lanes, and samples whose
+ * groups are ill-conditioned in different ways, so that neighbouring groups need different
+ * computations.
  */
 #include "check.h"
 #include "patterns.h"
@@ -172,7 +173,7 @@ static void test_smallest_gradients(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* A group that is not finite does not change the other groups of its block. */
+/* A group that is not finite does not change those in the other lanes of its vector. */
 static void test_nonfinite_neighbour(void **state)
 {
     int wrong = 0;
@@ -257,7 +258,7 @@ static void test_in_place(void **state)
 
 /*
  * One group has a small deviation and a gamma so large that scale = gamma * rstd overflows in
- * float, though y and dx do not. It is each group in turn, since groups are processed in blocks.
+ * float, though y and dx do not. It is each group in turn, since each lane has one.
  */
 static void test_large_scale(void **state)
 {

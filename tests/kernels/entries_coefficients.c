@@ -62,15 +62,15 @@ static void check_forward(const struct kernel_case *c)
 {
     for (int64_t k = 0; k < c->tile.channels; k++) {
         const int64_t g = k / c->tile.depth;
-        const long double rstd = (long double)initial_at(c->of_rstd, g);
+        const long double rstd = (long double)initial_at(c->statistics_rstd, g);
         const long double scale = (long double)gamma_at(c, k) * rstd;
         const long double beta = (long double)beta_at(c, k);
-        const long double moved = (long double)initial_at(c->of_mean_lo, g) * scale;
+        const long double moved = (long double)initial_at(c->statistics_mean_lo, g) * scale;
 
         if (!c->use_f32->result[g])
             continue;
         check_near(c, "mean", k, (long double)result_at(c->mean, k),
-                   (long double)initial_at(c->of_mean, g), 0);
+                   (long double)initial_at(c->statistics_mean, g), 0);
         check_near(c, "scale", k, (long double)result_at(c->scale, k), scale,
                    fabsl(scale) * 0x1.01p-24L);
         check_near(c, "shift", k, (long double)result_at(c->shift, k), beta - moved,
@@ -152,9 +152,10 @@ static void call_gradient_coefficients(const struct kernel_case *c,
 {
     const struct gn_parameters parameters = parameters_of(c);
     const struct gn_coefficients with = coefficients_of(c, &parameters);
-    const struct gn_sums of = {data_of(c->sum_dy), data_of(c->sum_dyx), data_of(c->needs_f64)};
+    const struct gn_sums channel_sums = {data_of(c->sum_dy), data_of(c->sum_dyx),
+                                         data_of(c->needs_f64)};
 
-    kernels->gradient_coefficients(c->groups, c->count, of, &with, data_of(c->dgamma),
+    kernels->gradient_coefficients(c->groups, c->count, channel_sums, &with, data_of(c->dgamma),
                                    data_of(c->dbeta));
 }
 
@@ -162,8 +163,8 @@ static void call_gradient_coefficients(const struct kernel_case *c,
 static void check_gradient(const struct kernel_case *c)
 {
     for (int64_t g = 0; g < c->groups; g++) {
-        const long double lo = (long double)initial_at(c->of_mean_lo, g);
-        const long double rstd = (long double)initial_at(c->of_rstd, g);
+        const long double lo = (long double)initial_at(c->statistics_mean_lo, g);
+        const long double rstd = (long double)initial_at(c->statistics_rstd, g);
         const long double factor = -rstd * rstd * rstd / (long double)c->count;
         long double r = 0, size = 0;
 

@@ -20,7 +20,7 @@ static void make_group_means(struct kernel_case *c)
 {
     c->group_mean = array_of(&c->arrays, "group_mean", GN_F32, c->groups, 0);
     for (int64_t g = 0; g < c->groups; g++)
-        set_initial(c->group_mean, g, initial_at(c->of_mean, g));
+        set_initial(c->group_mean, g, initial_at(c->statistics_mean, g));
 }
 
 static void make_others(struct kernel_case *c, gn_type type)

@@ -123,9 +123,9 @@ static void make_statistics_entry(struct kernel_case *c)
         set_initial(c->m_offset, g, c->spread[g] * (double)random_normal(&c->random) / 10);
         set_initial(c->m2, g, one_in(c, 20) ? (one_in(c, 2) ? INFINITY : (double)NAN) : m2);
     }
-    c->of_mean = padded(c, "mean", true);
-    c->of_mean_lo = padded(c, "mean_lo", true);
-    c->of_rstd = padded(c, "rstd", true);
+    c->statistics_mean = padded(c, "mean", true);
+    c->statistics_mean_lo = padded(c, "mean_lo", true);
+    c->statistics_rstd = padded(c, "rstd", true);
 }
 
 static void call_statistics(const struct kernel_case *c, const struct gn_kernels *kernels)
@@ -140,8 +140,8 @@ static void check_statistics(const struct kernel_case *c)
         const long double right = (long double)initial_at(c->origin, g) + offset;
         const long double var = (long double)initial_at(c->m2, g) / (long double)c->count;
         const long double rstd = 1 / sqrtl(var + (long double)c->epsilon);
-        const long double mean = (long double)result_at(c->of_mean, g);
-        const long double lo = (long double)result_at(c->of_mean_lo, g);
+        const long double mean = (long double)result_at(c->statistics_mean, g);
+        const long double lo = (long double)result_at(c->statistics_mean_lo, g);
         const bool none = !is_finite(var);
 
         check_near(c, "mean", g, mean, none ? (long double)NAN : right,
@@ -150,7 +150,7 @@ static void check_statistics(const struct kernel_case *c)
         check_near(c, "mean and mean_lo", g, mean + lo, none ? (long double)NAN : right,
                    (fabsl(lo) + fabsl(offset)) * 0x1p-51L + fabsl(mean) * 0x1p-62L);
         if (none || var > 0 || c->epsilon > 0)
-            check_near(c, "rstd", g, (long double)result_at(c->of_rstd, g),
+            check_near(c, "rstd", g, (long double)result_at(c->statistics_rstd, g),
                        none ? (long double)NAN : rstd, rstd * 0x1p-50L);
     }
 }
@@ -212,9 +212,9 @@ static void make_load_statistics(struct kernel_case *c)
         set_initial(c->in_rstd, g, pick_rstd(c, is_usual));
     }
     if (!only_asks) {
-        c->of_mean = padded(c, "mean", true);
-        c->of_mean_lo = padded(c, "mean_lo", true);
-        c->of_rstd = padded(c, "rstd", true);
+        c->statistics_mean = padded(c, "mean", true);
+        c->statistics_mean_lo = padded(c, "mean_lo", true);
+        c->statistics_rstd = padded(c, "rstd", true);
         if (one_in(c, 2))
             make_found(c);
     }
@@ -242,10 +242,11 @@ static void check_load_statistics(const struct kernel_case *c)
         const bool is_unusual = isinf(rstd) || (rstd > 0 && rstd < least_normal(c));
 
         matters |= is_unusual || fabs(mean * rstd) > GN_ROUNDING_MATTERS;
-        if (!c->of_mean)
+        if (!c->statistics_mean)
             continue;
-        check_near(c, "mean", g, (long double)result_at(c->of_mean, g), (long double)mean, 0);
-        check_near(c, "rstd", g, (long double)result_at(c->of_rstd, g),
+        check_near(c, "mean", g, (long double)result_at(c->statistics_mean, g), (long double)mean,
+                   0);
+        check_near(c, "rstd", g, (long double)result_at(c->statistics_rstd, g),
                    (long double)(is_unusual && c->found_rstd ? initial_at(c->found_rstd, g) : rstd),
                    0);
     }

@@ -24,7 +24,7 @@ struct kernel_case {
     double center[MAX_GROUPS], spread[MAX_GROUPS];
 
     /* Statistics and parameters, and the coefficients computed from them. */
-    struct array *of_mean, *of_mean_lo, *of_rstd;
+    struct array *statistics_mean, *statistics_mean_lo, *statistics_rstd;
     struct gn_parameters parameters; /* without its pointers */
     struct array *gamma, *beta;
     int64_t group, channel;

@@ -15,18 +15,19 @@ static struct array *padded(struct kernel_case *c, const char *name, gn_type typ
 
 void make_statistics(struct kernel_case *c, gn_type stored)
 {
-    c->of_mean = padded(c, "mean of groups", GN_F64, c->groups);
-    c->of_mean_lo = padded(c, "mean_lo of groups", GN_F64, c->groups);
-    c->of_rstd = padded(c, "rstd of groups", GN_F64, c->groups);
+    c->statistics_mean = padded(c, "mean of groups", GN_F64, c->groups);
+    c->statistics_mean_lo = padded(c, "mean_lo of groups", GN_F64, c->groups);
+    c->statistics_rstd = padded(c, "rstd of groups", GN_F64, c->groups);
     for (int64_t g = 0; g < c->groups; g++) {
         const double spread = c->spread[g] > 0 ? c->spread[g] : 0.003;
         const double mean = c->center[g] + 0.1 * spread * (double)random_uniform(&c->random);
         const double rounded = stored == GN_F32 ? (double)(float)mean : mean;
         const double rstd = one_in(c, 50) ? (double)NAN : 1 / spread;
 
-        set_initial(c->of_mean, g, rounded);
-        set_initial(c->of_mean_lo, g, stored == GN_F32 ? mean - rounded : rounded * 0x1p-55);
-        set_initial(c->of_rstd, g, rstd > DBL_MAX ? DBL_MAX : rstd);
+        set_initial(c->statistics_mean, g, rounded);
+        set_initial(c->statistics_mean_lo, g,
+                    stored == GN_F32 ? mean - rounded : rounded * 0x1p-55);
+        set_initial(c->statistics_rstd, g, rstd > DBL_MAX ? DBL_MAX : rstd);
     }
 }
 
@@ -115,12 +116,12 @@ static bool is_moderate(double value)
 /* Sets the float coefficients of channel k of group g. Returns whether they are accurate enough. */
 static bool set_coefficients(struct kernel_case *c, int64_t k, int64_t g)
 {
-    const double rstd = initial_at(c->of_rstd, g), scale = gamma_at(c, k) * rstd;
-    const double shift = beta_at(c, k) - initial_at(c->of_mean_lo, g) * scale;
+    const double rstd = initial_at(c->statistics_rstd, g), scale = gamma_at(c, k) * rstd;
+    const double shift = beta_at(c, k) - initial_at(c->statistics_mean_lo, g) * scale;
     bool fit = is_factor(scale) && is_moderate(shift) && rstd >= 0x1p-100 &&
-               is_moderate(initial_at(c->of_mean, g));
+               is_moderate(initial_at(c->statistics_mean, g));
 
-    set_initial(c->mean, k, initial_at(c->of_mean, g));
+    set_initial(c->mean, k, initial_at(c->statistics_mean, g));
     set_initial(c->scale, k, scale);
     set_initial(c->shift, k, shift);
     if (c->slope) {
@@ -151,7 +152,7 @@ void make_coefficients(struct kernel_case *c, bool backward, bool is_f64)
         c->group_offset = padded(c, "offset of groups", GN_F64, c->groups);
     }
     for (int64_t g = 0; g < c->groups; g++) {
-        const double rstd = initial_at(c->of_rstd, g);
+        const double rstd = initial_at(c->statistics_rstd, g);
         bool fit = true;
 
         if (backward) {
@@ -171,7 +172,8 @@ bool uses_f32(const struct kernel_case *c, int64_t k)
 
 struct gn_statistics statistics_of(const struct kernel_case *c)
 {
-    return (struct gn_statistics){data_of(c->of_mean), data_of(c->of_mean_lo), data_of(c->of_rstd)};
+    return (struct gn_statistics){data_of(c->statistics_mean), data_of(c->statistics_mean_lo),
+                                  data_of(c->statistics_rstd)};
 }
 
 struct gn_coefficients coefficients_of(const struct kernel_case *c,
@@ -183,7 +185,7 @@ struct gn_coefficients coefficients_of(const struct kernel_case *c,
                                     .slope = data_of(c->slope),
                                     .offset = data_of(c->offset),
                                     .use_f32 = data_of(c->use_f32),
-                                    .of = statistics_of(c),
+                                    .statistics = statistics_of(c),
                                     .group_slope = data_of(c->group_slope),
                                     .group_offset = data_of(c->group_offset),
                                     .parameters = parameters,

@@ -16,13 +16,13 @@ struct element element_of(const struct kernel_case *c, int64_t k, int64_t i)
     const int64_t g = k / c->tile.depth;
     const int64_t at = element_at(c, &c->tile.x, c->x_offsets, k, i);
     const long double x = (long double)initial_at(c->x, at);
-    const long double lo = (long double)initial_at(c->of_mean_lo, g);
+    const long double lo = (long double)initial_at(c->statistics_mean_lo, g);
     const long double beta = (long double)beta_at(c, k);
     struct element e = {.in_f32 = c->group_mean || uses_f32(c, k)};
     long double shift, size;
 
     e.unit = e.in_f32 ? 0x1p-24L : 0x1p-53L;
-    e.d = x - (long double)initial_at(c->of_mean, g);
+    e.d = x - (long double)initial_at(c->statistics_mean, g);
     if (c->group_mean) { /* the case has no other coefficients */
         e.is_plain = is_finite(e.d) && fabsl(e.d) <= 0x1p100L;
         return e;
@@ -32,7 +32,7 @@ struct element element_of(const struct kernel_case *c, int64_t k, int64_t i)
         shift = (long double)initial_at(c->shift, k);
         size = fabsl(shift);
     } else {
-        e.scale = (long double)gamma_at(c, k) * (long double)initial_at(c->of_rstd, g);
+        e.scale = (long double)gamma_at(c, k) * (long double)initial_at(c->statistics_rstd, g);
         shift = beta - lo * e.scale;
         size = fabsl(beta) + fabsl(lo * e.scale);
     }

@@ -90,17 +90,23 @@ struct FN(coefficients) {
     VEC mean, scale, shift, slope, offset;
 };
 
+/* z, from d = x - mean. */
+INLINE VEC FN(z_of)(VEC d, const struct FN(coefficients) * coefficients)
+{
+    return d * coefficients->scale + coefficients->shift;
+}
+
 /*
- * The functions below perform each step on several vectors. An exp is a long chain of dependent
- * operations, and a processor looks ahead by only two or three such chains to find independent
- * operations.
+ * The functions below perform each operation on several vectors. An exp is a long chain of
+ * dependent operations, and a processor looks ahead by only two or three such chains to find
+ * independent operations.
  */
 
 /* p(r) = 1 + r + r^2 * q(r). The even and the odd terms of q are separate polynomials in r^2. */
 INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
 {
     enum { LAST = FN(EXP_TERMS) - 1 };
-    VEC square[FN(STEP_VECS)], even[FN(STEP_VECS)], odd[FN(STEP_VECS)];
+    VEC square[FN(ACT_VECS)], even[FN(ACT_VECS)], odd[FN(ACT_VECS)];
     EACH (v, count) {
         square[v] = r[v] * r[v];
         even[v] = SPLAT(FN(exp_terms)[LAST - LAST % 2]);
@@ -125,7 +131,7 @@ INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
  */
 INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 {
-    VEC shifted[FN(STEP_VECS)], n[FN(STEP_VECS)], r[FN(STEP_VECS)];
+    VEC shifted[FN(ACT_VECS)], n[FN(ACT_VECS)], r[FN(ACT_VECS)];
     EACH (v, count) {
         z[v] = MAX(SPLAT(-FN(EXP_HIGHEST)), z[v]);
         limited[v] = MIN(SPLAT(-FN(EXP_LOWEST)), z[v]);
@@ -145,7 +151,7 @@ INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
 /* act(z) in place. A NaN stays a NaN. */
 INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 {
-    VEC limited[FN(STEP_VECS)], half[FN(STEP_VECS)];
+    VEC limited[FN(ACT_VECS)], half[FN(ACT_VECS)];
     switch (activation) {
     case GN_ACTIVATION_IDENTITY:
         return;
@@ -164,7 +170,7 @@ INLINE void FN(activate)(VEC *z, int count, gn_activation activation)
 /* The derivative of SiLU in place of z: s * (1 + z * (1 - s)), where s is the logistic function. */
 INLINE void FN(silu_slopes)(VEC *z, int count)
 {
-    VEC limited[FN(STEP_VECS)], half[FN(STEP_VECS)];
+    VEC limited[FN(ACT_VECS)], half[FN(ACT_VECS)];
     FN(half_sums)(z, count, limited, half);
     EACH (v, count)
         half[v] = (REAL)0.5 / half[v];

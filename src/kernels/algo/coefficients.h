@@ -101,10 +101,11 @@ static bool FN(z_coefficients)(const struct group_parameters *in, struct FN(coef
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
-        int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
-        struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
-                                  .mean_lo = repeat_f64(in->of.mean_lo + g, each),
-                                  .rstd = repeat_f64(in->of.rstd + g, each)};
+        int64_t channels_each = count > 1 ? depth : WIDTH_f64, c = g * depth,
+                end = (g + count) * depth;
+        struct FN(group) group = {.mean = repeat_f64(in->statistics.mean + g, channels_each),
+                                  .mean_lo = repeat_f64(in->statistics.mean_lo + g, channels_each),
+                                  .rstd = repeat_f64(in->statistics.rstd + g, channels_each)};
         fits &= FN(statistics_fit)(&group);
         for (; c < end && c + WIDTH_f64 <= channels; c += WIDTH_f64)
             fits &= FN(z_vector)(in, &group, c, 0, to);
@@ -131,11 +132,12 @@ static bool FN(dx_coefficients)(const struct group_parameters *in, struct FN(coe
     mask_f64 fits = splat_f64(0) == splat_f64(0);
     for (int64_t g = 0, count; g < in->groups; g += count) {
         count = together <= in->groups - g ? together : 1;
-        int64_t each = count > 1 ? depth : WIDTH_f64, c = g * depth, end = (g + count) * depth;
-        struct FN(group) group = {.mean = repeat_f64(in->of.mean + g, each),
-                                  .rstd = repeat_f64(in->of.rstd + g, each),
-                                  .slope = repeat_f64(in->slope + g, each),
-                                  .offset = repeat_f64(in->offset + g, each)};
+        int64_t channels_each = count > 1 ? depth : WIDTH_f64, c = g * depth,
+                end = (g + count) * depth;
+        struct FN(group) group = {.mean = repeat_f64(in->statistics.mean + g, channels_each),
+                                  .rstd = repeat_f64(in->statistics.rstd + g, channels_each),
+                                  .slope = repeat_f64(in->slope + g, channels_each),
+                                  .offset = repeat_f64(in->offset + g, channels_each)};
         fits &= FN(statistics_fit)(&group) & fits_float(group.slope) & fits_float(group.offset) &
                 (abs_f64(group.slope) <= group.rstd * TERM_MOST) &
                 (abs_f64(group.offset) <= splat_f64(TERM_MOST));

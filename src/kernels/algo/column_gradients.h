@@ -25,8 +25,8 @@ static void column_sizes(const struct gn_tile *in, struct column_coefficients_f3
             int64_t x_at = gn_offset_at(in->x.offsets, in->x.stride, p) + c;
             vec_f32 g = read_part_f32(in->dy.data, in->dy.type, dy_at, part, 0);
             vec_f32 x = read_part_f32(in->x.data, in->x.type, x_at, part, 0);
-            vec_f32 z = (x - get_f32(coefficients.mean + c)) * get_f32(coefficients.scale + c) +
-                        get_f32(coefficients.shift + c);
+            struct coefficients_f32 channel = coefficients_at_f32(coefficients, c, true);
+            vec_f32 z = z_of_f32(x - channel.mean, &channel);
             if (vanishes(in->activation))
                 activate_backward_f32(&g, &z, 1, in->activation);
             sum += abs_f32(g);

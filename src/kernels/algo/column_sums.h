@@ -125,16 +125,16 @@ static void FN(column_sums)(const struct gn_tile *in, int64_t first, int64_t pix
 }
 
 /*
- * For each channel of a vector, the mean of `count` pixels at a stride of `step` pixels, and the
- * mean of their distances from the first one.
+ * For each channel of a vector, the mean of `count` pixels with this stride, and the mean of their
+ * distances from the first one.
  */
-INLINE void FN(sample_columns)(const struct gn_tile *in, int64_t c, int64_t step, int count,
+INLINE void FN(sample_columns)(const struct gn_tile *in, int64_t c, int64_t stride, int count,
                                int64_t part, REAL *mean, REAL *distance)
 {
     gn_type t = in->x.type;
     VEC first = SPLAT(0), sum = first, away = first;
     for (int i = 0; i < count; i++) {
-        int64_t at = gn_offset_at(in->x.offsets, in->x.stride, i * step) + c;
+        int64_t at = gn_offset_at(in->x.offsets, in->x.stride, i * stride) + c;
         VEC v = part ? READ_PART(in->x.data, t, at, part, 0) : READ(in->x.data, t, at);
         first = i ? first : v;
         sum = i ? sum + v : v;
@@ -175,11 +175,11 @@ static void FN(column_shifts)(const struct gn_tile *in, int64_t depth, REAL *shi
     int count = depth >= 4 ? 4 : depth >= 2 ? 8 : 16;
     while (count > in->length)
         count /= 2;
-    int64_t step = in->length / count, c = 0;
+    int64_t stride = in->length / count, c = 0;
     for (; c + WIDTH <= in->channels; c += WIDTH)
-        FN(sample_columns)(in, c, step, count, 0, shift + c, distance + c);
+        FN(sample_columns)(in, c, stride, count, 0, shift + c, distance + c);
     if (c < in->channels)
-        FN(sample_columns)(in, c, step, count, in->channels - c, shift + c, distance + c);
+        FN(sample_columns)(in, c, stride, count, in->channels - c, shift + c, distance + c);
     for (c = 0; c < in->channels; c += depth) {
         REAL k = FN(group_shift)(shift + c, distance + c, depth);
         for (int64_t i = c; i < c + depth; i++)

@@ -50,12 +50,13 @@ INLINE bool all_gradients_fit(int64_t channels, const double *a, const double *b
 /* The size of some elements of a row, for gradient_fits. */
 static float row_size(const struct gradient_span_f32 *in)
 {
-    gn_activation activation = in->as.activation;
+    gn_activation activation = in->types.activation;
     vec_f32 size[VECS] = {{0}};
     for (int64_t i = 0; i < in->n; i += WIDTH_f32) {
-        vec_f32 g = read_part_f32(in->dy, in->as.dy, in->first + i, in->n - i, 0);
-        vec_f32 d = read_part_f32(in->x, in->as.x, in->first + i, in->n - i, 0) - in->of->mean;
-        vec_f32 z = d * in->of->scale + in->of->shift;
+        vec_f32 g = read_part_f32(in->dy, in->types.dy, in->first + i, in->n - i, 0);
+        vec_f32 d =
+            read_part_f32(in->x, in->types.x, in->first + i, in->n - i, 0) - in->coefficients->mean;
+        vec_f32 z = z_of_f32(d, in->coefficients);
         if (vanishes(activation))
             activate_backward_f32(&g, &z, 1, activation);
         size[i / WIDTH_f32 % VECS] += abs_f32(g);
@@ -84,12 +85,12 @@ NOINLINE void chunk_gradient_f64(const struct gradient_span_f64 *in, double *a, 
 COLD bool recompute_gradient_f64(struct gradient_span_f32 in, double *a, double *b)
 {
     float size = row_size(&in);
-    if (gradient_fits(*a, *b, least_gradient(in.as.activation), size))
+    if (gradient_fits(*a, *b, least_gradient(in.types.activation), size))
         return false;
     FELL_BACK();
-    struct coefficients_f64 coefficients = f64_coefficients_of(in.of);
-    struct operands_f64 as = {in.as.x, in.as.dy, in.as.activation};
-    const struct gradient_span_f64 in_f64 = {in.dy, in.x, as, in.first, in.n, &coefficients};
+    struct coefficients_f64 coefficients = f64_coefficients_of(in.coefficients);
+    struct operands_f64 types = {in.types.x, in.types.dy, in.types.activation};
+    const struct gradient_span_f64 in_f64 = {in.dy, in.x, types, in.first, in.n, &coefficients};
     chunk_gradient_f64(&in_f64, a, b);
     return true;
 }

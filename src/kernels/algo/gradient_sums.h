@@ -29,25 +29,25 @@ struct FN(operands) {
  * They are used only with an activation.
  */
 struct FN(gradient) {
-    const struct FN(coefficients) * of;
+    const struct FN(coefficients) * coefficients;
     bool shared;
     gn_activation activation;
 };
 
 /* Adds g and g * d of several vectors to a and b. dy becomes g. */
-INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradient) how, VEC *a,
-                              VEC *b)
+INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradient) gradient,
+                              VEC *a, VEC *b)
 {
-    if (how.activation != GN_ACTIVATION_IDENTITY) {
+    if (gradient.activation != GN_ACTIVATION_IDENTITY) {
         UNROLL
-        for (int first = 0; first < count; first += FN(STEP_VECS)) {
-            int n = count - first < FN(STEP_VECS) ? count - first : FN(STEP_VECS);
-            VEC z[FN(STEP_VECS)];
+        for (int first = 0; first < count; first += FN(ACT_VECS)) {
+            int n = count - first < FN(ACT_VECS) ? count - first : FN(ACT_VECS);
+            VEC z[FN(ACT_VECS)];
             EACH (v, n) {
-                const struct FN(coefficients) *own = &how.of[how.shared ? 0 : first + v];
-                z[v] = d[first + v] * own->scale + own->shift;
+                int at = gradient.shared ? 0 : first + v;
+                z[v] = FN(z_of)(d[first + v], &gradient.coefficients[at]);
             }
-            FN(activate_backward)(dy + first, z, n, how.activation);
+            FN(activate_backward)(dy + first, z, n, gradient.activation);
         }
     }
     EACH (v, count) {
@@ -59,9 +59,9 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
 /* n elements of a row from `first` on, and the coefficients of the row. */
 struct FN(gradient_span) {
     const void *dy, *x;
-    struct FN(operands) as;
+    struct FN(operands) types;
     int64_t first, n;
-    const struct FN(coefficients) * of;
+    const struct FN(coefficients) * coefficients;
 };
 
 /* The part of a span from its element i on, of at most n elements. */
@@ -76,19 +76,19 @@ INLINE struct FN(gradient_span) FN(gradient_from)(struct FN(gradient_span) in, i
 INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, VEC *b)
 {
     const void *dy = in.dy, *x = in.x;
-    const struct FN(operands) as = in.as;
-    const struct FN(gradient) how = {in.of, true, as.activation};
-    VEC mean = in.of->mean;
+    const struct FN(operands) types = in.types;
+    const struct FN(gradient) gradient = {in.coefficients, true, types.activation};
+    VEC mean = in.coefficients->mean;
     int64_t i = 0, n = in.n;
     ROLLED
     for (; i + vecs * WIDTH <= n; i += vecs * WIDTH) {
         VEC g[VECS], d[VECS];
         EACH (v, vecs) {
             int64_t at = in.first + i + v * WIDTH;
-            g[v] = READ(dy, as.dy, at);
-            d[v] = MINUS(READ(x, as.x, at), mean);
+            g[v] = READ(dy, types.dy, at);
+            d[v] = MINUS(READ(x, types.x, at), mean);
         }
-        FN(add_gradients)(g, d, vecs, how, a, b);
+        FN(add_gradients)(g, d, vecs, gradient, a, b);
     }
     if (i < n) {
         UNROLL
@@ -97,15 +97,15 @@ INLINE void FN(gradient_segment)(struct FN(gradient_span) in, int vecs, VEC *a, 
             if (i >= n)
                 continue;
             bool whole = i + WIDTH <= n;
-            VEC g = whole ? READ(dy, as.dy, at) : READ_PART(dy, as.dy, at, n - i, 0);
-            VEC d = (whole ? READ(x, as.x, at) : READ_PART(x, as.x, at, n - i, 0)) - mean;
-            struct FN(coefficients) own = *in.of;
-            if (!whole && as.activation != GN_ACTIVATION_IDENTITY) {
+            VEC g = whole ? READ(dy, types.dy, at) : READ_PART(dy, types.dy, at, n - i, 0);
+            VEC d = (whole ? READ(x, types.x, at) : READ_PART(x, types.x, at, n - i, 0)) - mean;
+            struct FN(coefficients) masked = *in.coefficients;
+            if (!whole && types.activation != GN_ACTIVATION_IDENTITY) {
                 /* With an infinite scale, z of the lanes beyond the row would be NaN, and so g. */
-                own.scale = SELECT_FIRST(n - i, own.scale, SPLAT(0));
-                own.shift = SELECT_FIRST(n - i, own.shift, SPLAT(0));
+                masked.scale = SELECT_FIRST(n - i, masked.scale, SPLAT(0));
+                masked.shift = SELECT_FIRST(n - i, masked.shift, SPLAT(0));
             }
-            const struct FN(gradient) last = {&own, true, as.activation};
+            const struct FN(gradient) last = {&masked, true, types.activation};
             FN(add_gradients)(&g, &d, 1, last, &a[v], &b[v]);
         }
     }
@@ -141,17 +141,28 @@ struct FN(column_coefficients) {
     const REAL *mean, *scale, *shift;
 };
 
+/* The mean, scale and shift of channels from c on. */
+INLINE struct FN(coefficients)
+    FN(coefficients_at)(struct FN(column_coefficients) all, int64_t c, bool active)
+{
+    struct FN(coefficients) coefficients;
+    coefficients.mean = GET(all.mean + c);
+    coefficients.scale = active ? GET(all.scale + c) : SPLAT(0);
+    coefficients.shift = active ? GET(all.shift + c) : SPLAT(0);
+    return coefficients;
+}
+
 /*
  * Some pixels of a tile. Their sums are added to a[c] and b[c], or stored there if `begins` is
  * true.
  */
 struct FN(gradient_panel) {
     const struct gn_tile *in;
-    struct FN(operands) as;
+    struct FN(operands) types;
     bool has_offsets; /* x or dy has */
     bool begins, beyond_llc;
     int64_t first, pixels;
-    struct FN(column_coefficients) of;
+    struct FN(column_coefficients) coefficients;
     REAL *a, *b;
 };
 
@@ -163,18 +174,16 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
                                    int64_t part)
 {
     const struct gn_operand *in_dy = &panel->in->dy, *in_x = &panel->in->x;
-    const struct FN(operands) as = panel->as;
+    const struct FN(operands) types = panel->types;
     REAL *a_all = panel->a + c, *b_all = panel->b + c;
     struct FN(coefficients) coefficients[4];
-    const struct FN(gradient) how = {coefficients, false, as.activation};
+    const struct FN(gradient) gradient = {coefficients, false, types.activation};
     VEC a[4], b[4];
-    bool active = as.activation != GN_ACTIVATION_IDENTITY;
+    bool active = types.activation != GN_ACTIVATION_IDENTITY;
     UNROLL
     for (int v = 0; v < vecs; v++) {
         int64_t at = c + v * WIDTH;
-        coefficients[v].mean = GET(panel->of.mean + at);
-        coefficients[v].scale = active ? GET(panel->of.scale + at) : SPLAT(0);
-        coefficients[v].shift = active ? GET(panel->of.shift + at) : SPLAT(0);
+        coefficients[v] = FN(coefficients_at)(panel->coefficients, at, active);
         a[v] = b[v] = SPLAT(0);
     }
     for (int64_t p = panel->first; p < panel->first + panel->pixels; p++) {
@@ -184,17 +193,17 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
         VEC g[4], d[4];
         EACH (v, vecs) {
             int64_t on = v * WIDTH;
-            if (panel->beyond_llc && STARTS_LINE(as.dy, v))
-                FETCH(in_dy->data, as.dy, dy_at + on + PIXELS_AHEAD * in_dy->stride);
-            if (panel->beyond_llc && STARTS_LINE(as.x, v))
-                FETCH(in_x->data, as.x, x_at + on + PIXELS_AHEAD * in_x->stride);
-            g[v] = part ? READ_PART(in_dy->data, as.dy, dy_at, part, 0)
-                        : READ(in_dy->data, as.dy, dy_at + on);
-            d[v] = MINUS(part ? READ_PART(in_x->data, as.x, x_at, part, 0)
-                              : READ(in_x->data, as.x, x_at + on),
+            if (panel->beyond_llc && STARTS_LINE(types.dy, v))
+                FETCH(in_dy->data, types.dy, dy_at + on + PIXELS_AHEAD * in_dy->stride);
+            if (panel->beyond_llc && STARTS_LINE(types.x, v))
+                FETCH(in_x->data, types.x, x_at + on + PIXELS_AHEAD * in_x->stride);
+            g[v] = part ? READ_PART(in_dy->data, types.dy, dy_at, part, 0)
+                        : READ(in_dy->data, types.dy, dy_at + on);
+            d[v] = MINUS(part ? READ_PART(in_x->data, types.x, x_at, part, 0)
+                              : READ(in_x->data, types.x, x_at + on),
                          coefficients[v].mean);
         }
-        FN(add_gradients)(g, d, vecs, how, a, b);
+        FN(add_gradients)(g, d, vecs, gradient, a, b);
     }
     UNROLL
     for (int v = 0; v < vecs; v++) {
@@ -204,11 +213,11 @@ INLINE void FN(add_gradient_panel)(const struct FN(gradient_panel) * panel, int6
 }
 
 /* Sums all channels, in panels of SEGMENT pixels, with the last three parameters as constants. */
-INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) as,
+INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operands) types,
                                 bool has_offsets, bool beyond_llc)
 {
     int64_t channels = all.in->channels;
-    all.as = as;
+    all.types = types;
     all.has_offsets = has_offsets;
     all.beyond_llc = beyond_llc;
     for (int64_t p = 0; p < all.pixels; p += SEGMENT) {
@@ -231,27 +240,27 @@ INLINE void FN(gradient_panels)(struct FN(gradient_panel) all, struct FN(operand
  * are loops for x and dy of the same type; other types cost a branch per vector.
  */
 static void FN(column_gradient)(const struct gn_tile *in, int64_t first, int64_t pixels,
-                                struct FN(column_coefficients) of, REAL *a, REAL *b)
+                                struct FN(column_coefficients) coefficients, REAL *a, REAL *b)
 {
     /* In f32, dy is g already. */
     struct FN(operands)
-        as = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
-    bool plain = IN_FLOAT && as.x == as.dy, beyond_llc = FN(fetches)(in);
+        types = {in->x.type, in->dy.type, IN_FLOAT ? GN_ACTIVATION_IDENTITY : in->activation};
+    bool plain = IN_FLOAT && types.x == types.dy, beyond_llc = FN(fetches)(in);
     const struct FN(operands) floats = {GN_F32, GN_F32, GN_ACTIVATION_IDENTITY};
-    const struct FN(gradient_panel)
-        all = {.in = in, .first = first, .pixels = pixels, .of = of, .a = a, .b = b};
+    const struct FN(gradient_panel) all = {
+        .in = in, .first = first, .pixels = pixels, .coefficients = coefficients, .a = a, .b = b};
     bool has_offsets = in->x.offsets || in->dy.offsets;
-    if (plain && as.x == GN_F32 && !has_offsets) {
+    if (plain && types.x == GN_F32 && !has_offsets) {
         if (beyond_llc)
             FN(gradient_panels)(all, floats, false, true);
         else
             FN(gradient_panels)(all, floats, false, false);
     } else if (plain) {
         WITH_FLOAT_TYPE(
-            as.x, FN(gradient_panels)(all, (struct FN(operands)){T, T, GN_ACTIVATION_IDENTITY},
-                                      true, beyond_llc))
+            types.x, FN(gradient_panels)(all, (struct FN(operands)){T, T, GN_ACTIVATION_IDENTITY},
+                                         true, beyond_llc))
     } else {
-        FN(gradient_panels)(all, as, true, beyond_llc);
+        FN(gradient_panels)(all, types, true, beyond_llc);
     }
 }
 

@@ -60,7 +60,7 @@ INLINE void sum_group(const struct group_parameters *in, gn_type type, int64_t g
 {
     const double *dy = sums.dy + g * in->depth, *dyx = sums.dyx + g * in->depth;
     const void *gamma = gn_at(in->gamma, type, g * in->depth);
-    double mean_lo = in->of.mean_lo[g], rstd = in->of.rstd[g], p_sum, r_sum;
+    double mean_lo = in->statistics.mean_lo[g], rstd = in->statistics.rstd[g], p_sum, r_sum;
     quad p = {0, 0, 0, 0}, r = {0, 0, 0, 0};
     int64_t c = 0;
     for (; c + 4 <= in->depth; c += 4) {
@@ -92,15 +92,16 @@ INLINE void sum_group(const struct group_parameters *in, gn_type type, int64_t g
 }
 
 /* Computes slope and offset of each group from R and P, which are in their places. */
-INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics of, double *slope,
-                          double *offset)
+INLINE void finish_slopes(int64_t groups, double inverse, struct gn_statistics statistics,
+                          double *slope, double *offset)
 {
     for (int64_t g = 0; g < groups; g += WIDTH_f64) {
-        vec_f64 rstd = some_f64(of.rstd + g, groups - g), r = some_f64(slope + g, groups - g),
-                p = some_f64(offset + g, groups - g);
+        vec_f64 rstd = some_f64(statistics.rstd + g, groups - g),
+                r = some_f64(slope + g, groups - g), p = some_f64(offset + g, groups - g);
         vec_f64 b = -(r * inverse * rstd) * rstd * rstd;
         put_f64(slope + g, b);
-        put_f64(offset + g, -rstd * (p * inverse) - b * some_f64(of.mean_lo + g, groups - g));
+        put_f64(offset + g,
+                -rstd * (p * inverse) - b * some_f64(statistics.mean_lo + g, groups - g));
     }
 }
 
@@ -133,7 +134,7 @@ static void gradient_coefficients(int64_t groups, double count, struct gn_sums s
         sum_groups(&in, GN_F32, sums, coefficients, dgamma, dbeta);
     else
         sum_groups(&in, in.type, sums, coefficients, dgamma, dbeta);
-    finish_slopes(groups, 1.0 / count, coefficients->of, coefficients->group_slope,
+    finish_slopes(groups, 1.0 / count, coefficients->statistics, coefficients->group_slope,
                   coefficients->group_offset);
     if (!coefficients->slope)
         return;

@@ -9,8 +9,8 @@
 /* Groups of `depth` channels each, or some channels of one group. */
 struct group_parameters {
     int64_t groups, depth;
-    struct gn_statistics of;
-    const double *slope, *offset; /* per group; backward only, where the mean is of.mean */
+    struct gn_statistics statistics;
+    const double *slope, *offset; /* per group; backward only, where the mean is statistics.mean */
     const void *gamma, *beta;     /* from the first channel on; NULL: ones, zeros */
     gn_type type;                 /* of both */
 };
@@ -34,7 +34,8 @@ INLINE struct group_parameters parameters_at(const struct gn_coefficients *coeff
     return (struct group_parameters){
         .groups = groups,
         .depth = depth,
-        .of = {coefficients->of.mean + g, coefficients->of.mean_lo + g, coefficients->of.rstd + g},
+        .statistics = {coefficients->statistics.mean + g, coefficients->statistics.mean_lo + g,
+                       coefficients->statistics.rstd + g},
         .slope = coefficients->group_slope ? coefficients->group_slope + g : NULL,
         .offset = coefficients->group_offset ? coefficients->group_offset + g : NULL,
         .gamma = gn_at(p->gamma, p->type, at),

@@ -25,21 +25,21 @@ struct FN(pass) {
     gn_activation activation;
     bool backward, nontemporal;
     /*
-     * Compute z, and backward g, as floats in a block first: a branch per type would slow down the
+     * Compute z, and backward g, as floats in a buffer first: a branch per type would slow down the
      * exps.
      */
-    bool blocks;
+    bool buffered;
 };
 
-INLINE gn_type FN(out_type)(struct FN(pass) how)
+INLINE gn_type FN(out_type)(struct FN(pass) pass)
 {
-    return how.backward ? how.x : how.y;
+    return pass.backward ? pass.x : pass.y;
 }
 
 /* The argument `raw` of write, see vec_types.h: whether an input is not of a short type. */
-INLINE bool FN(raw)(struct FN(pass) how)
+INLINE bool FN(raw)(struct FN(pass) pass)
 {
-    return how.x == GN_F32 || (how.backward && how.y == GN_F32);
+    return pass.x == GN_F32 || (pass.backward && pass.y == GN_F32);
 }
 
 /*
@@ -47,26 +47,26 @@ INLINE bool FN(raw)(struct FN(pass) how)
  * or, if `shared` is true, of all vectors.
  */
 INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * coefficients,
-                    bool shared, struct FN(pass) how)
+                    bool shared, struct FN(pass) pass)
 {
-    VEC d[FN(STEP_VECS)], z[FN(STEP_VECS)];
+    VEC d[FN(ACT_VECS)], z[FN(ACT_VECS)];
     EACH (v, count) {
-        const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
-        d[v] = x[v] - own->mean;
-        if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
-            z[v] = d[v] * own->scale + own->shift;
+        const struct FN(coefficients) *chosen = &coefficients[shared ? 0 : v];
+        d[v] = x[v] - chosen->mean;
+        if (!pass.backward || pass.activation != GN_ACTIVATION_IDENTITY)
+            z[v] = FN(z_of)(d[v], chosen);
     }
-    if (!how.backward) {
-        FN(activate)(z, count, how.activation);
+    if (!pass.backward) {
+        FN(activate)(z, count, pass.activation);
         EACH (v, count)
             x[v] = z[v];
         return;
     }
-    if (how.activation != GN_ACTIVATION_IDENTITY)
-        FN(activate_backward)(dy, z, count, how.activation);
+    if (pass.activation != GN_ACTIVATION_IDENTITY)
+        FN(activate_backward)(dy, z, count, pass.activation);
     EACH (v, count) {
-        const struct FN(coefficients) *own = &coefficients[shared ? 0 : v];
-        x[v] = own->scale * dy[v] + (own->slope * d[v] + own->offset);
+        const struct FN(coefficients) *chosen = &coefficients[shared ? 0 : v];
+        x[v] = chosen->scale * dy[v] + (chosen->slope * d[v] + chosen->offset);
     }
 }
 
@@ -80,84 +80,84 @@ struct FN(elements) {
 /* Maps `count` vectors of these elements. */
 INLINE void FN(map_some)(struct FN(elements) at, int count,
                          const struct FN(coefficients) * coefficients, bool shared,
-                         struct FN(pass) how, bool nontemporal)
+                         struct FN(pass) pass, bool nontemporal)
 {
-    VEC a[FN(STEP_VECS)], b[FN(STEP_VECS)];
+    VEC a[FN(ACT_VECS)], b[FN(ACT_VECS)];
     EACH (v, count) {
-        a[v] = READ(at.x, how.x, at.x_at + v * WIDTH);
-        if (how.backward)
-            b[v] = READ(at.dy, how.y, at.dy_at + v * WIDTH);
+        a[v] = READ(at.x, pass.x, at.x_at + v * WIDTH);
+        if (pass.backward)
+            b[v] = READ(at.dy, pass.y, at.dy_at + v * WIDTH);
     }
-    FN(map)(a, b, count, coefficients, shared, how);
+    FN(map)(a, b, count, coefficients, shared, pass);
     EACH (v, count)
-        WRITE(at.out, FN(out_type)(how), at.out_at + v * WIDTH, a[v], FN(raw)(how), nontemporal);
+        WRITE(at.out, FN(out_type)(pass), at.out_at + v * WIDTH, a[v], FN(raw)(pass), nontemporal);
 }
 
 /* act(z) of n elements in place. */
-NOINLINE void FN(activate_block)(REAL *z, int64_t n, gn_activation activation)
+NOINLINE void FN(activate_buffer)(REAL *z, int64_t n, gn_activation activation)
 {
-    enum { BLOCK = FN(STEP_VECS) * WIDTH };
+    enum { ACT_LENGTH = FN(ACT_VECS) * WIDTH };
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(STEP_VECS)];
-        EACH (v, FN(STEP_VECS))
+    for (; i + ACT_LENGTH <= n; i += ACT_LENGTH) {
+        VEC a[FN(ACT_VECS)];
+        EACH (v, FN(ACT_VECS))
             a[v] = GET(z + i + v * WIDTH);
-        FN(activate)(a, FN(STEP_VECS), activation);
-        EACH (v, FN(STEP_VECS))
+        FN(activate)(a, FN(ACT_VECS), activation);
+        EACH (v, FN(ACT_VECS))
             PUT(z + i + v * WIDTH, a[v]);
     }
     for (; i < n; i += WIDTH) {
-        gn_type own = IN_FLOAT ? GN_F32 : GN_F64;
-        VEC a = READ_PART(z, own, i, n - i, 0);
+        gn_type real_type = IN_FLOAT ? GN_F32 : GN_F64;
+        VEC a = READ_PART(z, real_type, i, n - i, 0);
         FN(activate)(&a, 1, activation);
         if (i + WIDTH <= n)
             PUT(z + i, a);
         else
-            WRITE_PART(z, own, i, a, n - i);
+            WRITE_PART(z, real_type, i, a, n - i);
     }
 }
 
 /* g of n elements of dy in place of z. */
-NOINLINE void FN(activate_backward_block)(const void *dy, gn_type t, int64_t n,
-                                          gn_activation activation, REAL *z)
+NOINLINE void FN(buffer_gradients)(const void *dy, gn_type t, int64_t n, gn_activation activation,
+                                   REAL *z)
 {
-    enum { BLOCK = FN(STEP_VECS) * WIDTH };
+    enum { ACT_LENGTH = FN(ACT_VECS) * WIDTH };
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        VEC a[FN(STEP_VECS)], g[FN(STEP_VECS)];
-        EACH (v, FN(STEP_VECS)) {
+    for (; i + ACT_LENGTH <= n; i += ACT_LENGTH) {
+        VEC a[FN(ACT_VECS)], g[FN(ACT_VECS)];
+        EACH (v, FN(ACT_VECS)) {
             a[v] = GET(z + i + v * WIDTH);
             g[v] = READ(dy, t, i + v * WIDTH);
         }
-        FN(activate_backward)(g, a, FN(STEP_VECS), activation);
-        EACH (v, FN(STEP_VECS))
+        FN(activate_backward)(g, a, FN(ACT_VECS), activation);
+        EACH (v, FN(ACT_VECS))
             PUT(z + i + v * WIDTH, g[v]);
     }
     for (; i < n; i += WIDTH) {
-        gn_type own = IN_FLOAT ? GN_F32 : GN_F64;
-        VEC a = READ_PART(z, own, i, n - i, 0), g = READ_PART(dy, t, i, n - i, 0);
+        gn_type real_type = IN_FLOAT ? GN_F32 : GN_F64;
+        VEC a = READ_PART(z, real_type, i, n - i, 0), g = READ_PART(dy, t, i, n - i, 0);
         FN(activate_backward)(&g, &a, 1, activation);
         if (i + WIDTH <= n)
             PUT(z + i, g);
         else
-            WRITE_PART(z, own, i, g, n - i);
+            WRITE_PART(z, real_type, i, g, n - i);
     }
 }
 
 /* The output for a whole vector, from element i of x and of dy on. */
 INLINE VEC FN(map_at)(const void *x, const void *dy, int64_t i,
-                      const struct FN(coefficients) * coefficients, struct FN(pass) how)
+                      const struct FN(coefficients) * coefficients, struct FN(pass) pass)
 {
-    VEC v = READ(x, how.x, i), g = how.backward ? READ(dy, how.y, i) : v;
-    FN(map)(&v, &g, 1, coefficients, true, how);
+    VEC v = READ(x, pass.x, i), g = pass.backward ? READ(dy, pass.y, i) : v;
+    FN(map)(&v, &g, 1, coefficients, true, pass);
     return v;
 }
 
 INLINE VEC FN(map_part)(const void *x, int64_t i, const void *dy, int64_t j, int64_t n,
-                        const struct FN(coefficients) * coefficients, struct FN(pass) how)
+                        const struct FN(coefficients) * coefficients, struct FN(pass) pass)
 {
-    VEC v = READ_PART(x, how.x, i, n, 0), g = how.backward ? READ_PART(dy, how.y, j, n, 0) : v;
-    FN(map)(&v, &g, 1, coefficients, true, how);
+    VEC v = READ_PART(x, pass.x, i, n, 0), g = pass.backward ? READ_PART(dy, pass.y, j, n, 0) : v;
+    FN(map)(&v, &g, 1, coefficients, true, pass);
     return v;
 }
 

@@ -29,16 +29,16 @@ INLINE int64_t FN(before_line)(const void *p, gn_type t)
 }
 
 INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
-                        const struct FN(coefficients) * of, struct FN(pass) how)
+                        const struct FN(coefficients) * coefficients, struct FN(pass) pass)
 {
-    gn_type to = FN(out_type)(how);
+    gn_type to = FN(out_type)(pass);
     int64_t i = 0;
     if (n < WIDTH) {
-        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, n, of, how), n);
+        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, n, coefficients, pass), n);
         return;
     }
-    VEC last = FN(map_at)(x, dy, n - WIDTH, of, how);
-    int64_t head = how.nontemporal ? FN(before_line)(out, to) : 0;
+    VEC last = FN(map_at)(x, dy, n - WIDTH, coefficients, pass);
+    int64_t head = pass.nontemporal ? FN(before_line)(out, to) : 0;
     head = head < n ? head : n;
     /*
      * These vectors overlap those of the loops below. That is correct since a nontemporal output is
@@ -46,15 +46,19 @@ INLINE void FN(map_row)(const void *x, const void *dy, void *out, int64_t n,
      */
     for (; i < head; i += WIDTH) {
         int64_t at = i < n - WIDTH ? i : n - WIDTH;
-        WRITE(out, to, at, FN(map_at)(x, dy, at, of, how), FN(raw)(how), false);
+        WRITE(out, to, at, FN(map_at)(x, dy, at, coefficients, pass), FN(raw)(pass), false);
     }
     i = head;
-    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
-        FN(map_some)((struct FN(elements)){x, dy, out, i, i, i}, 4, of, true, how, how.nontemporal);
-    for (; i + WIDTH <= n; i += WIDTH)
-        FN(map_some)((struct FN(elements)){x, dy, out, i, i, i}, 1, of, true, how, false);
+    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+        const struct FN(elements) at = {x, dy, out, i, i, i};
+        FN(map_some)(at, 4, coefficients, true, pass, pass.nontemporal);
+    }
+    for (; i + WIDTH <= n; i += WIDTH) {
+        const struct FN(elements) at = {x, dy, out, i, i, i};
+        FN(map_some)(at, 1, coefficients, true, pass, false);
+    }
     if (i < n)
-        WRITE(out, to, n - WIDTH, last, FN(raw)(how), false);
+        WRITE(out, to, n - WIDTH, last, FN(raw)(pass), false);
 }
 
 /* Coefficients: arrays of one value per channel, NULL if a pass does not need them. */
@@ -63,15 +67,15 @@ struct FN(arrays) {
 };
 
 INLINE struct FN(coefficients)
-    FN(row_coefficients)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
+    FN(row_coefficients)(const struct FN(arrays) * arrays, int64_t c, struct FN(pass) pass)
 {
     struct FN(coefficients)
-        coefficients = {.mean = SPLAT(of->mean[c]), .scale = SPLAT(of->scale[c])};
-    if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
-        coefficients.shift = SPLAT(of->shift[c]);
-    if (how.backward) {
-        coefficients.slope = SPLAT(of->slope[c]);
-        coefficients.offset = SPLAT(of->offset[c]);
+        coefficients = {.mean = SPLAT(arrays->mean[c]), .scale = SPLAT(arrays->scale[c])};
+    if (!pass.backward || pass.activation != GN_ACTIVATION_IDENTITY)
+        coefficients.shift = SPLAT(arrays->shift[c]);
+    if (pass.backward) {
+        coefficients.slope = SPLAT(arrays->slope[c]);
+        coefficients.offset = SPLAT(arrays->offset[c]);
     }
     return coefficients;
 }
@@ -81,48 +85,49 @@ INLINE struct FN(coefficients)
  * vector that belongs to two rows is computed with the coefficients of each.
  */
 INLINE void FN(map_joined)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                           struct FN(pass) how)
+                           struct FN(pass) pass)
 {
     const void *x = in->x.data, *dy = in->dy.data;
-    gn_type to = FN(out_type)(how);
+    gn_type to = FN(out_type)(pass);
     void *out = in->out.data;
     int64_t n = in->length, all = in->channels * n, end = n;
     int64_t i = FN(before_line)(out, to) % WIDTH;
-    struct FN(coefficients) of = FN(row_coefficients)(arrays, 0, how);
+    struct FN(coefficients) coefficients = FN(row_coefficients)(arrays, 0, pass);
     if (i)
-        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &of, how), i);
+        WRITE_PART(out, to, 0, FN(map_part)(x, 0, dy, 0, i, &coefficients, pass), i);
     for (int64_t c = 0;; end += n) {
-        for (; how.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH)
-            FN(map_some)
-        ((struct FN(elements)){x, dy, out, i, i, i}, 4, &of, true, how, how.nontemporal);
+        for (; pass.activation != GN_ACTIVATION_IDENTITY && i + 4 * WIDTH <= end; i += 4 * WIDTH) {
+            const struct FN(elements) at = {x, dy, out, i, i, i};
+            FN(map_some)(at, 4, &coefficients, true, pass, pass.nontemporal);
+        }
         ROLLED
         for (; i + WIDTH <= end; i += WIDTH) {
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i, i, i}, 1, &of, true, how, how.nontemporal);
+            const struct FN(elements) at = {x, dy, out, i, i, i};
+            FN(map_some)(at, 1, &coefficients, true, pass, pass.nontemporal);
             UNCOUNTED(i);
         }
         if (++c == in->channels)
             break;
-        struct FN(coefficients) next = FN(row_coefficients)(arrays, c, how);
+        struct FN(coefficients) next = FN(row_coefficients)(arrays, c, pass);
         if (i < end) {
-            VEC first = FN(map_at)(x, dy, i, &of, how);
-            VEC rest = FN(map_at)(x, dy, i, &next, how);
-            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), FN(raw)(how), how.nontemporal);
+            VEC first = FN(map_at)(x, dy, i, &coefficients, pass);
+            VEC rest = FN(map_at)(x, dy, i, &next, pass);
+            WRITE(out, to, i, SELECT_FIRST(end - i, first, rest), FN(raw)(pass), pass.nontemporal);
             i += WIDTH;
         }
-        of = next;
+        coefficients = next;
     }
     if (i < all)
-        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, all - i, &of, how), all - i);
-    if (how.nontemporal)
+        WRITE_PART(out, to, i, FN(map_part)(x, i, dy, i, all - i, &coefficients, pass), all - i);
+    if (pass.nontemporal)
         NONTEMPORAL_END();
 }
 
-/* elements in a block of z or g */
-enum { FN(BLOCK) = 2048 };
+/* elements in a buffer of z or g */
+enum { FN(BUFFER_LENGTH) = 2048 };
 
 /*
- * Coefficients that leave y unchanged, its sign included. They are used to store a block that is y
+ * Coefficients that leave y unchanged, its sign included. They are used to store a buffer that is y
  * already.
  */
 INLINE struct FN(coefficients) FN(identity_coefficients)(void)
@@ -130,72 +135,73 @@ INLINE struct FN(coefficients) FN(identity_coefficients)(void)
     return (struct FN(coefficients)){SPLAT(0), SPLAT(1), SPLAT(-(REAL)0), SPLAT(0), SPLAT(0)};
 }
 
-INLINE struct FN(pass) FN(to_block)(struct FN(pass) how)
+INLINE struct FN(pass) FN(to_buffer)(struct FN(pass) pass)
 {
-    return (struct FN(pass)){how.x, GN_F32, GN_ACTIVATION_IDENTITY, false, false, false};
+    return (struct FN(pass)){pass.x, GN_F32, GN_ACTIVATION_IDENTITY, false, false, false};
 }
 
-INLINE struct FN(pass) FN(from_block)(struct FN(pass) how)
+INLINE struct FN(pass) FN(from_buffer)(struct FN(pass) pass)
 {
-    return how.backward ? (struct FN(pass)){how.x, GN_F32,          GN_ACTIVATION_IDENTITY,
-                                            true,  how.nontemporal, false}
-                        : (struct FN(pass)){GN_F32, how.y,           GN_ACTIVATION_IDENTITY,
-                                            false,  how.nontemporal, false};
+    return pass.backward ? (struct FN(pass)){pass.x, GN_F32,           GN_ACTIVATION_IDENTITY,
+                                             true,   pass.nontemporal, false}
+                         : (struct FN(pass)){GN_F32, pass.y,           GN_ACTIVATION_IDENTITY,
+                                             false,  pass.nontemporal, false};
 }
 
-INLINE void FN(map_row_in_blocks)(const void *x, const void *dy, void *out, int64_t n,
-                                  const struct FN(coefficients) * of, struct FN(pass) how)
+INLINE void FN(map_row_buffered)(const void *x, const void *dy, void *out, int64_t n,
+                                 const struct FN(coefficients) * coefficients, struct FN(pass) pass)
 {
-    REAL block[FN(BLOCK)];
+    REAL buffer[FN(BUFFER_LENGTH)];
     const struct FN(coefficients) none = FN(identity_coefficients)();
-    for (int64_t i = 0; i < n; i += FN(BLOCK)) {
-        int64_t some = n - i < FN(BLOCK) ? n - i : FN(BLOCK);
-        const void *own = gn_at(x, how.x, i);
-        void *to = gn_out_at(out, FN(out_type)(how), i);
-        FN(map_row)(own, NULL, block, some, of, FN(to_block)(how));
-        if (how.backward) {
-            FN(activate_backward_block)(gn_at(dy, how.y, i), how.y, some, how.activation, block);
-            FN(map_row)(own, block, to, some, of, FN(from_block)(how));
+    for (int64_t i = 0; i < n; i += FN(BUFFER_LENGTH)) {
+        int64_t some = n - i < FN(BUFFER_LENGTH) ? n - i : FN(BUFFER_LENGTH);
+        const void *from = gn_at(x, pass.x, i);
+        void *to = gn_out_at(out, FN(out_type)(pass), i);
+        FN(map_row)(from, NULL, buffer, some, coefficients, FN(to_buffer)(pass));
+        if (pass.backward) {
+            FN(buffer_gradients)(gn_at(dy, pass.y, i), pass.y, some, pass.activation, buffer);
+            FN(map_row)(from, buffer, to, some, coefficients, FN(from_buffer)(pass));
         } else {
-            FN(activate_block)(block, some, how.activation);
-            FN(map_row)(block, NULL, to, some, &none, FN(from_block)(how));
+            FN(activate_buffer)(buffer, some, pass.activation);
+            FN(map_row)(buffer, NULL, to, some, &none, FN(from_buffer)(pass));
         }
     }
 }
 
 /*
- * Maps short rows with an activation. In map_joined most vectors would be by themselves in every
- * step of an exp. So this computes z of some rows first, and then activates them without regard to
- * rows.
+ * Maps short rows with an activation. In map_joined most vectors would go through the operations
+ * of an exp by themselves. So this computes z of some rows first, and then activates them without
+ * regard to rows.
  */
-INLINE void FN(map_joined_in_blocks)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                                     struct FN(pass) how)
+INLINE void FN(map_joined_buffered)(const struct gn_tile *in, const struct FN(arrays) * arrays,
+                                    struct FN(pass) pass)
 {
-    REAL block[FN(BLOCK)];
-    int64_t n = in->length, most = FN(BLOCK) / n;
+    REAL buffer[FN(BUFFER_LENGTH)];
+    int64_t n = in->length, most = FN(BUFFER_LENGTH) / n;
     const struct FN(coefficients) none = FN(identity_coefficients)();
     for (int64_t c = 0; c < in->channels; c += most) {
         struct gn_tile z = *in;
-        struct FN(arrays) of = {arrays->mean + c, arrays->scale + c, arrays->shift + c, NULL, NULL};
-        void *out = gn_out_at(in->out.data, FN(out_type)(how), c * n);
+        struct FN(arrays)
+            z_arrays = {arrays->mean + c, arrays->scale + c, arrays->shift + c, NULL, NULL};
+        void *out = gn_out_at(in->out.data, FN(out_type)(pass), c * n);
         z.channels = in->channels - c < most ? in->channels - c : most;
-        z.x.data = gn_out_at(in->x.data, how.x, c * n);
-        z.out.data = block;
-        FN(map_joined)(&z, &of, FN(to_block)(how));
-        if (!how.backward) {
-            FN(activate_block)(block, z.channels * n, how.activation);
-            FN(map_row)(block, NULL, out, z.channels * n, &none, FN(from_block)(how));
+        z.x.data = gn_out_at(in->x.data, pass.x, c * n);
+        z.out.data = buffer;
+        FN(map_joined)(&z, &z_arrays, FN(to_buffer)(pass));
+        if (!pass.backward) {
+            FN(activate_buffer)(buffer, z.channels * n, pass.activation);
+            FN(map_row)(buffer, NULL, out, z.channels * n, &none, FN(from_buffer)(pass));
             continue;
         }
-        FN(activate_backward_block)
-        (gn_at(in->dy.data, how.y, c * n), how.y, z.channels * n, how.activation, block);
-        z.dy.data = block;
+        FN(buffer_gradients)
+        (gn_at(in->dy.data, pass.y, c * n), pass.y, z.channels * n, pass.activation, buffer);
+        z.dy.data = buffer;
         z.out.data = out;
-        of.slope = arrays->slope + c;
-        of.offset = arrays->offset + c;
-        FN(map_joined)(&z, &of, FN(from_block)(how));
+        z_arrays.slope = arrays->slope + c;
+        z_arrays.offset = arrays->offset + c;
+        FN(map_joined)(&z, &z_arrays, FN(from_buffer)(pass));
     }
-    if (how.nontemporal)
+    if (pass.nontemporal)
         NONTEMPORAL_END();
 }
 

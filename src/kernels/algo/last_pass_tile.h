@@ -18,93 +18,93 @@
 #else
 
 INLINE void FN(map_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                         struct FN(pass) how)
+                         struct FN(pass) pass)
 {
     int64_t contiguous_len = in->contiguous_len ? in->contiguous_len : in->length;
     for (int64_t c = 0; c < in->channels; c++) {
-        struct FN(coefficients) of = FN(row_coefficients)(arrays, c, how);
+        struct FN(coefficients) coefficients = FN(row_coefficients)(arrays, c, pass);
         int64_t n = in->contiguous_len ? in->first_len : in->length;
         for (int64_t s = 0, r = 0; s < in->length; s += n, n = contiguous_len, r++) {
             int64_t x = c * in->x.stride + (in->x.offsets ? in->x.offsets[r] : s);
             int64_t dy = c * in->dy.stride + (in->dy.offsets ? in->dy.offsets[r] : s);
             int64_t out = c * in->out.stride + (in->out.offsets ? in->out.offsets[r] : s);
             n = n < in->length - s ? n : in->length - s;
-            const void *from = gn_at(in->x.data, how.x, x), *g = gn_at(in->dy.data, how.y, dy);
-            void *to = gn_out_at(in->out.data, FN(out_type)(how), out);
-            if (how.blocks)
-                FN(map_row_in_blocks)(from, g, to, n, &of, how);
+            const void *from = gn_at(in->x.data, pass.x, x), *g = gn_at(in->dy.data, pass.y, dy);
+            void *to = gn_out_at(in->out.data, FN(out_type)(pass), out);
+            if (pass.buffered)
+                FN(map_row_buffered)(from, g, to, n, &coefficients, pass);
             else
-                FN(map_row)(from, g, to, n, &of, how);
+                FN(map_row)(from, g, to, n, &coefficients, pass);
         }
     }
-    if (how.nontemporal)
+    if (pass.nontemporal)
         NONTEMPORAL_END();
 }
 
 INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                             struct FN(pass) how)
+                             struct FN(pass) pass)
 {
     int64_t n = in->length;
-    bool has_offsets = in->x.offsets || in->out.offsets || (how.backward && in->dy.offsets);
+    bool has_offsets = in->x.offsets || in->out.offsets || (pass.backward && in->dy.offsets);
     bool together = !has_offsets && in->x.stride == n && in->out.stride == n &&
-                    (!how.backward || in->dy.stride == n);
+                    (!pass.backward || in->dy.stride == n);
     bool joins = IN_FLOAT && together && n >= WIDTH &&
-                 n < (how.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
-    if (joins && n < JOIN_BELOW && (is_costly(how.activation) || how.blocks))
-        FN(map_joined_in_blocks)(in, arrays, how);
-    else if (joins && !how.blocks)
-        FN(map_joined)(in, arrays, how);
+                 n < (pass.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
+    if (joins && n < JOIN_BELOW && (is_costly(pass.activation) || pass.buffered))
+        FN(map_joined_buffered)(in, arrays, pass);
+    else if (joins && !pass.buffered)
+        FN(map_joined)(in, arrays, pass);
     else
-        FN(map_rows)(in, arrays, how);
+        FN(map_rows)(in, arrays, pass);
 }
 
 INLINE struct FN(coefficients)
-    FN(column_at)(const struct FN(arrays) * of, int64_t c, struct FN(pass) how)
+    FN(column_at)(const struct FN(arrays) * arrays, int64_t c, struct FN(pass) pass)
 {
-    struct FN(coefficients) coefficients = {.mean = GET(of->mean + c), .scale = GET(of->scale + c)};
-    if (!how.backward || how.activation != GN_ACTIVATION_IDENTITY)
-        coefficients.shift = GET(of->shift + c);
-    if (how.backward) {
-        coefficients.slope = GET(of->slope + c);
-        coefficients.offset = GET(of->offset + c);
+    struct FN(coefficients)
+        coefficients = {.mean = GET(arrays->mean + c), .scale = GET(arrays->scale + c)};
+    if (!pass.backward || pass.activation != GN_ACTIVATION_IDENTITY)
+        coefficients.shift = GET(arrays->shift + c);
+    if (pass.backward) {
+        coefficients.slope = GET(arrays->slope + c);
+        coefficients.offset = GET(arrays->offset + c);
     }
     return coefficients;
 }
 
 /* `has_offsets`: x, dy or out has offsets. */
 INLINE void FN(map_columns)(const struct gn_tile *in, const struct FN(arrays) * arrays,
-                            struct FN(pass) how, bool has_offsets)
+                            struct FN(pass) pass, bool has_offsets)
 {
     int64_t channels = in->channels;
     const void *x = in->x.data, *dy = in->dy.data;
     void *out = in->out.data;
-    gn_type to = FN(out_type)(how);
+    gn_type to = FN(out_type)(pass);
     for (int64_t p = 0; p < in->length; p++) {
         int64_t i = gn_offset_at(has_offsets ? in->x.offsets : NULL, in->x.stride, p);
         int64_t j = gn_offset_at(has_offsets ? in->dy.offsets : NULL, in->dy.stride, p);
         int64_t o = gn_offset_at(has_offsets ? in->out.offsets : NULL, in->out.stride, p), c = 0;
-        for (; how.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
+        for (; pass.activation != GN_ACTIVATION_IDENTITY && c + 4 * WIDTH <= channels;
              c += 4 * WIDTH) {
-            struct FN(coefficients) of[4];
+            struct FN(coefficients) coefficients[4];
             EACH (v, 4)
-                of[v] = FN(column_at)(arrays, c + v * WIDTH, how);
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 4, of, false, how,
-             how.nontemporal);
+                coefficients[v] = FN(column_at)(arrays, c + v * WIDTH, pass);
+            const struct FN(elements) at = {x, dy, out, i + c, j + c, o + c};
+            FN(map_some)(at, 4, coefficients, false, pass, pass.nontemporal);
         }
         for (; c + WIDTH <= channels; c += WIDTH) {
-            struct FN(coefficients) of = FN(column_at)(arrays, c, how);
-            FN(map_some)
-            ((struct FN(elements)){x, dy, out, i + c, j + c, o + c}, 1, &of, true, how,
-             how.nontemporal);
+            struct FN(coefficients) coefficients = FN(column_at)(arrays, c, pass);
+            const struct FN(elements) at = {x, dy, out, i + c, j + c, o + c};
+            FN(map_some)(at, 1, &coefficients, true, pass, pass.nontemporal);
         }
         if (c < channels) {
-            struct FN(coefficients) of = FN(column_at)(arrays, c, how);
-            WRITE_PART(out, to, o + c, FN(map_part)(x, i + c, dy, j + c, channels - c, &of, how),
+            struct FN(coefficients) coefficients = FN(column_at)(arrays, c, pass);
+            WRITE_PART(out, to, o + c,
+                       FN(map_part)(x, i + c, dy, j + c, channels - c, &coefficients, pass),
                        channels - c);
         }
     }
-    if (how.nontemporal)
+    if (pass.nontemporal)
         NONTEMPORAL_END();
 }
 
@@ -135,10 +135,10 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 /*
  * All passes except that of plain floats, which has functions of its own. There are loops for x and
  * y of the same type, with each activation: bench/NOTES.md, "loops for short types". Other passes
- * cost a branch per vector. If in_blocks is true, as in rows, short types with an activation are
- * converted block by block instead, and have no loops of their own. CALL uses the pass as `how`.
+ * cost a branch per vector. If `buffered` is true, as in rows, short types with an activation are
+ * converted to a buffer first, and have no loops of their own. CALL uses the variable `pass`.
  */
-#define FOR_OTHER_PASSES(in, back, streams, in_blocks, CALL)                                       \
+#define FOR_OTHER_PASSES(in, back, streams, buffered, CALL)                                        \
     do {                                                                                           \
         gn_type x_ = (in)->x.type, y_ = (back) ? (in)->dy.type : (in)->out.type;                   \
         gn_activation act_ = (in)->activation;                                                     \
@@ -154,43 +154,45 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
             WITH_ACTIVATION(act_, PASS(CALL, GN_F32, GN_F32, ACT, back, nontemporal_, false))      \
             break;                                                                                 \
         }                                                                                          \
-        if (alike_ && !(in_blocks)) {                                                              \
+        if (alike_ && !(buffered)) {                                                               \
             WITH_SHORT_TYPE(                                                                       \
                 x_, WITH_ACTIVATION(act_, PASS(CALL, T, T, ACT, back, nontemporal_, false)))       \
             break;                                                                                 \
         }                                                                                          \
-        PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (in_blocks))             \
+        PASS_IF(true, CALL, x_, y_, act_, back, nontemporal_, IN_FLOAT && (buffered))              \
     } while (0)
 #define PASS(CALL, ...)                                                                            \
     do {                                                                                           \
-        const struct FN(pass) how = {__VA_ARGS__};                                                 \
+        const struct FN(pass) pass = {__VA_ARGS__};                                                \
         CALL;                                                                                      \
     } while (0)
 #define PASS_IF(condition, CALL, ...)                                                              \
     if (condition) {                                                                               \
-        const struct FN(pass) how = {__VA_ARGS__};                                                 \
+        const struct FN(pass) pass = {__VA_ARGS__};                                                \
         CALL;                                                                                      \
         break;                                                                                     \
     }
 
-NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, struct FN(arrays) of)
+NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
-    FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, &of, how));
+    FOR_OTHER_PASSES(in, false, in->nontemporal, true, FN(map_any_rows)(in, &arrays, pass));
 }
 
-NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, struct FN(arrays) of)
+NOINLINE void FN(apply_other_rows)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
-    FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, &of, how));
+    FOR_OTHER_PASSES(in, true, in->nontemporal, true, FN(map_any_rows)(in, &arrays, pass));
 }
 
-NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, struct FN(arrays) of)
+NOINLINE void FN(normalize_other_columns)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
-    FOR_OTHER_PASSES(in, false, FN(fills_lines)(in), false, FN(map_columns)(in, &of, how, true));
+    FOR_OTHER_PASSES(in, false, FN(fills_lines)(in), false,
+                     FN(map_columns)(in, &arrays, pass, true));
 }
 
-NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, struct FN(arrays) of)
+NOINLINE void FN(apply_other_columns)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
-    FOR_OTHER_PASSES(in, true, FN(fills_lines)(in), false, FN(map_columns)(in, &of, how, true));
+    FOR_OTHER_PASSES(in, true, FN(fills_lines)(in), false,
+                     FN(map_columns)(in, &arrays, pass, true));
 }
 #undef FOR_OTHER_PASSES
 #undef PASS_IF
@@ -207,48 +209,48 @@ INLINE void FN(map_plain_columns)(const struct gn_tile *in, const struct FN(arra
 
 /* Plain floats have functions of their own, so that their loops get all registers. */
 #define PLAIN_PASSES(name, backward)                                                               \
-    NOINLINE void FN(name##_plain_rows)(const struct gn_tile *in, struct FN(arrays) of)            \
+    NOINLINE void FN(name##_plain_rows)(const struct gn_tile *in, struct FN(arrays) arrays)        \
     {                                                                                              \
         if (in->nontemporal)                                                                       \
-            FN(map_any_rows)(in, &of, FN(plain_pass)(backward, true));                             \
+            FN(map_any_rows)(in, &arrays, FN(plain_pass)(backward, true));                         \
         else                                                                                       \
-            FN(map_any_rows)(in, &of, FN(plain_pass)(backward, false));                            \
+            FN(map_any_rows)(in, &arrays, FN(plain_pass)(backward, false));                        \
     }                                                                                              \
-    NOINLINE void FN(name##_plain_columns)(const struct gn_tile *in, struct FN(arrays) of)         \
+    NOINLINE void FN(name##_plain_columns)(const struct gn_tile *in, struct FN(arrays) arrays)     \
     {                                                                                              \
         if (in->x.offsets || in->out.offsets || ((backward) && in->dy.offsets))                    \
-            FN(map_plain_columns)(in, &of, backward, true);                                        \
+            FN(map_plain_columns)(in, &arrays, backward, true);                                    \
         else                                                                                       \
-            FN(map_plain_columns)(in, &of, backward, false);                                       \
+            FN(map_plain_columns)(in, &arrays, backward, false);                                   \
     }
 PLAIN_PASSES(normalize, false)
 PLAIN_PASSES(apply, true)
 #undef PLAIN_PASSES
 
-static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) of)
+static void FN(normalize)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
     bool plain = FN(plain_floats)(in->x.type, in->out.type, in->activation);
     if (in->axis == GN_AXIS_ROWS && plain)
-        FN(normalize_plain_rows)(in, of);
+        FN(normalize_plain_rows)(in, arrays);
     else if (in->axis == GN_AXIS_ROWS)
-        FN(normalize_other_rows)(in, of);
+        FN(normalize_other_rows)(in, arrays);
     else if (plain)
-        FN(normalize_plain_columns)(in, of);
+        FN(normalize_plain_columns)(in, arrays);
     else
-        FN(normalize_other_columns)(in, of);
+        FN(normalize_other_columns)(in, arrays);
 }
 
-static void FN(gradient_apply)(const struct gn_tile *in, struct FN(arrays) of)
+static void FN(gradient_apply)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
     bool plain = FN(plain_floats)(in->x.type, in->dy.type, in->activation);
     if (in->axis == GN_AXIS_ROWS && plain)
-        FN(apply_plain_rows)(in, of);
+        FN(apply_plain_rows)(in, arrays);
     else if (in->axis == GN_AXIS_ROWS)
-        FN(apply_other_rows)(in, of);
+        FN(apply_other_rows)(in, arrays);
     else if (plain)
-        FN(apply_plain_columns)(in, of);
+        FN(apply_plain_columns)(in, arrays);
     else
-        FN(apply_other_columns)(in, of);
+        FN(apply_other_columns)(in, arrays);
 }
 
 #endif

@@ -44,12 +44,13 @@ INLINE struct gn_tile row_of(const struct gn_tile *rows, int64_t c)
 COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32 *all,
                              struct gn_sums to)
 {
-    struct operands_f32 as = {rows->x.type, rows->dy.type, rows->activation};
+    struct operands_f32 types = {rows->x.type, rows->dy.type, rows->activation};
     double least = least_gradient(rows->activation);
     for (int64_t c = 0; c < rows->channels; c++) {
         struct coefficients_f32 coefficients = coefficients_of_row(rows, all, c);
         struct gn_tile row = row_of(rows, c);
-        struct gradient_span_f32 in = {row.dy.data, row.x.data, as, 0, row.length, &coefficients};
+        struct gradient_span_f32 in = {row.dy.data, row.x.data, types,
+                                       0,           row.length, &coefficients};
         bool needs_f64 = !gradient_fits(to.dy[c], to.dyx[c], least, UNKNOWN_SIZE) &&
                          recompute_gradient_f64(in, &to.dy[c], &to.dyx[c]);
         if (to.needs_f64)
@@ -58,19 +59,19 @@ COLD void recompute_rows_f64(const struct gn_tile *rows, const struct arrays_f32
 }
 
 /* A and B of rows of any length without an activation, chunk by chunk. */
-INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 as,
+INLINE void sums_long(const struct gn_tile *rows, struct operands_f32 types,
                       const struct arrays_f32 *all, struct gn_sums to)
 {
     int64_t length = rows->length;
     for (int64_t c = 0; c < rows->channels; c++) {
-        const void *dy = gn_at(rows->dy.data, as.dy, c * rows->dy.stride);
-        const void *x = gn_at(rows->x.data, as.x, c * rows->x.stride);
+        const void *dy = gn_at(rows->dy.data, types.dy, c * rows->dy.stride);
+        const void *x = gn_at(rows->x.data, types.x, c * rows->x.stride);
         struct coefficients_f32 coefficients = {.mean = splat_f32(all->mean[c / rows->depth])};
         to.dy[c] = to.dyx[c] = 0;
         for (int64_t i = 0; i < length; i += CHUNK) {
             int64_t n = length - i < CHUNK ? length - i : CHUNK;
             double a, b;
-            struct gradient_span_f32 in = {dy, x, as, i, n, &coefficients};
+            struct gradient_span_f32 in = {dy, x, types, i, n, &coefficients};
             row_gradient_f32(in, &a, &b);
             if (!gradient_fits(a, b, least_gradient(GN_ACTIVATION_IDENTITY), UNKNOWN_SIZE))
                 recompute_gradient_f64(in, &a, &b);
@@ -164,27 +165,27 @@ INLINE void row_means(const float *means, int64_t depth, int64_t first, int64_t 
 }
 
 /*
- * Returns a few rows without gaps: in place if possible, else converted to floats in `block`; then
- * *t becomes GN_F32. If keep_type is true, rows in place need not be floats.
+ * Returns a few rows without gaps: in place if possible, else as floats in `converted`; then *t
+ * becomes GN_F32. If keep_type is true, rows in place need not be floats.
  */
 INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int64_t n, int64_t rows,
-                                 bool keep_type, float *block)
+                                 bool keep_type, float *converted)
 {
     if ((keep_type || *t == GN_F32) && (stride == n || rows == 1))
         return p;
     if (stride == n) {
-        convert(p, *t, rows * n, block);
+        convert(p, *t, rows * n, converted);
     } else {
         for (int64_t r = 0; r < rows; r++) {
             const void *row = gn_at(p, *t, r * stride);
             if (*t == GN_F32)
-                memcpy(block + r * n, row, (size_t)n * sizeof *block);
+                memcpy(converted + r * n, row, (size_t)n * sizeof *converted);
             else
-                convert(row, *t, n, block + r * n);
+                convert(row, *t, n, converted + r * n);
         }
     }
     *t = GN_F32;
-    return block;
+    return converted;
 }
 
 /*
@@ -193,9 +194,9 @@ INLINE const void *rows_together(const void *p, gn_type *t, int64_t stride, int6
  */
 static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all, struct gn_sums to)
 {
-    enum { ROWS = 64, BLOCK = 4 * SHORT };
-    float mean[ROWS], blocks[3][BLOCK];
-    int64_t n = rows->length, channels = rows->channels, most = BLOCK / n / 4 * 4;
+    enum { ROWS = 64, LENGTH = 4 * SHORT };
+    float mean[ROWS], buffers[3][LENGTH];
+    int64_t n = rows->length, channels = rows->channels, most = LENGTH / n / 4 * 4;
     bool active = rows->activation != GN_ACTIVATION_IDENTITY;
     bool keep_types =
         !active && rows->x.type == rows->dy.type && rows->x.stride == n && rows->dy.stride == n;
@@ -205,11 +206,11 @@ static void sums_shorts(const struct gn_tile *rows, const struct arrays_f32 *all
         gn_type dy_type = rows->dy.type, t = rows->x.type;
         row_means(all->mean, rows->depth, c, count, mean);
         const void *dy = rows_together(gn_at(rows->dy.data, dy_type, c * rows->dy.stride), &dy_type,
-                                       rows->dy.stride, n, count, keep_types, blocks[0]);
+                                       rows->dy.stride, n, count, keep_types, buffers[0]);
         const void *x = rows_together(gn_at(rows->x.data, t, c * rows->x.stride), &t,
-                                      rows->x.stride, n, count, keep_types, blocks[1]);
+                                      rows->x.stride, n, count, keep_types, buffers[1]);
         if (active) {
-            float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : blocks[2];
+            float *g = rows->saved_g.data ? (float *)rows->saved_g.data + c * n : buffers[2];
             struct gn_tile z = {.axis = GN_AXIS_ROWS,
                                 .channels = count,
                                 .length = n,
@@ -262,7 +263,7 @@ static void sums_rows(const struct gn_tile *rows, const struct arrays_f32 *all, 
 static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *all,
                           struct gn_sums to)
 {
-    struct operands_f64 as = {rows->x.type, rows->dy.type, rows->activation};
+    struct operands_f64 types = {rows->x.type, rows->dy.type, rows->activation};
     for (int64_t c = 0; c < rows->channels; c++) {
         struct coefficients_f64 coefficients = {.mean = splat_f64(all->mean[c]),
                                                 .scale = splat_f64(all->scale[c]),
@@ -272,7 +273,8 @@ static void sums_rows_f64(const struct gn_tile *rows, const struct arrays_f64 *a
         for (int64_t i = 0; i < rows->length; i += CHUNK) {
             int64_t n = rows->length - i < CHUNK ? rows->length - i : CHUNK;
             double a, b;
-            const struct gradient_span_f64 in = {row.dy.data, row.x.data, as, i, n, &coefficients};
+            const struct gradient_span_f64 in = {row.dy.data, row.x.data, types,
+                                                 i,           n,          &coefficients};
             chunk_gradient_f64(&in, &a, &b);
             to.dy[c] += a;
             to.dyx[c] += b;

@@ -54,8 +54,8 @@ static void moments_rows(const void *x, gn_type t, int64_t length, int64_t group
             int64_t n = span_length(length, i);
             if (t != GN_F64 && span % AHEAD == 0)
                 find_shifts(x, t, length, groups - g, i, AHEAD, k);
-            double of_n = n < length && n < SPAN ? 1.0 / (double)n : inverse;
-            struct gn_moment more = moment(gn_at(x, t, i), n, of_n, k[span % AHEAD], min_m2);
+            double inverse_n = n < length && n < SPAN ? 1.0 / (double)n : inverse;
+            struct gn_moment more = moment(gn_at(x, t, i), n, inverse_n, k[span % AHEAD], min_m2);
             if (i)
                 gn_merge_moments(&all, &more);
             else

@@ -137,12 +137,12 @@ static void moments_shorts(const float *x, int64_t length, int64_t groups, doubl
 static void moments_converted(const void *x, gn_type t, int64_t length, int64_t groups,
                               double min_m2, struct gn_moments out)
 {
-    float block[4 * SHORT];
+    float converted[4 * SHORT];
     int64_t most = 4 * SHORT / length / 4 * 4;
     for (int64_t g = 0; g < groups; g += most) {
         int64_t count = groups - g < most ? groups - g : most;
-        convert(gn_at(x, t, g * length), t, count * length, block);
-        moments_shorts(block, length, count, min_m2,
+        convert(gn_at(x, t, g * length), t, count * length, converted);
+        moments_shorts(converted, length, count, min_m2,
                        (struct gn_moments){out.origin + g, out.offset + g, out.m2 + g});
     }
 }

@@ -5,13 +5,13 @@
 
 #include "kernels/algo/small_lanes.h"
 
-/* Sums over samples, for the channels of a block's groups. */
+/* Sums over samples, for the channels of the groups in lanes. */
 struct lanes_sums {
-    vec_f32 dgamma[MAX_BLOCK_VECS], dbeta[MAX_BLOCK_VECS];
+    vec_f32 dgamma[MAX_LANES_DEPTH], dbeta[MAX_LANES_DEPTH];
 };
 
 /*
- * Returns mean_lo of each stored mean in a block, or 0 where it does not matter. load_statistics
+ * Returns mean_lo of each lane's stored mean, or 0 where it does not matter. load_statistics
  * does the same in double. Float is accurate enough within the limits.
  */
 INLINE vec_f32 find_mean_lo(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 rstd)
@@ -28,14 +28,15 @@ INLINE vec_f32 find_mean_lo(const vec_f32 *x, int depth, vec_f32 mean, vec_f32 r
  * dgamma and dbeta. Sets done[i] for groups within the limits; only these are stored and added.
  * Returns whether all are done.
  */
-INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
-                           const struct lanes_parameters *parameters, struct lanes_sums *sums,
-                           bool *done)
+INLINE bool gradient_sample_lanes(const struct gn_small *in, int64_t group, int64_t n, int depth,
+                                  const struct lanes_parameters *parameters,
+                                  struct lanes_sums *sums, bool *done)
 {
     int64_t at = group * depth;
     vec_f32 mean = load_lanes(in->mean + group, n), rstd = load_lanes(in->rstd + group, n);
-    vec_f32 x[MAX_BLOCK_VECS], dy[MAX_BLOCK_VECS], p_terms[MAX_BLOCK_VECS], r_terms[MAX_BLOCK_VECS];
-    vec_f32 dy_sizes[MAX_BLOCK_VECS], x_sizes[MAX_BLOCK_VECS];
+    vec_f32 x[MAX_LANES_DEPTH], dy[MAX_LANES_DEPTH], p_terms[MAX_LANES_DEPTH],
+        r_terms[MAX_LANES_DEPTH];
+    vec_f32 dy_sizes[MAX_LANES_DEPTH], x_sizes[MAX_LANES_DEPTH];
     load_columns(in->x + at, n, depth, x);
     load_columns(in->dy + at, n, depth, dy);
     vec_f32 mean_lo = find_mean_lo(x, depth, mean, rstd);
@@ -68,19 +69,19 @@ INLINE bool gradient_block(const struct gn_small *in, int64_t group, int64_t n, 
     return all;
 }
 
-/* Adds the sums of a block to `to`, in double. v is lost. */
+/* Adds the sums of `groups` groups to `to`, in double. v is lost. */
 INLINE void add_columns(double *to, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[MAX_BLOCK_VECS * WIDTH_f32];
+    float values[MAX_LANES_DEPTH * WIDTH_f32];
     groups_of(v, depth);
     UNROLL
     for (int i = 0; i < depth; i++)
-        put_f32(block + i * WIDTH_f32, v[i]);
+        put_f32(values + i * WIDTH_f32, v[i]);
     for (int64_t c = 0; c < groups * depth; c++)
-        to[c] += (double)block[c];
+        to[c] += (double)values[c];
 }
 
-/* Processes a block of groups for several samples. Returns whether all groups are done. */
+/* The backward pass of these groups and samples. Returns whether all are done. */
 INLINE bool gradient_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
 {
     struct lanes_parameters parameters;
@@ -93,8 +94,8 @@ INLINE bool gradient_lanes(const struct gn_small *in, struct lanes at, int depth
         sums.dgamma[i] = sums.dbeta[i] = splat_f32(0);
     ROLLED
     for (int64_t i = at.first; i < at.end; i++)
-        all &= gradient_block(in, i * in->groups + at.g, at.n, depth, &parameters, &sums,
-                              done[i - at.first]);
+        all &= gradient_sample_lanes(in, i * in->groups + at.g, at.n, depth, &parameters, &sums,
+                                     done[i - at.first]);
     if (in->dgamma) {
         add_columns(in->dgamma + at.g * depth, at.n, depth, sums.dgamma);
         add_columns(in->dbeta + at.g * depth, at.n, depth, sums.dbeta);

@@ -41,18 +41,18 @@ struct small_groups {
 };
 
 INLINE void open_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
-                        struct small_groups *of)
+                        struct small_groups *small)
 {
-    of->in = in;
-    of->group = sample * in->groups + g;
-    of->groups = groups;
-    of->at = of->group * in->depth;
-    of->c = g * in->depth;
+    small->in = in;
+    small->group = sample * in->groups + g;
+    small->groups = groups;
+    small->at = small->group * in->depth;
+    small->c = g * in->depth;
 }
 
-INLINE struct gn_statistics statistics_of(struct small_groups *of)
+INLINE struct gn_statistics statistics_of(struct small_groups *small)
 {
-    return (struct gn_statistics){of->mean, of->mean_lo, of->rstd};
+    return (struct gn_statistics){small->mean, small->mean_lo, small->rstd};
 }
 
 /* Whether the parameters of each of `groups` groups from g on are within the limits. */
@@ -80,34 +80,34 @@ INLINE bool is_moderate(double value)
  * Decides which groups are computed in f32: only those whose parameters fit. Returns whether all
  * are.
  */
-static bool limit_groups(const struct small_groups *of, const bool *fit, bool backward,
+static bool limit_groups(const struct small_groups *small, const bool *fit, bool backward,
                          bool *use_f32)
 {
     bool all = true;
-    for (int64_t g = 0; g < of->groups; g++) {
-        use_f32[g] = fit[g] && of->rstd[g] >= RSTD_LEAST && of->rstd[g] <= (double)SMALL_MOST;
+    for (int64_t g = 0; g < small->groups; g++) {
+        use_f32[g] = fit[g] && small->rstd[g] >= RSTD_LEAST && small->rstd[g] <= (double)SMALL_MOST;
         if (backward)
-            use_f32[g] &= is_moderate(of->slope[g]) && is_moderate(of->offset[g]) &&
-                          fabs(of->slope[g]) <= of->rstd[g] * TERM_MOST &&
-                          fabs(of->mean[g]) <= MEAN_MOST;
+            use_f32[g] &= is_moderate(small->slope[g]) && is_moderate(small->offset[g]) &&
+                          fabs(small->slope[g]) <= small->rstd[g] * TERM_MOST &&
+                          fabs(small->mean[g]) <= MEAN_MOST;
         all &= use_f32[g];
     }
     return all;
 }
 
-/* Writes of[g], rounded to float, for each channel of each group. */
-INLINE void spread(int64_t groups, int64_t depth, const double *of, float *out)
+/* Writes values[g], rounded to float, for each channel of each group. */
+INLINE void spread(int64_t groups, int64_t depth, const double *values, float *out)
 {
     for (int64_t g = 0; g < groups; g++)
         for (int64_t i = 0; i < depth; i += WIDTH_f32)
-            put_f32(out + g * depth + i, splat_f32((float)of[g]));
+            put_f32(out + g * depth + i, splat_f32((float)values[g]));
 }
 
 /* `groups` of these groups, from g on. */
-INLINE struct small_span_f32 span_f32(const struct small_groups *of, int64_t g, int64_t groups)
+INLINE struct small_span_f32 span_f32(const struct small_groups *small, int64_t g, int64_t groups)
 {
-    const struct gn_small *in = of->in;
-    int64_t on = g * in->depth, at = of->at + on, c = of->c + on;
+    const struct gn_small *in = small->in;
+    int64_t on = g * in->depth, at = small->at + on, c = small->c + on;
     return (struct small_span_f32){.x = in->x + at,
                                    .dy = in->dy ? in->dy + at : NULL,
                                    .gamma = in->gamma ? in->gamma + c : NULL,
@@ -116,22 +116,26 @@ INLINE struct small_span_f32 span_f32(const struct small_groups *of, int64_t g, 
                                    .channels = groups * in->depth};
 }
 
-INLINE struct small_span_f64 span_f64(const struct small_groups *of, int64_t g)
+INLINE struct small_span_f64 span_f64(const struct small_groups *small, int64_t g)
 {
-    struct small_span_f32 s = span_f32(of, g, 1);
+    struct small_span_f32 s = span_f32(small, g, 1);
     return (struct small_span_f64){s.x, s.dy, s.gamma, s.beta, s.out, s.channels};
 }
 
 /* The last pass over one group, in f32 or in f64. */
-static void pass_over_group(const struct small_groups *of, int64_t g, bool backward, bool use_f32)
+static void pass_over_group(const struct small_groups *small, int64_t g, bool backward,
+                            bool use_f32)
 {
-    float mean = (float)of->mean[g], mean_lo = (float)of->mean_lo[g], rstd = (float)of->rstd[g];
-    float slope = backward ? (float)of->slope[g] : 0, offset = backward ? (float)of->offset[g] : 0;
+    float mean = (float)small->mean[g], mean_lo = (float)small->mean_lo[g],
+          rstd = (float)small->rstd[g];
+    float slope = backward ? (float)small->slope[g] : 0,
+          offset = backward ? (float)small->offset[g] : 0;
     const struct small_coefficients_f32 in_float = {&mean, &mean_lo, &rstd, &slope, &offset, false};
-    const struct small_coefficients_f64 doubles = {of->mean + g,  of->mean_lo + g, of->rstd + g,
-                                                   of->slope + g, of->offset + g,  false};
-    struct small_span_f32 span = span_f32(of, g, 1);
-    struct small_span_f64 in_f64 = span_f64(of, g);
+    const struct small_coefficients_f64 doubles = {small->mean + g,   small->mean_lo + g,
+                                                   small->rstd + g,   small->slope + g,
+                                                   small->offset + g, false};
+    struct small_span_f32 span = span_f32(small, g, 1);
+    struct small_span_f64 in_f64 = span_f64(small, g);
     if (use_f32 && backward)
         gradient_span_f32(&span, &in_float, false);
     else if (use_f32)
@@ -142,105 +146,108 @@ static void pass_over_group(const struct small_groups *of, int64_t g, bool backw
         normalize_span_f64(&in_f64, &doubles, false);
 }
 
-INLINE void pass_over_groups(const struct small_groups *of, const bool *fit, bool backward)
+INLINE void pass_over_groups(const struct small_groups *small, const bool *fit, bool backward)
 {
-    int64_t depth = of->in->depth, n = of->groups;
+    int64_t depth = small->in->depth, n = small->groups;
     bool use_f32[SMALL_GROUPS];
-    bool all = limit_groups(of, fit, backward, use_f32);
+    bool all = limit_groups(small, fit, backward, use_f32);
     if (!all || depth >= SPREAD_BELOW) {
         for (int64_t g = 0; g < n; g++)
-            pass_over_group(of, g, backward, use_f32[g]);
+            pass_over_group(small, g, backward, use_f32[g]);
         return;
     }
     float coefficients[5][SPREAD_LENGTH];
     const struct small_coefficients_f32 spread_out = {
         coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4], true};
-    struct small_span_f32 span = span_f32(of, 0, n);
-    spread(n, depth, of->mean, coefficients[0]);
-    spread(n, depth, of->rstd, coefficients[2]);
+    struct small_span_f32 span = span_f32(small, 0, n);
+    spread(n, depth, small->mean, coefficients[0]);
+    spread(n, depth, small->rstd, coefficients[2]);
     if (backward) {
-        spread(n, depth, of->slope, coefficients[3]);
-        spread(n, depth, of->offset, coefficients[4]);
+        spread(n, depth, small->slope, coefficients[3]);
+        spread(n, depth, small->offset, coefficients[4]);
         gradient_span_f32(&span, &spread_out, true);
     } else {
-        spread(n, depth, of->mean_lo, coefficients[1]);
+        spread(n, depth, small->mean_lo, coefficients[1]);
         normalize_span_f32(&span, &spread_out, true);
     }
 }
 
-static void find_statistics(const struct small_groups *of, struct gn_statistics out)
+static void find_statistics(const struct small_groups *small, struct gn_statistics out)
 {
     double origin[SMALL_GROUPS], offset[SMALL_GROUPS], m2[SMALL_GROUPS];
     struct gn_moments m = {origin, offset, m2};
-    const struct gn_small *in = of->in;
-    moments_rows(in->x + of->at, GN_F32, in->depth, of->groups, in->min_m2, m);
-    statistics(of->groups, (double)in->depth, in->epsilon, GN_F32, m, out);
+    const struct gn_small *in = small->in;
+    moments_rows(in->x + small->at, GN_F32, in->depth, small->groups, in->min_m2, m);
+    statistics(small->groups, (double)in->depth, in->epsilon, GN_F32, m, out);
 }
 
 /* The forward pass over groups of a sample. */
 NOINLINE void normalize_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
                                const bool *fit)
 {
-    struct small_groups of;
-    open_groups(in, sample, g, groups, &of);
-    find_statistics(&of, statistics_of(&of));
+    struct small_groups small;
+    open_groups(in, sample, g, groups, &small);
+    find_statistics(&small, statistics_of(&small));
     for (int64_t i = 0; in->mean && i < groups; i++)
-        in->mean[of.group + i] = (float)of.mean[i];
+        in->mean[small.group + i] = (float)small.mean[i];
     for (int64_t i = 0; in->rstd && i < groups; i++)
-        in->rstd[of.group + i] = (float)of.rstd[i];
-    pass_over_groups(&of, fit, false);
+        in->rstd[small.group + i] = (float)small.rstd[i];
+    pass_over_groups(&small, fit, false);
 }
 
 /* Adds one element to P and R (group_coefficients.h) of its group, and to dgamma and dbeta. */
-INLINE void add_element(const struct small_groups *of, int64_t g, int64_t i, double *p, double *r)
+INLINE void add_element(const struct small_groups *small, int64_t g, int64_t i, double *p,
+                        double *r)
 {
-    const struct gn_small *in = of->in;
-    int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
-    double dy = (double)in->dy[at], d = ((double)in->x[at] - of->mean[g]) - of->mean_lo[g];
+    const struct gn_small *in = small->in;
+    int64_t at = small->at + g * in->depth + i, c = small->c + g * in->depth + i;
+    double dy = (double)in->dy[at], d = ((double)in->x[at] - small->mean[g]) - small->mean_lo[g];
     double weighted = in->gamma ? (double)in->gamma[c] * dy : dy;
     *p += weighted;
     *r += weighted * d;
     if (in->dgamma) {
-        in->dgamma[c] += dy * d * of->rstd[g];
+        in->dgamma[c] += dy * d * small->rstd[g];
         in->dbeta[c] += dy;
     }
 }
 
 /* The same for four elements. */
-INLINE void add_four(const struct small_groups *of, int64_t g, int64_t i, quad *p, quad *r)
+INLINE void add_four(const struct small_groups *small, int64_t g, int64_t i, quad *p, quad *r)
 {
-    const struct gn_small *in = of->in;
-    int64_t at = of->at + g * in->depth + i, c = of->c + g * in->depth + i;
-    quad dy = four_f32(in->dy + at), d = (four_f32(in->x + at) - of->mean[g]) - of->mean_lo[g];
+    const struct gn_small *in = small->in;
+    int64_t at = small->at + g * in->depth + i, c = small->c + g * in->depth + i;
+    quad dy = four_f32(in->dy + at),
+         d = (four_f32(in->x + at) - small->mean[g]) - small->mean_lo[g];
     quad weighted = in->gamma ? four_f32(in->gamma + c) * dy : dy;
     *p += weighted;
     *r += weighted * d;
     if (in->dgamma) {
-        *(mem_quad *)(in->dgamma + c) += dy * d * of->rstd[g];
+        *(mem_quad *)(in->dgamma + c) += dy * d * small->rstd[g];
         *(mem_quad *)(in->dbeta + c) += dy;
     }
 }
 
 /* Stores P and R of each group in place of offset and slope, four groups at a time. */
-INLINE void sum_small_groups(struct small_groups *of)
+INLINE void sum_small_groups(struct small_groups *small)
 {
-    for (int64_t first = 0; first < of->groups; first += 4) {
+    for (int64_t first = 0; first < small->groups; first += 4) {
         quad p[4], r[4], p_sum, r_sum;
         double rest_p[4] = {0}, rest_r[4] = {0};
-        int64_t groups = of->groups - first < 4 ? of->groups - first : 4, depth = of->in->depth;
+        int64_t groups = small->groups - first < 4 ? small->groups - first : 4,
+                depth = small->in->depth;
         for (int64_t g = 0; g < 4; g++) {
             p[g] = r[g] = (quad){0, 0, 0, 0};
             int64_t i = 0;
             for (; g < groups && i + 4 <= depth; i += 4)
-                add_four(of, first + g, i, &p[g], &r[g]);
+                add_four(small, first + g, i, &p[g], &r[g]);
             for (; g < groups && i < depth; i++)
-                add_element(of, first + g, i, &rest_p[g], &rest_r[g]);
+                add_element(small, first + g, i, &rest_p[g], &rest_r[g]);
         }
         sum_quads(p, &p_sum);
         sum_quads(r, &r_sum);
         for (int64_t g = 0; g < groups; g++) {
-            of->offset[first + g] = p_sum[g] + rest_p[g];
-            of->slope[first + g] = r_sum[g] + rest_r[g];
+            small->offset[first + g] = p_sum[g] + rest_p[g];
+            small->slope[first + g] = r_sum[g] + rest_r[g];
         }
     }
 }
@@ -249,19 +256,20 @@ INLINE void sum_small_groups(struct small_groups *of)
 NOINLINE void gradient_groups(const struct gn_small *in, int64_t sample, int64_t g, int64_t groups,
                               const bool *fit)
 {
-    struct small_groups of;
-    open_groups(in, sample, g, groups, &of);
-    struct gn_stored stored = {groups, in->mean + of.group, in->rstd + of.group, GN_F32};
-    if (load_statistics(stored, NULL, statistics_of(&of))) {
+    struct small_groups small;
+    open_groups(in, sample, g, groups, &small);
+    struct gn_stored stored = {groups, in->mean + small.group, in->rstd + small.group, GN_F32};
+    if (load_statistics(stored, NULL, statistics_of(&small))) {
         double mean[SMALL_GROUPS], mean_lo[SMALL_GROUPS], rstd[SMALL_GROUPS];
         struct gn_statistics found = {mean, mean_lo, rstd};
-        find_statistics(&of, found);
-        load_statistics(stored, &found, statistics_of(&of));
+        find_statistics(&small, found);
+        load_statistics(stored, &found, statistics_of(&small));
     }
-    sum_small_groups(&of);
-    finish_slopes(groups, 1.0 / (double)in->depth, statistics_of(&of), of.slope, of.offset);
+    sum_small_groups(&small);
+    finish_slopes(groups, 1.0 / (double)in->depth, statistics_of(&small), small.slope,
+                  small.offset);
     if (in->out)
-        pass_over_groups(&of, fit, true);
+        pass_over_groups(&small, fit, true);
 }
 
 #endif

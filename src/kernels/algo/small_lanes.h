@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small groups of 2, 4, 8 or 16 channels, one group per lane. A block of as many groups as a vector
- * has lanes is transposed in registers, computed, and transposed back, in one pass. Sums run over
+ * Small groups of 2, 4, 8 or 16 channels, one group per lane: as many groups as a vector has lanes
+ * are transposed in registers, computed, and transposed back, in one pass. Sums run over
  * the depth in the order in which columns_of leaves it, which does not depend on the vector width.
- * A group's result does not depend on the other groups in its block.
+ * A group's result does not depend on those in the other lanes.
  *
  * Means are summed in double. Everything else is in float, for groups whose values keep far from
  * what float cannot hold. The other groups are computed as those of any depth (small_groups.h).
@@ -75,7 +75,7 @@ INLINE vec_f32 narrowed(struct pair v)
 /* The sum of each lane's values, in pairs: few of the additions depend on each other. */
 INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
 {
-    vec_f32 sums[MAX_BLOCK_VECS];
+    vec_f32 sums[MAX_LANES_DEPTH];
     UNROLL
     for (int i = 0; i < depth / 2; i++)
         sums[i] = v[i] + v[i + depth / 2];
@@ -89,7 +89,7 @@ INLINE vec_f32 column_sums(const vec_f32 *v, int depth)
 
 INLINE struct pair column_means(const vec_f32 *x, int depth)
 {
-    struct pair sums[MAX_BLOCK_VECS / 2];
+    struct pair sums[MAX_LANES_DEPTH / 2];
     UNROLL
     for (int i = 0; i < depth / 2; i++) {
         struct pair first = widened(x[i]), second = widened(x[i + depth / 2]);
@@ -106,12 +106,12 @@ INLINE struct pair column_means(const vec_f32 *x, int depth)
 }
 
 /*
- * The parameters of a block's groups, and the least variance (forward) or rstd (backward) of a
+ * The parameters of the groups in lanes, and the least variance (forward) or rstd (backward) of a
  * group within the limits. `least` is infinite for groups whose parameters are outside their
  * limits.
  */
 struct lanes_parameters {
-    vec_f32 gamma[MAX_BLOCK_VECS], beta[MAX_BLOCK_VECS], least;
+    vec_f32 gamma[MAX_LANES_DEPTH], beta[MAX_LANES_DEPTH], least;
 };
 
 INLINE vec_f32 least_where(mask_f32 fit, float least)

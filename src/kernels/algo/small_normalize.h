@@ -5,7 +5,7 @@
 
 #include "kernels/algo/small_lanes.h"
 
-/* One step of Newton's method: from 1 / sqrt(v) in float to all bits of float. */
+/* One iteration of Newton's method: from 1 / sqrt(v) in float to all bits of float. */
 INLINE vec_f64 nearer_rstd(vec_f64 rstd, vec_f64 v)
 {
     return rstd * (1.5 - v * 0.5 * rstd * rstd);
@@ -25,10 +25,10 @@ INLINE mask_f32 beta_fits(const vec_f32 *beta, int depth)
  * Sets done[i] for groups within the limits; y is stored only for these. Returns whether all are
  * done.
  */
-INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n, int depth,
-                            const struct lanes_parameters *parameters, bool *done)
+INLINE bool normalize_sample_lanes(const struct gn_small *in, int64_t group, int64_t n, int depth,
+                                   const struct lanes_parameters *parameters, bool *done)
 {
-    vec_f32 x[MAX_BLOCK_VECS], squares[MAX_BLOCK_VECS];
+    vec_f32 x[MAX_LANES_DEPTH], squares[MAX_LANES_DEPTH];
     load_columns(in->x + group * depth, n, depth, x);
     struct pair exact = column_means(x, depth);
     vec_f32 mean = narrowed(exact);
@@ -62,7 +62,7 @@ INLINE bool normalize_block(const struct gn_small *in, int64_t group, int64_t n,
     return all;
 }
 
-/* Processes a block of groups for several samples. Returns whether all groups are done. */
+/* The forward pass of these groups and samples. Returns whether all are done. */
 INLINE bool normalize_lanes(const struct gn_small *in, struct lanes at, int depth, lanes_flags done)
 {
     struct lanes_parameters parameters;
@@ -73,8 +73,8 @@ INLINE bool normalize_lanes(const struct gn_small *in, struct lanes at, int dept
         gamma_fits(parameters.gamma, depth) & beta_fits(parameters.beta, depth), LANES_VAR_LEAST);
     ROLLED
     for (int64_t i = at.first; i < at.end; i++)
-        all &= normalize_block(in, i * in->groups + at.g, at.n, depth, &parameters,
-                               done[i - at.first]);
+        all &= normalize_sample_lanes(in, i * in->groups + at.g, at.n, depth, &parameters,
+                                      done[i - at.first]);
     return all;
 }
 

@@ -54,13 +54,14 @@ INLINE void FN(put_small)(float *out, int64_t c, int64_t part, VEC v)
 
 /* y = (x - mean - mean_lo) * rstd * gamma + beta */
 INLINE void FN(normalize_span)(const struct FN(small_span) * in,
-                               const struct FN(small_coefficients) * of, bool each)
+                               const struct FN(small_coefficients) * coefficients, bool per_channel)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_coefficient)(of->mean, c, each);
-        VEC xhat = (d - FN(small_coefficient)(of->mean_lo, c, each)) *
-                   FN(small_coefficient)(of->rstd, c, each);
+        VEC d = FN(small_vector)(in->x, c, part, 0) -
+                FN(small_coefficient)(coefficients->mean, c, per_channel);
+        VEC xhat = (d - FN(small_coefficient)(coefficients->mean_lo, c, per_channel)) *
+                   FN(small_coefficient)(coefficients->rstd, c, per_channel);
         VEC y =
             xhat * FN(small_vector)(in->gamma, c, part, 1) + FN(small_vector)(in->beta, c, part, 0);
         FN(put_small)(in->out, c, part, y);
@@ -69,15 +70,16 @@ INLINE void FN(normalize_span)(const struct FN(small_span) * in,
 
 /* dx = rstd * gamma * dy + (slope * (x - mean) + offset) */
 INLINE void FN(gradient_span)(const struct FN(small_span) * in,
-                              const struct FN(small_coefficients) * of, bool each)
+                              const struct FN(small_coefficients) * coefficients, bool per_channel)
 {
     for (int64_t c = 0; c < in->channels; c += WIDTH) {
         int64_t part = c + WIDTH <= in->channels ? 0 : in->channels - c;
-        VEC scale =
-            FN(small_vector)(in->gamma, c, part, 1) * FN(small_coefficient)(of->rstd, c, each);
-        VEC d = FN(small_vector)(in->x, c, part, 0) - FN(small_coefficient)(of->mean, c, each);
-        VEC rest = FN(small_coefficient)(of->slope, c, each) * d +
-                   FN(small_coefficient)(of->offset, c, each);
+        VEC scale = FN(small_vector)(in->gamma, c, part, 1) *
+                    FN(small_coefficient)(coefficients->rstd, c, per_channel);
+        VEC d = FN(small_vector)(in->x, c, part, 0) -
+                FN(small_coefficient)(coefficients->mean, c, per_channel);
+        VEC rest = FN(small_coefficient)(coefficients->slope, c, per_channel) * d +
+                   FN(small_coefficient)(coefficients->offset, c, per_channel);
         VEC dx = scale * FN(small_vector)(in->dy, c, part, 0) + rest;
         FN(put_small)(in->out, c, part, dx);
     }

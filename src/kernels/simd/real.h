@@ -73,14 +73,14 @@
         __builtin_unreachable();                                                                   \
     }
 
-/* A loop over the vectors of an array, which perform the same step. It is always unrolled. */
+/* A loop over the vectors of an array, which perform the same operation. It is always unrolled. */
 #define EACH(v, count)                                                                             \
     UNROLL                                                                                         \
     for (int v = 0; v < (count); v++)
 
 enum {
-    STEP_VECS_f32 = 4, /* vectors of an activation that are computed step by step together */
-    STEP_VECS_f64 = 4,
+    ACT_VECS_f32 = 4, /* vectors whose activation is computed together, operation by operation */
+    ACT_VECS_f64 = 4,
     SEGMENT = 8,                    /* additions to a lane, before its sum is added to others */
     CHUNK = 2048,                   /* elements of a row that are added up in float */
     SPAN = 8192,                    /* elements of a row that share one shift */

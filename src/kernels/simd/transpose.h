@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transposes blocks of groups of 2, 4, 8 or 16 contiguous elements: from memory to one group per
- * lane, and back. A block has as many groups as a vector has lanes.
+ * Transposes groups of 2, 4, 8 or 16 contiguous elements, as many as a vector has lanes: from
+ * memory to one group per lane, and back.
  */
 #ifndef GN_TRANSPOSE_H
 #define GN_TRANSPOSE_H
 
 #include "kernels/simd/vec.h"
 
-/* The most vectors in a block, which are as many as a group has elements. */
-enum { MAX_BLOCK_VECS = 16 };
+/* The most elements of a group, and so the most vectors that hold one group per lane. */
+enum { MAX_LANES_DEPTH = 16 };
 
 #if VEC_BYTES == 16
 #define EVENS(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
@@ -44,7 +44,7 @@ INLINE void columns_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = depth; part > 1; part /= 2) {
-        vec_f32 t[MAX_BLOCK_VECS];
+        vec_f32 t[MAX_LANES_DEPTH];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -62,7 +62,7 @@ INLINE void groups_of(vec_f32 *v, int depth)
 {
     UNROLL
     for (int part = 2; part <= depth; part *= 2) {
-        vec_f32 t[MAX_BLOCK_VECS];
+        vec_f32 t[MAX_LANES_DEPTH];
         UNROLL
         for (int i = 0; i < depth / 2; i++) {
             int first = i / (part / 2) * part, j = i % (part / 2);
@@ -75,19 +75,19 @@ INLINE void groups_of(vec_f32 *v, int depth)
     }
 }
 
-/* Copies n values to a block of `room` values, and fills the rest with zeros. */
-COLD const float *padded(const float *p, int64_t n, int64_t room, float *block)
+/* Copies n values to a buffer of `room` values, and fills the rest with zeros. */
+COLD const float *padded(const float *p, int64_t n, int64_t room, float *buffer)
 {
-    memset(block + n, 0, (size_t)(room - n) * sizeof *block);
-    return memcpy(block, p, (size_t)n * sizeof *block);
+    memset(buffer + n, 0, (size_t)(room - n) * sizeof *buffer);
+    return memcpy(buffer, p, (size_t)n * sizeof *buffer);
 }
 
 /* Loads and transposes `groups` groups, at most a vector's lanes. The other lanes are 0. */
 INLINE void load_columns(const float *p, int64_t groups, int depth, vec_f32 *v)
 {
-    float block[MAX_BLOCK_VECS * WIDTH_f32];
+    float buffer[MAX_LANES_DEPTH * WIDTH_f32];
     if (groups < WIDTH_f32)
-        p = padded(p, groups * depth, depth * WIDTH_f32, block);
+        p = padded(p, groups * depth, depth * WIDTH_f32, buffer);
     UNROLL
     for (int i = 0; i < depth; i++)
         v[i] = load_f32(p + i * WIDTH_f32);
@@ -106,17 +106,17 @@ INLINE void load_parameters(const float *p, int64_t groups, int depth, float oth
         v[i] = splat_f32(otherwise);
 }
 
-/* Stores the first `groups` groups of a block: all, or only those that are done. */
-COLD void store_done(float *p, int64_t groups, int depth, const float *block, const bool *done,
+/* Stores the first `groups` groups of `values`: all, or only those that are done. */
+COLD void store_done(float *p, int64_t groups, int depth, const float *values, const bool *done,
                      bool all)
 {
     if (all) {
-        memcpy(p, block, (size_t)(groups * depth) * sizeof *p);
+        memcpy(p, values, (size_t)(groups * depth) * sizeof *p);
         return;
     }
     for (int64_t g = 0; g < groups; g++)
         if (done[g])
-            memcpy(p + g * depth, block + g * depth, (size_t)depth * sizeof *p);
+            memcpy(p + g * depth, values + g * depth, (size_t)depth * sizeof *p);
 }
 
 /*
@@ -126,15 +126,15 @@ COLD void store_done(float *p, int64_t groups, int depth, const float *block, co
 INLINE void store_columns(float *p, int64_t groups, int depth, vec_f32 *v, const bool *done,
                           bool all)
 {
-    float block[MAX_BLOCK_VECS * WIDTH_f32];
+    float buffer[MAX_LANES_DEPTH * WIDTH_f32];
     bool whole = all && groups == WIDTH_f32;
-    float *to = whole ? p : block;
+    float *to = whole ? p : buffer;
     groups_of(v, depth);
     UNROLL
     for (int i = 0; i < depth; i++)
         store_f32(to + i * WIDTH_f32, v[i]);
     if (!whole)
-        store_done(p, groups, depth, block, done, all);
+        store_done(p, groups, depth, buffer, done, all);
 }
 
 #endif
