@@ -40,12 +40,13 @@ union queue {
 };
 
 /*
- * One workspace is shared by all threads. If items are processed per thread, each thread has its
- * own workspace as well.
+ * Each item that is processed cooperatively has a workspace. If items are processed per thread,
+ * each thread has one too.
  */
 int64_t gn_schedule_scratch(const struct gn_job *job, int threads)
 {
-    int64_t workspaces = 1 + (items_per_thread(job, threads) ? threads : 0);
+    int64_t per_thread = items_per_thread(job, threads);
+    int64_t workspaces = job->items - per_thread + (per_thread ? threads : 0);
     return workspaces * job->workspace_bytes +
            threads * (job->buffer_bytes + (int64_t)sizeof(union queue)) + job->partial_bytes;
 }
@@ -55,7 +56,7 @@ struct member {
     const struct gn_job *job;
     int64_t thread, threads;
     union queue *queues;
-    char *workspace, *buffer, *shared_workspace;
+    char *workspace, *buffer, *shared_workspaces;
 };
 
 /* The start of a thread's share of n things, which is the end of the previous thread's share. */
@@ -101,29 +102,49 @@ static void work_per_thread(const struct member *m, struct gn_batch batch)
     }
 }
 
+/* A function of a phase: on tiles, or on units of groups. */
+typedef void phase_function(const struct gn_place *place, int64_t first, int64_t end);
+
 /*
- * All tiles of a batch use the shared workspace. The barrier before the groups of a phase also
- * separates steps: no thread passes the first barrier of a step, and then writes what the last
- * phase of the step before reads, until all threads have finished that step. The barrier after the
- * groups keeps a thread from writing sums or moments of the next phase before all threads have
- * finished those of this one.
+ * Calls a function of a phase on the thread's share of the parts of all items from `item` on. Each
+ * item has `parts` parts: tiles, or units. Items of fewer steps are finished.
  */
-static void work_cooperatively(const struct member *m, struct gn_batch batch)
+static void do_share(const struct member *m, int64_t item, int64_t step, int64_t parts,
+                     phase_function *function)
 {
     const struct gn_job *job = m->job;
-    const struct gn_place place = {job, &batch, m->shared_workspace, m->buffer};
-    int64_t first = share(m->thread, m->threads, job->tiles);
-    int64_t last = share(m->thread + 1, m->threads, job->tiles);
-    int64_t first_unit = share(m->thread, m->threads, job->units);
-    int64_t last_unit = share(m->thread + 1, m->threads, job->units);
-    for (int64_t count = steps(job, batch.item); batch.step < count; batch.step++) {
+    int64_t all = (job->items - item) * parts;
+    int64_t first = share(m->thread, m->threads, all), end = share(m->thread + 1, m->threads, all);
+    for (int64_t i = first, n; function && i < end; i += n) {
+        int64_t before = i / parts, part = i % parts;
+        const struct gn_batch batch = {item + before, 1, step};
+        const struct gn_place place = {
+            job, &batch, m->shared_workspaces + before * job->workspace_bytes, m->buffer};
+        n = parts - part < end - i ? parts - part : end - i;
+        if (step < steps(job, batch.item))
+            function(&place, part, part + n);
+    }
+}
+
+/*
+ * All threads process the items from `item` on, phase by phase: there are too few of them for one
+ * item after the other, each of which may have fewer tiles than there are threads. The barrier
+ * before the groups of a phase also separates steps: no thread passes the first barrier of a step,
+ * and then writes what the last phase of the step before reads, until all threads have finished
+ * that step. The barrier after the groups keeps a thread from writing sums or moments of the next
+ * phase before all threads have finished those of this one.
+ */
+static void work_cooperatively(const struct member *m, int64_t item)
+{
+    const struct gn_job *job = m->job;
+    /* Only the last block has fewer steps than the others. */
+    for (int64_t step = 0, count = steps(job, item); step < count; step++) {
         for (int p = 0; p < job->phase_count; p++) {
-            if (job->phases[p].tiles)
-                job->phases[p].tiles(&place, first, last);
+            do_share(m, item, step, job->tiles, job->phases[p].tiles);
             if (!job->phases[p].groups)
                 continue;
 #pragma omp barrier
-            job->phases[p].groups(&place, first_unit, last_unit);
+            do_share(m, item, step, job->units, job->phases[p].groups);
 #pragma omp barrier
         }
     }
@@ -154,7 +175,7 @@ static void work_on_shares(const struct member *m, int64_t items)
     }
 }
 
-/* The memory at `scratch`: the shared workspace, `threads` buffers, `threads` workspaces. */
+/* The memory at `scratch`: the shared workspaces, `threads` buffers, `threads` workspaces. */
 static void work(const struct gn_job *job, int64_t per_thread, union queue *queues, char *scratch,
                  int thread, int threads)
 {
@@ -162,16 +183,16 @@ static void work(const struct gn_job *job, int64_t per_thread, union queue *queu
                        .thread = thread,
                        .threads = threads,
                        .queues = queues,
-                       .shared_workspace = scratch};
-    m.buffer = scratch + job->workspace_bytes + thread * job->buffer_bytes;
-    m.workspace = scratch + job->workspace_bytes + threads * job->buffer_bytes +
-                  thread * job->workspace_bytes;
+                       .shared_workspaces = scratch};
+    char *buffers = scratch + (job->items - per_thread) * job->workspace_bytes;
+    m.buffer = buffers + thread * job->buffer_bytes;
+    m.workspace = buffers + threads * job->buffer_bytes + thread * job->workspace_bytes;
 
     if (per_thread)
         job->open(job, m.workspace);
     work_on_shares(&m, per_thread);
-    for (int64_t i = per_thread; i < job->items; i++)
-        work_cooperatively(&m, (struct gn_batch){i, 1, 0});
+    if (per_thread < job->items)
+        work_cooperatively(&m, per_thread);
     if (job->partials) {
         if (threads > 1) {
 #pragma omp barrier
@@ -199,8 +220,8 @@ void gn_schedule_run(struct gn_job *job, int threads, char *scratch)
         return;
     }
     int64_t per_thread = items_per_thread(job, threads);
-    if (per_thread < job->items)
-        job->open(job, shared);
+    for (int64_t i = per_thread; i < job->items; i++)
+        job->open(job, shared + (i - per_thread) * job->workspace_bytes);
     /* Threads that OpenMP makes here inherit the caller's floating-point environment. */
     struct gn_leader *leader = gn_threads_leader();
 #pragma omp parallel num_threads(threads)

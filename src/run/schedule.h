@@ -8,7 +8,7 @@
  *
  * If there are enough items, a thread takes whole items, several small ones as one batch: first
  * from its own share, then from the shares of slower threads. Items that would leave threads idle
- * are processed cooperatively: all threads take tiles of one item.
+ * are processed cooperatively: all threads take tiles of all these items, phase by phase.
  */
 #ifndef GN_SCHEDULE_H
 #define GN_SCHEDULE_H
