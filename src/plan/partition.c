@@ -46,7 +46,8 @@ static void divide_rows(const struct gn_plan *plan, struct gn_partition *p)
         p->sums = ceil_div(S, length);
         p->tiles = plan->D * p->sums;
     } else {
-        p->tile_channels = length / S;
+        /* As few tiles as possible, which then differ by few rows: 4 and 4 rather than 5 and 3. */
+        p->tile_channels = ceil_div(plan->D, ceil_div(plan->D, length / S));
         p->tile_length = S;
         p->sums = 1;
         p->tiles = ceil_div(plan->D, p->tile_channels);

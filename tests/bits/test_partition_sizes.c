@@ -40,8 +40,8 @@ static const char *check_axis(const gn_plan *plan)
 }
 
 /*
- * A tile has as many whole rows as fit, or some elements of one row. It exceeds ROW_TILE only in a
- * group that would have more than about ROW_TILES tiles.
+ * A tile has whole rows, as few as so few tiles permit, or some elements of one row. It exceeds
+ * ROW_TILE only in a group that would have more than about ROW_TILES tiles.
  */
 static const char *check_rows(const gn_plan *plan)
 {
@@ -55,9 +55,11 @@ static const char *check_rows(const gn_plan *plan)
     if (length != plan->S && (p->tile_channels != 1 || length > plan->S || length < ROW_TILE ||
                               length % ROW_TILE_UNIT != 0))
         return "tiles of one row have a wrong length";
-    if (length == plan->S && elements + length <= ROW_TILE)
-        return "more rows would fit in a tile";
-    return NULL;
+    if (length != plan->S)
+        return NULL;
+    if ((p->tiles - 1) * ((elements > ROW_TILE ? elements : ROW_TILE) / length) >= plan->D)
+        return "fewer tiles would do";
+    return (p->tile_channels - 1) * p->tiles < plan->D ? NULL : "tiles of fewer rows would do";
 }
 
 /* A tile has all channels, or as many whole groups as fit, or one piece of a group. */
