@@ -22,7 +22,8 @@ static void open_workspace(const struct gn_job *job, void *workspace)
 static struct gn_job backward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
+    return (struct gn_job){.pace = GN_PACE_BACKWARD,
+                           .items = plan->parts.blocks * (columns ? 1 : plan->G),
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .most_items = plan->parts.most_items,

@@ -147,7 +147,8 @@ static bool is_dense(const struct gn_forward_call *call)
 static struct gn_job forward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    return (struct gn_job){.phases = {{find_moments, find_coefficients}, {normalize, NULL}},
+    return (struct gn_job){.pace = GN_PACE_FORWARD,
+                           .phases = {{find_moments, find_coefficients}, {normalize, NULL}},
                            .phase_count = 2,
                            .items = columns ? plan->N : plan->N * plan->G,
                            .tiles = plan->parts.tiles,

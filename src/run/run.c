@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 199309L
 #include "run/run.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "run/threads.h"
@@ -26,12 +28,17 @@ int64_t gn_run_bytes(const struct gn_runner *runner, const struct gn_job *job)
 }
 
 /*
- * The runner is const to callers because taking and giving scratch changes nothing that they can
- * see.
+ * The runner is const to callers because taking and giving scratch, and timing calls, change
+ * nothing that they can see.
  */
 static gn_scratch_keeper *keeper_of(const struct gn_runner *runner)
 {
     return (gn_scratch_keeper *)(uintptr_t)&runner->scratch;
+}
+
+static struct gn_pace *pace_of(const struct gn_runner *runner, const struct gn_job *job)
+{
+    return (struct gn_pace *)(uintptr_t)&runner->paces[job->pace];
 }
 
 static gn_status take(const struct gn_runner *runner, int64_t bytes, struct gn_scratch **scratch)
@@ -53,6 +60,23 @@ gn_status gn_run_prepare(struct gn_runner *runner, int64_t bytes)
     return status;
 }
 
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Runs a job on `threads` threads if they pay and can be had, and records how long it takes. */
+static void run_timed(struct gn_pace *pace, struct gn_job *job, int threads, char *memory)
+{
+    int paying = gn_pace_threads(pace, threads), available = gn_threads_available(paying);
+    int64_t start = nanoseconds();
+    gn_schedule_run(job, available, memory);
+    if (available == paying)
+        gn_pace_record(pace, threads, paying == 1, nanoseconds() - start);
+}
+
 gn_status gn_run(const struct gn_runner *runner, struct gn_job *job)
 {
     /*
@@ -63,7 +87,10 @@ gn_status gn_run(const struct gn_runner *runner, struct gn_job *job)
     gn_status status = take(runner, bytes_for(job, threads), &scratch);
     if (status != GN_OK)
         return status;
-    gn_schedule_run(job, gn_threads_available(threads), scratch->memory);
+    if (threads > 1)
+        run_timed(pace_of(runner, job), job, threads, scratch->memory);
+    else
+        gn_schedule_run(job, 1, scratch->memory);
     gn_scratch_give(keeper_of(runner), scratch);
     return GN_OK;
 }

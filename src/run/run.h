@@ -4,6 +4,7 @@
 #define GN_RUN_H
 
 #include "groupnorm.h"
+#include "run/pace.h"
 #include "run/schedule.h"
 #include "run/scratch.h"
 
@@ -12,6 +13,7 @@ struct gn_runner {
     int64_t elements;      /* of a tensor */
     int64_t scratch_bytes; /* the least that any job takes */
     gn_scratch_keeper scratch;
+    struct gn_pace paces[GN_PACES];
 };
 
 /* The bytes of scratch that a job needs on as many threads as it may get, or on fewer. */

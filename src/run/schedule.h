@@ -41,8 +41,12 @@ struct gn_phase {
 
 enum { GN_PHASES = 3 };
 
+/* The kinds of jobs that differ in how long they take. */
+enum gn_pace_kind { GN_PACE_FORWARD, GN_PACE_BACKWARD, GN_PACES };
+
 struct gn_job {
     const void *call; /* the driver's arguments */
+    enum gn_pace_kind pace;
     struct gn_phase phases[GN_PHASES];
     int phase_count;
 
