@@ -10,7 +10,7 @@ from peers_layers import Kind, parse_layer, read_layers
 
 HERE = pathlib.Path(__file__).resolve().parent
 TABLES = [HERE / "shapes.tsv", HERE / "more_shapes.tsv"]
-PEERS = ("pytorch",)
+PEERS = ("pytorch", "compiled")
 
 
 def _layer(text):
