@@ -10,10 +10,8 @@ import json
 import os
 import sys
 
-from peers_options import HERE, parse_arguments
+from peers_options import BUILD, HERE, parse_arguments
 from peers_report import markdown
-
-BUILD = HERE.parent / "build" / "bench"
 
 
 def _find_library():
@@ -37,7 +35,7 @@ def _measured(options):
     if os.getloadavg()[0] > 0.5:
         print("peers.py: warning: other programs are at work; the times will not be true",
               file=sys.stderr)
-    return measure(options, BUILD, kept)
+    return measure(options, kept)
 
 
 def main():

@@ -45,11 +45,11 @@ def sample():
 def busyness(before, after, processors):
     """The time of other processes between two Samples, in percent of the processors' time.
 
-    Ticks are coarse, so that the difference can be below 0: then it is 0.
+    Ticks are coarse, 10 ms as a rule, so that the difference may be below 0 or above 100.
     """
     capacity = (after.wall - before.wall) * processors
     others = (after.everyone - before.everyone) - (after.own - before.own)
-    return max(0.0, 100 * others / capacity)
+    return min(100.0, max(0.0, 100 * others / capacity))
 
 
 def watched(measure):

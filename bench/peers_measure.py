@@ -15,6 +15,7 @@ from peers_calls import (DIRECTIONS, TOLERANCE, Absent, Contest, Layout, largest
                          results_of)
 from peers_copy import Copy
 from peers_layers import Kind, Layer
+from peers_options import BUILD
 from peers_pytorch import true_results
 from peers_timing import microseconds, quietest
 
@@ -119,7 +120,7 @@ class Rows:
         groups = {"copy": copy.ways(contest.out, contest.x, contest.threads)}
         groups.update({name: [run] for name, run in self.calls(direction).items()})
         times, busy, tries = quietest(functools.partial(watched, functools.partial(
-            self._times, direction, groups, options.repeats)), options.busy, options.more_tries)
+            self._times, direction, groups, options)), options.busy, options.more_tries)
         layer, kind = contest.layer, contest.kind
         return {"shape": layer.name, "source": layer.source, "type": kind.type,
                 "activation": kind.activation, "bytes": layer.bytes(kind.size),
@@ -128,9 +129,9 @@ class Rows:
                                      kind.size),
                 "us": times, "busy": round(busy, 1), "tries": tries}
 
-    def _times(self, direction, groups, repeats):
+    def _times(self, direction, groups, options):
         self.contest.begin(direction)
-        return microseconds(groups, repeats)
+        return microseconds(groups, options.repeats, options.row_seconds)
 
 
 def _overheads(peers, threads, repeats):
@@ -148,8 +149,9 @@ def _overheads(peers, threads, repeats):
 
 
 def _closing_notes(options, copy, kept, peers, errors):
-    yield (f"Times are medians of {options.repeats} bursts of calls, and minima in parentheses. "
-           f"The copy is {copy.description}. In place is forward with y = x, gamma 1 and beta 0.")
+    yield (f"Times are medians of at least {options.repeats} bursts of calls in at least "
+           f"{options.row_seconds:g} s per row, and minima in parentheses. The copy is "
+           f"{copy.description}. In place is forward with y = x, gamma 1 and beta 0.")
     yield _overheads(peers, options.threads, options.repeats)
     yield (f"Ours and the libraries in C write to memory that they are given, PyTorch's to memory "
            f"that {'was freed before' if kept else 'is new'}.")
@@ -171,11 +173,11 @@ def _runtimes_note():
     return [warning]
 
 
-def measure(options, build, kept):
+def measure(options, kept):
     """Returns the report. Raises SystemExit if our results are wrong."""
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
-    copy_library = build / "libgn_bench_copy.so"
+    copy_library = BUILD / "libgn_bench_copy.so"
     copy = Copy(str(copy_library) if copy_library.exists() else None)
     notes, errors, results = Notes(), {}, []
     peers = find_peers(options.peers, options.threads, notes)

@@ -9,8 +9,9 @@ import pathlib
 from peers_layers import Kind, parse_layer, read_layers
 
 HERE = pathlib.Path(__file__).resolve().parent
+BUILD = HERE.parent / "build" / "bench"
 TABLES = [HERE / "shapes.tsv", HERE / "more_shapes.tsv"]
-PEERS = ("pytorch", "compiled")
+PEERS = ("pytorch", "compiled", "onednn")
 
 
 def _layer(text):
@@ -64,7 +65,7 @@ def _parser(description):
     measuring.add_argument("--threads", type=_number, default=len(os.sched_getaffinity(0)),
                            help="of each library (default: one per processor)")
     measuring.add_argument("--repeats", type=_number, default=15,
-                           help="bursts of each, of which the median counts (default: 15)")
+                           help="bursts of each, or more in a second (default: 15)")
     measuring.add_argument("--busy", metavar="PERCENT", type=_positive, default=6.0,
                            help="measure a row again if other processes used more than this part "
                                 "of the processors' time (default: 6)")
@@ -84,9 +85,10 @@ def _parser(description):
 def parse_arguments(description, arguments=None):
     parser = _parser(description)
     options = parser.parse_args(arguments)
-    options.more_tries = 3
+    # A row of a second makes /proc/stat's ticks of 10 ms fine enough to tell how busy it was.
+    options.more_tries, options.row_seconds = 3, 1.0
     if options.quick:
-        options.repeats, options.more_tries = 3, 0
+        options.repeats, options.more_tries, options.row_seconds = 3, 0, 0.0
     options.kinds = list(itertools.starmap(
         Kind, itertools.product(options.types, options.activations)))
     tables = options.shapes + (TABLES if options.more else [])

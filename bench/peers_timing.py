@@ -8,7 +8,6 @@ import time
 
 BURST_SECONDS = 1e-3
 WARMING_SECONDS = 10e-3  # the most time for the calls before a burst
-MORE_TRIES = 3  # of a row, while other processes are too busy
 
 
 def _burst(call, count, warming=1):
@@ -21,23 +20,30 @@ def _burst(call, count, warming=1):
     return (time.perf_counter() - start) / count
 
 
-def bursts(calls, repeats):
-    """The seconds of each call in each of its bursts: a list per call. The calls take turns."""
+def bursts(calls, repeats, least_seconds=0.0):
+    """The seconds of each call in each of its bursts: a list per call. The calls take turns.
+
+    There are more turns than `repeats` if these take less time than least_seconds.
+    """
     sizes = []
     for call in calls:
         seconds = min(_burst(call, 1) for _ in range(3))
         sizes.append((call, max(1, math.ceil(BURST_SECONDS / seconds)),
                       max(1, min(4, int(WARMING_SECONDS / seconds)))))
-    times = [[_burst(*size) for size in sizes] for _ in range(repeats)]
+    times = []
+    end = time.perf_counter() + least_seconds
+    while len(times) < repeats or time.perf_counter() < end:
+        times.append([_burst(*size) for size in sizes])
     return list(map(list, zip(*times)))
 
 
-def microseconds(groups, repeats):
+def microseconds(groups, repeats, least_seconds=0.0):
     """The median and the minimum time of each group of calls, a dict of lists by name.
 
     The fastest call of a group counts, chosen by its median.
     """
-    times = iter(bursts(list(itertools.chain(*groups.values())), repeats))
+    calls = list(itertools.chain(*groups.values()))
+    times = iter(bursts(calls, repeats, least_seconds))
     found = {}
     for name, calls in groups.items():
         best = min((next(times) for _ in calls), key=statistics.median)
@@ -45,7 +51,7 @@ def microseconds(groups, repeats):
     return found
 
 
-def quietest(measure, limit, more=MORE_TRIES):
+def quietest(measure, limit, more):
     """Calls measure until the busy-ness that it returns is at most the limit.
 
     measure returns the times and the busy-ness in percent. Up to `more` further calls are made.

@@ -113,9 +113,11 @@ class OptionsTest(unittest.TestCase):
     def test_measuring(self):
         options = parse()
         self.assertEqual((options.repeats, options.more_tries, options.busy), (15, 3, 6))
+        self.assertEqual(options.row_seconds, 1)
         self.assertEqual(options.peers, list(PEERS))
         options = parse("--quick", "--busy", "2.5", "--peers", "compiled,pytorch")
         self.assertEqual((options.repeats, options.more_tries, options.busy), (3, 0, 2.5))
+        self.assertEqual(options.row_seconds, 0)
         self.assertEqual(options.peers, ["compiled", "pytorch"])
 
     def test_kinds(self):

@@ -27,6 +27,7 @@ class BusyTest(unittest.TestCase):
         # Two processors have 8 seconds, of which 6 are used, 5 by this process.
         self.assertAlmostEqual(busyness(before, Sample(14.0, 106.0, 8.0), 2), 12.5)
         self.assertEqual(busyness(before, Sample(14.0, 107.0, 10.5), 2), 0.0)
+        self.assertEqual(busyness(before, Sample(10.01, 100.03, 3.0), 2), 100.0)
 
     def test_sample(self):
         before = sample()
@@ -70,6 +71,10 @@ class TimesTest(unittest.TestCase):
         self.assertTrue(all(second > 0 for seconds in times for second in seconds))
         turns = [call for call, last in zip(calls, [None, *calls]) if call != last]
         self.assertEqual("".join(turns), "ab" * 4)  # one turn tells how long a burst must be
+
+    def test_least_seconds(self):
+        [seconds] = peers_timing.bursts([lambda: None], 3, 0.1)
+        self.assertGreater(len(seconds), 3)
 
     def test_fastest_of_a_group(self):
         def slow():
