@@ -23,6 +23,7 @@ from peers_timing import microseconds, quietest
 _TINY = Layer((1, 2, 8), 1)
 _NAMES = {"pytorch": "PyTorch", "compiled": "torch.compile", "onednn": "oneDNN",
           "onnxruntime": "ONNX Runtime"}
+_NCNN = "ncnn is not measured: neither Debian 12 nor Debian 13 has it."
 
 
 class Notes:
@@ -191,6 +192,7 @@ def measure(options, kept):
     return {"processor": peers_process.processor(), "threads": options.threads,
             "groupnorm": groupnorm.version_string(),
             "peers": {peer.name: peer.version for peer in peers},
-            "notes": [*_closing_notes(options, copy, kept, peers, errors), *notes,
-                      *_runtimes_note()],
+            "notes": list(dict.fromkeys([
+                *_closing_notes(options, copy, kept, peers, errors), *notes, _NCNN,
+                *_runtimes_note()])),
             "results": results}

@@ -11,7 +11,7 @@ from peers_layers import Kind, parse_layer, read_layers
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "bench"
 TABLES = [HERE / "shapes.tsv", HERE / "more_shapes.tsv"]
-PEERS = ("pytorch", "compiled", "onednn")
+PEERS = ("pytorch", "compiled", "onednn", "onnxruntime")
 
 
 def _layer(text):
