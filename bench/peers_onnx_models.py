@@ -16,7 +16,7 @@ def _initializer(name, type_, values):
 
 
 def _model(contest, opset, nodes, initializers, result):
-    """The bytes of a model from x to `result` of the nodes, which SiLU follows if the Kind has it."""
+    """The bytes of a model from x to `result` of the nodes, and to its SiLU if the Kind has it."""
     if contest.kind.activation == "silu":
         nodes = [*nodes, helper.make_node("Sigmoid", [result], ["sigmoid"]),
                  helper.make_node("Mul", [result, "sigmoid"], ["silu"])]
