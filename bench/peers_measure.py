@@ -11,8 +11,8 @@ import torch
 import groupnorm
 import peers_process
 from peers_busy import watched
-from peers_calls import (DIRECTIONS, TOLERANCE, Absent, Contest, Layout, largest_error,
-                         results_of)
+from peers_calls import (DIRECTIONS, PEER_TOLERANCE, TOLERANCE, Absent, Contest, Layout,
+                         largest_error, results_of)
 from peers_copy import Copy
 from peers_layers import Kind, Layer
 from peers_options import BUILD
@@ -108,10 +108,10 @@ class Rows:
             return False
         key = (peer, self.contest.kind.type)
         self._errors[key] = max(error, self._errors.get(key, 0))
-        if self.contest.kind.type != "f32" or error <= TOLERANCE["f32"]:
+        if self.contest.kind.type != "f32" or error <= PEER_TOLERANCE:
             return True
         self._notes.add(f"{peer} is not timed where a result differs from PyTorch's by more than "
-                        f"{TOLERANCE['f32']:.2g} of its largest terms",
+                        f"{PEER_TOLERANCE:.2g} of its largest terms",
                         f"{_place(self.contest, direction)}: {name} by {error:.2g}")
         return False
 
@@ -159,7 +159,7 @@ def _closing_notes(options, copy, kept, peers, errors):
     for peer in peers:
         yield from peer.notes(options.kinds)
     for (peer, kind), error in errors.items():
-        if kind != "f32" and error:
+        if error > (TOLERANCE[kind] if kind == "f32" else 0):
             yield (f"In {kind}, {peer}'s results differ from PyTorch's in float by up to "
                    f"{error:.2g} of their largest terms; ours may differ by at most "
                    f"{TOLERANCE[kind]:.2g}.")

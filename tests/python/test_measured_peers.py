@@ -101,6 +101,13 @@ class PeersTest(unittest.TestCase):
         self.assertRegex(notes[0], r"Fake is not timed where .*2x6x5x3/3 channels first forward: y")
         self.assertGreater(errors["Fake", "f32"], TOLERANCE["f32"])
 
+    def test_less_accurate_results(self):
+        one = contest()
+        y = one.ours("forward").results()[0].clone()
+        names, _, errors = self.checked(Fake(lambda: (y + 5e-4 * y.abs().max(),)))
+        self.assertEqual(names, ["ours", "Fake"])
+        self.assertAlmostEqual(errors["Fake", "f32"], 5e-4, 4)
+
     def test_rough_results(self):
         """PyTorch 1.13's in bfloat16 are rougher than ours may be. They are timed and reported."""
         names, notes, errors = self.checked(Fake(lambda: (torch.zeros(2, 6, 5, 3),)), Kind("bf16"))
