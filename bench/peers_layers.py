@@ -56,7 +56,7 @@ class Layer:
     def moved(self, channels_last, direction, l2_bytes, size=4):
         """How many tensors must move to or from an L2 cache of l2_bytes: see NOTES.md."""
         blocks = self.dims[0] * (1 if channels_last else self.groups)
-        inputs = 1 if direction == "forward" else 2
+        inputs = 2 if direction == "backward" else 1
         stays = inputs * self.bytes(size) // blocks <= l2_bytes
         return inputs * (1 if stays else 2) + 1
 
