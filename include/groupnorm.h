@@ -267,8 +267,8 @@ GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
  * process may use. The results do not depend on the number of threads.
  *
  * A call waits for its slowest thread. A plan therefore times its calls. If other programs keep the
- * threads off the processors, so that one thread is faster than all, its calls use one; all threads
- * are tried again after half a second to eight seconds.
+ * threads off the processors, so that one thread is faster than all, its calls use one. What is
+ * faster is tried again after half a second to eight seconds.
  *
  * A call uses fewer threads if the tensor is small, or if the process may not have more of them
  * (RLIMIT_NPROC, RLIMIT_AS, a control group). OpenMP ends the process if it cannot create a

@@ -21,16 +21,16 @@ static void find_moments_of_sequence(const gn_plan *plan, int64_t set, struct gn
     const struct gn_partition *p = &plan->parts;
     double found[3][GN_MOMENTS_SEQUENCE + GN_PADDING];
     const struct gn_moments moments = {found[0], found[1], found[2]};
-    int64_t elements = k.channels * k.length, each = p->tile_channels * p->tile_length;
-    int64_t count = elements / each;
+    int64_t elements = k.channels * k.length, of_tile = p->tile_channels * p->tile_length;
+    int64_t count = elements / of_tile;
     k.depth = 1;
     k.channels = count;
-    k.length = each;
+    k.length = of_tile;
     plan->kernels->moments(&k, plan->min_m2, moments, NULL);
     store_in_sets(moments, count, out, set);
-    k.x.data = gn_out_at(k.x.data, k.x.type, count * each);
+    k.x.data = gn_out_at(k.x.data, k.x.type, count * of_tile);
     k.channels = 1;
-    k.length = elements - count * each;
+    k.length = elements - count * of_tile;
     if (k.length)
         plan->kernels->moments(&k, plan->min_m2, gn_moments_from(out, count * set), NULL);
 }

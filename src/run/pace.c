@@ -2,109 +2,103 @@
 #include "run/pace.h"
 
 /*
- * A window of calls: so long that a pause of a thread now and then, a few milliseconds, does not
- * make the mean twice as large. A trial of the slower way ends earlier if it is clearly slower.
+ * Windows and trials are so long that a pause of a thread now and then, a few milliseconds, does
+ * not make the mean twice as large.
  */
-static const int64_t WINDOW = 64000000, TRIAL = 16000000;
-enum { WINDOW_CALLS = 8, TRIAL_CALLS = 4 };
+static const int64_t WINDOW = 64000000;
+enum { WINDOW_CALLS = 8 };
 
 static const int64_t LEAST_PATIENCE = 500000000, MOST_PATIENCE = 8000000000;
 
-static void start_window(struct gn_pace *pace, bool on_one)
+static int64_t mean(struct gn_pace_calls calls)
 {
-    pace->calls = pace->time = 0;
-    atomic_store(&pace->on_one, on_one);
+    return calls.time / calls.count;
 }
 
-/* Changes to the other way, or tries it. */
-static void change(struct gn_pace *pace, bool to_one)
+static void enter(struct gn_pace *pace, enum gn_pace_mode mode)
 {
-    pace->waited = 0;
-    start_window(pace, to_one);
+    pace->all = pace->one = (struct gn_pace_calls){0, 0};
+    atomic_store(&pace->mode, mode);
 }
 
-/* The other way was tried, and is slower still: the next trial comes later. */
-static void be_patient(struct gn_pace *pace)
+static void begin_anew(struct gn_pace *pace, int threads)
 {
-    int64_t twice = 2 * pace->patience;
-    pace->patience = twice < MOST_PATIENCE ? twice : MOST_PATIENCE;
+    pace->threads = threads;
+    pace->prefers_one = false;
+    pace->least = pace->waited = 0;
+    pace->patience = LEAST_PATIENCE;
+    enter(pace, GN_PACE_ALL);
 }
 
 /*
- * At the end of a window on all threads. A few pauses more than usual must not make one thread the
- * better choice.
+ * At the end of a window on all threads. On an idle machine its mean is near the fastest call; cold
+ * caches and pauses of threads make it larger, and a trial tells one from the other.
  */
-static void judge_all(struct gn_pace *pace)
+static void judge_window(struct gn_pace *pace)
 {
-    bool slower = pace->one && pace->all / 5 * 4 > pace->one;
-    bool disturbed = pace->all / 3 * 2 > pace->least;
-    if (!disturbed) {
+    bool slow = mean(pace->all) / 3 * 2 > pace->least;
+    enter(pace, slow && pace->waited >= pace->patience ? GN_PACE_TRIAL : GN_PACE_ALL);
+}
+
+/* At the end of a trial. If nothing has changed, the next one comes later. */
+static void judge_trial(struct gn_pace *pace)
+{
+    bool prefers_one = mean(pace->one) < mean(pace->all) / 10 * 9;
+    int64_t twice = 2 * pace->patience;
+    if (prefers_one != pace->prefers_one)
         pace->patience = LEAST_PATIENCE;
-        pace->one = 0;
-        start_window(pace, false);
-    } else if (slower) {
-        be_patient(pace);
-        change(pace, true);
-    } else if (!pace->one || pace->waited >= pace->patience) {
-        change(pace, true);
-    } else {
-        start_window(pace, false);
-    }
-}
-
-static void record_all(struct gn_pace *pace, int64_t time)
-{
-    if (!pace->least || time < pace->least)
-        pace->least = time;
-    int64_t mean = pace->time / pace->calls;
-    bool clearly_slower = pace->one && mean > 2 * pace->one && pace->time >= TRIAL;
-    if (pace->calls < WINDOW_CALLS || (pace->time < WINDOW && !clearly_slower))
-        return;
-    /* The first window includes the time in which the threads are made. */
-    bool first = pace->all == 0;
-    pace->all = mean;
-    if (first)
-        start_window(pace, false);
     else
-        judge_all(pace);
+        pace->patience = twice < MOST_PATIENCE ? twice : MOST_PATIENCE;
+    pace->prefers_one = prefers_one;
+    pace->waited = 0;
+    enter(pace, prefers_one ? GN_PACE_ONE : GN_PACE_ALL);
 }
 
-static void record_one(struct gn_pace *pace)
+static void judge(struct gn_pace *pace)
 {
-    int64_t mean = pace->time / pace->calls;
-    if (mean > 2 * pace->all || (pace->calls >= TRIAL_CALLS && mean > pace->all)) {
-        pace->one = mean;
-        be_patient(pace);
-        change(pace, false);
-    } else if (pace->calls >= TRIAL_CALLS && pace->waited >= pace->patience) {
-        pace->one = mean;
-        change(pace, false);
+    switch ((enum gn_pace_mode)atomic_load(&pace->mode)) {
+    case GN_PACE_ALL:
+        if (pace->all.count >= WINDOW_CALLS && pace->all.time >= WINDOW)
+            judge_window(pace);
+        return;
+    case GN_PACE_ONE:
+        if (pace->waited >= pace->patience)
+            enter(pace, GN_PACE_TRIAL);
+        return;
+    case GN_PACE_TRIAL:
+        if (pace->all.count >= WINDOW_CALLS && pace->one.count >= WINDOW_CALLS &&
+            pace->all.time + pace->one.time >= WINDOW)
+            judge_trial(pace);
+        return;
     }
+    __builtin_unreachable();
 }
 
 int gn_pace_threads(struct gn_pace *pace, int threads)
 {
-    return atomic_load_explicit(&pace->on_one, memory_order_relaxed) ? 1 : threads;
+    switch ((enum gn_pace_mode)atomic_load_explicit(&pace->mode, memory_order_relaxed)) {
+    case GN_PACE_ALL:
+        return threads;
+    case GN_PACE_ONE:
+        return 1;
+    case GN_PACE_TRIAL:
+        return atomic_fetch_add(&pace->trial, 1) % 2 ? 1 : threads;
+    }
+    __builtin_unreachable();
 }
 
 void gn_pace_record(struct gn_pace *pace, int threads, bool on_one, int64_t time)
 {
     if (atomic_exchange(&pace->recording, true))
         return;
-    if (threads != pace->threads) {
-        pace->threads = threads;
-        pace->least = pace->all = pace->one = 0;
-        pace->patience = LEAST_PATIENCE;
-        change(pace, false);
-    }
-    if (on_one == atomic_load(&pace->on_one)) {
-        pace->calls++;
-        pace->time += time;
-        pace->waited += time;
-        if (on_one)
-            record_one(pace);
-        else
-            record_all(pace, time);
-    }
+    if (threads != pace->threads)
+        begin_anew(pace, threads);
+    struct gn_pace_calls *calls = on_one ? &pace->one : &pace->all;
+    calls->count++;
+    calls->time += time;
+    pace->waited += time;
+    if (!on_one && (!pace->least || time < pace->least))
+        pace->least = time;
+    judge(pace);
     atomic_store(&pace->recording, false);
 }
