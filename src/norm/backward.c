@@ -22,8 +22,7 @@ static void open_workspace(const struct gn_job *job, void *workspace)
 static struct gn_job backward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    return (struct gn_job){.pace = GN_PACE_BACKWARD,
-                           .items = plan->parts.blocks * (columns ? 1 : plan->G),
+    return (struct gn_job){.items = plan->parts.blocks * (columns ? 1 : plan->G),
                            .tiles = plan->parts.tiles,
                            .units = columns ? (plan->G + GN_UNIT - 1) / GN_UNIT : 1,
                            .most_items = plan->parts.most_items,
@@ -73,6 +72,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     }
     struct gn_job job = backward_job(plan);
     job.call = call;
+    job.pace = call->dx ? GN_PACE_BACKWARD : GN_PACE_SUMS;
     if (plan->parts.small) {
         /* The phase processes all samples of a block at once: one step per item. */
         job.samples = job.items;

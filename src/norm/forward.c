@@ -147,8 +147,7 @@ static bool is_dense(const struct gn_forward_call *call)
 static struct gn_job forward_job(const gn_plan *plan)
 {
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
-    return (struct gn_job){.pace = GN_PACE_FORWARD,
-                           .phases = {{find_moments, find_coefficients}, {normalize, NULL}},
+    return (struct gn_job){.phases = {{find_moments, find_coefficients}, {normalize, NULL}},
                            .phase_count = 2,
                            .items = columns ? plan->N : plan->N * plan->G,
                            .tiles = plan->parts.tiles,
@@ -190,9 +189,11 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
+    job.pace = GN_PACE_FORWARD;
     if (plan->parts.axis == GN_AXIS_ROWS && !is_dense(call))
         job.within = plan->G;
     if (call->given_mean) {
+        job.pace = GN_PACE_NORMALIZE;
         job.phases[0].tiles = NULL;
     } else if (plan->parts.small) {
         job.phases[0] = (struct gn_phase){gn_forward_small, NULL};

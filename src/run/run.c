@@ -62,7 +62,7 @@ gn_status gn_run_prepare(struct gn_runner *runner, int64_t bytes)
 
 static int64_t nanoseconds(void)
 {
-    struct timespec now;
+    struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
@@ -74,7 +74,9 @@ static void run_timed(struct gn_pace *pace, struct gn_job *job, int threads, cha
     int64_t start = nanoseconds();
     gn_schedule_run(job, available, memory);
     if (available == paying)
-        gn_pace_record(pace, threads, paying == 1, nanoseconds() - start);
+        gn_pace_record(pace, threads, paying == 1, start, nanoseconds());
+    else
+        gn_pace_reset(pace);
 }
 
 gn_status gn_run(const struct gn_runner *runner, struct gn_job *job)

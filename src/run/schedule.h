@@ -41,8 +41,8 @@ struct gn_phase {
 
 enum { GN_PHASES = 3 };
 
-/* The kinds of jobs that differ in how long they take. */
-enum gn_pace_kind { GN_PACE_FORWARD, GN_PACE_BACKWARD, GN_PACES };
+/* The kinds of jobs of a plan, which differ in how long they take. */
+enum gn_pace_kind { GN_PACE_FORWARD, GN_PACE_NORMALIZE, GN_PACE_BACKWARD, GN_PACE_SUMS, GN_PACES };
 
 struct gn_job {
     const void *call; /* the driver's arguments */
