@@ -188,9 +188,10 @@ static void work(const struct gn_job *job, int64_t per_thread, union queue *queu
     m.buffer = buffers + thread * job->buffer_bytes;
     m.workspace = buffers + threads * job->buffer_bytes + thread * job->workspace_bytes;
 
-    if (per_thread)
+    if (per_thread) {
         job->open(job, m.workspace);
-    work_on_shares(&m, per_thread);
+        work_on_shares(&m, per_thread);
+    }
     if (per_thread < job->items)
         work_cooperatively(&m, per_thread);
     if (job->partials) {

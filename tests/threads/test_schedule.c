@@ -103,7 +103,7 @@ static void process_tiles(const struct gn_place *place, int phase, int64_t first
     leave(place);
 }
 
-/* Groups come after all tiles of the phase. */
+/* Groups come after all tiles of the phase, and after the last phase of the step before. */
 static void process_groups(const struct gn_place *place, int phase, int64_t first, int64_t end)
 {
     const struct gn_job *job = place->job;
@@ -112,6 +112,8 @@ static void process_groups(const struct gn_place *place, int phase, int64_t firs
     enter(place, phase);
     for (int64_t i = batch->item; i < batch->item + batch->items; i++) {
         struct progress_of_phase *of = &done[i][batch->step][phase];
+        const int64_t before = batch->step - 1;
+        expect(before < 0 || all_once(done[i][before][job->phase_count - 1].tiles, job->tiles));
         expect(!job->phases[phase].tiles || all_once(of->tiles, job->tiles));
         for (int64_t unit = first; unit < end; unit++)
             atomic_fetch_add(&of->units[unit], 1);
@@ -153,10 +155,20 @@ static void open_workspace(const struct gn_job *job, void *memory)
     atomic_init(&workspace->item, -1);
 }
 
+static int64_t steps_of(const struct gn_job *job, int64_t item)
+{
+    const int64_t left = job->samples - item / job->items_per_block * job->block_samples;
+
+    return left < job->block_samples ? left : job->block_samples;
+}
+
+/* All phases that groups take part in have been finished. */
 static void reduce(const struct gn_job *job, int64_t first, int64_t end)
 {
     for (int64_t i = 0; i < job->items; i++)
-        expect(all_once(done[i][0][0].units, job->units));
+        for (int64_t step = 0; step < steps_of(job, i); step++)
+            for (int p = 0; p < job->phase_count - 1; p++)
+                expect(all_once(done[i][step][p].units, job->units));
     for (int64_t i = first; i < end; i++)
         atomic_fetch_add(&partials[i], 1);
 }
@@ -196,13 +208,6 @@ static struct gn_job random_job(uint64_t *random)
         job.partial_bytes = 64;
     }
     return job;
-}
-
-static int64_t steps_of(const struct gn_job *job, int64_t item)
-{
-    const int64_t left = job->samples - item / job->items_per_block * job->block_samples;
-
-    return left < job->block_samples ? left : job->block_samples;
 }
 
 /* Whether all that has to be done was done once, and nothing else. */
