@@ -267,8 +267,8 @@ GN_API gn_status gn_desc_set_skip(gn_desc *desc, gn_skip skip);
  * process may use. The results do not depend on the number of threads.
  *
  * A call waits for its slowest thread. A plan therefore times its calls. If other programs keep the
- * threads off the processors, so that one thread is faster than all, its calls use one. What is
- * faster is tried again after half a second to eight seconds.
+ * threads off the processors, so that one thread is faster than all, its calls use one. Both
+ * are compared again after half a second at the earliest.
  *
  * A call uses fewer threads if the tensor is small, or if the process may not have more of them
  * (RLIMIT_NPROC, RLIMIT_AS, a control group). OpenMP ends the process if it cannot create a
@@ -303,14 +303,14 @@ typedef struct gn_plan gn_plan;
 
 /*
  * Creates a plan from a descriptor. The descriptor may be changed or destroyed afterwards. The
- * plan is immutable. It owns the scratch memory for one call at a time; a call that runs at the
- * same time as another allocates its own.
+ * results of a plan's calls do not depend on earlier calls. It owns the scratch memory for one call
+ * at a time; a call that runs at the same time as another allocates its own.
  *
  * *plan is set to NULL on failure. Destroy the plan with gn_plan_destroy.
  *
  * Memory. gn_plan_describe says how many bytes of scratch memory each pass needs. The number
  * grows with the threads and the channels, and hardly with the spatial extent. It may exceed the
- * size of a small tensor: it is 835 KB with two threads for 64x1024x1x1, where each tensor has
+ * size of a small tensor: it is 630 KB with two threads for 64x1024x1x1, where each tensor has
  * 256 KB. A call uses at most 48 KiB of its thread's stack, and as much of the stack of each
  * OpenMP thread. A thread that makes multi-threaded calls keeps one small allocation until it
  * exits.

@@ -46,7 +46,7 @@ static void divide_rows(const struct gn_plan *plan, struct gn_partition *p)
         p->sums = ceil_div(S, length);
         p->tiles = plan->D * p->sums;
     } else {
-        /* As few tiles as possible, which then differ by few rows: 4 and 4 rather than 5 and 3. */
+        /* As few tiles as possible, of as few rows as then suffice: 4 and 4 rather than 5 and 3. */
         p->tile_channels = ceil_div(plan->D, ceil_div(plan->D, length / S));
         p->tile_length = S;
         p->sums = 1;

@@ -67,9 +67,9 @@ void gn_divide(struct gn_plan *plan);
 
 /*
  * A sequence of tiles can be processed as one: in rows, tiles of whole rows, or tiles of one row.
- * In columns it is a single tile. These are the lengths, at most `most`, of the sequences that
- * start with tile `first` and end before tile `end`, and that start with `first` or later and end
- * before `end`.
+ * In columns it is a single tile. These are the lengths, at most `most`, of the longest sequence
+ * within tiles first to end - 1 whose first tile is `first`, and of the longest one whose last tile
+ * is end - 1.
  */
 int64_t gn_sequence_from(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most);
 int64_t gn_sequence_before(const struct gn_plan *plan, int64_t first, int64_t end, int64_t most);

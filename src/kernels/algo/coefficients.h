@@ -6,8 +6,9 @@
  *
  * Float is accurate enough if every factor is 0 or a normal float, and if nothing overflows unless
  * the result does. x - mean does not, whatever the statistics that the caller gives, within
- * MEAN_MOST; a product with it only if the result does too, as the terms that are added to it are
- * within TERM_MOST.
+ * MEAN_MOST. (x - mean) * scale overflows only if z does, but for a few ulps, as the shift is
+ * within TERM_MOST. slope * (x - mean) and scale * g overflow only if they exceed dx's bound too,
+ * which is relative to their sizes.
  *
  * The mean is a float, and mean_lo goes into the shift. The values x are floats, and none of them
  * is nearer to the exact mean than the rounded mean is. So mean_lo is at most one standard
