@@ -11,7 +11,7 @@
 #include "norm/buffers.h"
 #include "norm/parameter_sums.h"
 #include "norm/small.h"
-#include "norm/workspace.h"
+#include "norm/tiles.h"
 
 static void open_workspace(const struct gn_job *job, void *workspace)
 {
@@ -72,7 +72,7 @@ gn_status gn_backward_run(const struct gn_backward_call *call)
     }
     struct gn_job job = backward_job(plan);
     job.call = call;
-    job.pace = call->dx ? GN_PACE_BACKWARD : GN_PACE_SUMS;
+    job.kind = call->dx ? GN_JOB_BACKWARD : GN_JOB_WITHOUT_DX;
     if (plan->parts.small) {
         /* The phase processes all samples of a block at once: one step per item. */
         job.samples = job.items;

@@ -189,11 +189,11 @@ gn_status gn_forward_run(const struct gn_forward_call *call)
     }
     struct gn_job job = forward_job(plan);
     job.call = call;
-    job.pace = GN_PACE_FORWARD;
+    job.kind = GN_JOB_FORWARD;
     if (plan->parts.axis == GN_AXIS_ROWS && !is_dense(call))
         job.within = plan->G;
     if (call->given_mean) {
-        job.pace = GN_PACE_NORMALIZE;
+        job.kind = GN_JOB_NORMALIZE;
         job.phases[0].tiles = NULL;
     } else if (plan->parts.small) {
         job.phases[0] = (struct gn_phase){gn_forward_small, NULL};

@@ -15,6 +15,10 @@
  */
 enum { GN_MOMENTS_SEQUENCE = 64, GN_PASS_SEQUENCE = 4 };
 
+/* The kinds of a plan's jobs (run/schedule.h). */
+enum { GN_JOB_FORWARD, GN_JOB_NORMALIZE, GN_JOB_BACKWARD, GN_JOB_WITHOUT_DX };
+_Static_assert((int)GN_JOB_WITHOUT_DX < (int)GN_JOB_KINDS, "each kind of job has a pace");
+
 /* The number of samples in a batch for each of which a tile is processed. */
 static inline int64_t gn_batch_samples(const gn_plan *plan, const struct gn_batch *batch)
 {

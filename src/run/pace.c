@@ -9,7 +9,7 @@
 static const int64_t WINDOW = 64000000;
 enum { WINDOW_CALLS = 8, LEAST_CALLS = 2 };
 
-/* The next comparison comes after a time in which the cost of this one does not matter. */
+/* The next comparison comes so late that the cost of this one does not matter. */
 static const int64_t LEAST_PATIENCE = 500000000, MOST_PATIENCE = 8000000000;
 enum { COST_FACTOR = 32 };
 
@@ -47,7 +47,7 @@ static void judge_window(struct gn_pace *pace, int64_t now)
     enter(pace, slow && due ? GN_PACE_COMPARE : GN_PACE_ALL);
 }
 
-/* What the slower calls of a comparison took longer than the others would have. */
+/* How much longer the slower calls of a comparison took than as many of the faster ones. */
 static int64_t cost(struct gn_pace_calls slower, struct gn_pace_calls faster)
 {
     return slower.time - slower.count * mean(faster);
@@ -102,7 +102,8 @@ int gn_pace_threads(struct gn_pace *pace, int threads)
     case GN_PACE_ONE:
         return 1;
     case GN_PACE_COMPARE:
-        /* Turns of no period: the calls may have one, such as two layers that share the plan. */
+        /* The turns have no period, because the calls may have one: two layers may share the plan.
+         */
         return __builtin_parity(atomic_fetch_add(&pace->turn, 1)) ? 1 : threads;
     }
     __builtin_unreachable();
@@ -110,8 +111,8 @@ int gn_pace_threads(struct gn_pace *pace, int threads)
 
 void gn_pace_record(struct gn_pace *pace, int threads, bool on_one, int64_t start, int64_t end)
 {
-    int64_t time = end > start ? end - start : 1;
-    if (atomic_exchange(&pace->recording, true))
+    int64_t time = end - start;
+    if (time <= 0 || atomic_exchange(&pace->recording, true))
         return;
     if (threads != pace->threads)
         begin_anew(pace, threads, end);

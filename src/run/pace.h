@@ -36,7 +36,7 @@ int gn_pace_threads(struct gn_pace *pace, int threads);
 
 /*
  * Records that a call took from `start` until `end`, on `threads` threads or, if on_one is true, on
- * one instead.
+ * one instead. A call that took no time by the clock does not count.
  */
 void gn_pace_record(struct gn_pace *pace, int threads, bool on_one, int64_t start, int64_t end);
 

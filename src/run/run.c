@@ -38,7 +38,7 @@ static gn_scratch_keeper *keeper_of(const struct gn_runner *runner)
 
 static struct gn_pace *pace_of(const struct gn_runner *runner, const struct gn_job *job)
 {
-    return (struct gn_pace *)(uintptr_t)&runner->paces[job->pace];
+    return (struct gn_pace *)(uintptr_t)&runner->paces[job->kind];
 }
 
 static gn_status take(const struct gn_runner *runner, int64_t bytes, struct gn_scratch **scratch)

@@ -13,7 +13,7 @@ struct gn_runner {
     int64_t elements;      /* of a tensor */
     int64_t scratch_bytes; /* the least that any job takes */
     gn_scratch_keeper scratch;
-    struct gn_pace paces[GN_PACES];
+    struct gn_pace paces[GN_JOB_KINDS]; /* of the jobs of each kind */
 };
 
 /* The bytes of scratch that a job needs on as many threads as it may get, or on fewer. */

@@ -41,12 +41,11 @@ struct gn_phase {
 
 enum { GN_PHASES = 3 };
 
-/* The kinds of jobs of a plan, which differ in how long they take. */
-enum gn_pace_kind { GN_PACE_FORWARD, GN_PACE_NORMALIZE, GN_PACE_BACKWARD, GN_PACE_SUMS, GN_PACES };
+enum { GN_JOB_KINDS = 4 };
 
 struct gn_job {
     const void *call; /* the driver's arguments */
-    enum gn_pace_kind pace;
+    int kind;         /* below GN_JOB_KINDS; jobs of one kind take about as long as each other */
     struct gn_phase phases[GN_PHASES];
     int phase_count;
 
