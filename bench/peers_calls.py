@@ -17,7 +17,7 @@ EPS = 1e-5
 PAGE = 4096
 # In units of the largest terms of a result's sum. The 16-bit types have two more roundings.
 TOLERANCE = {"f32": 1e-4, "bf16": 1e-4 + 2.0**-7, "f16": 1e-4 + 2.0**-10}
-# Of peers in float, some of which add up a million elements one after the other.
+# For peers in float: some add up a million elements one after the other.
 PEER_TOLERANCE = 1e-3
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 # "in place" is forward with y = x.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each role is: its name, type and dims, and the stages that read and write it. */
+/* The name, type and dims of each role, and the stages that read and write it. */
 #include "problem.h"
 
 #include <string.h>

@@ -28,7 +28,7 @@
  * and the largest float is rounded to the largest float.
  */
 #define MEAN_MOST 0x1p102
-/* Of the shift, of the offset, and of the slope divided by rstd. */
+/* The limit of |shift|, of |offset| and of |slope| / rstd. */
 #define TERM_MOST 0x1p100
 #define RSTD_LEAST 0x1p-100
 
