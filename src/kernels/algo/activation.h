@@ -6,8 +6,6 @@
  * exact, because ln 2 is subtracted in two parts, of which the first has few bits. p is a
  * polynomial: for float it is fitted to the relative error, which is then 3.1e-9; for double it is
  * Taylor's. The code computes with 2^n / 2, which is finite for every n of a finite result.
- * Products with it, and with the first part of ln 2, are exact, so they may be fused with an
- * addition.
  *
  * Written for a computing type: see real.h.
  */
@@ -93,7 +91,7 @@ struct FN(coefficients) {
 /* z, from d = x - mean. */
 INLINE VEC FN(z_of)(VEC d, const struct FN(coefficients) * coefficients)
 {
-    return d * coefficients->scale + coefficients->shift;
+    return FUSED(d, coefficients->scale, coefficients->shift);
 }
 
 /*
@@ -115,13 +113,13 @@ INLINE void FN(exp_polynomials)(const VEC *r, int count, VEC *p)
     UNROLL
     for (int i = LAST - LAST % 2 - 2; i >= 0; i -= 2)
         EACH (v, count)
-            even[v] = even[v] * square[v] + FN(exp_terms)[i];
+            even[v] = FUSED(even[v], square[v], SPLAT(FN(exp_terms)[i]));
     UNROLL
     for (int i = LAST - (LAST + 1) % 2 - 2; i >= 0; i -= 2)
         EACH (v, count)
-            odd[v] = odd[v] * square[v] + FN(exp_terms)[i];
+            odd[v] = FUSED(odd[v], square[v], SPLAT(FN(exp_terms)[i]));
     EACH (v, count)
-        p[v] = (odd[v] * r[v] + even[v]) * square[v] + r[v] + 1;
+        p[v] = FUSED(FUSED(odd[v], r[v], even[v]), square[v], r[v]) + 1;
 }
 
 /*
@@ -137,11 +135,11 @@ INLINE void FN(half_sums)(VEC *z, int count, VEC *limited, VEC *half)
         limited[v] = MIN(SPLAT(-FN(EXP_LOWEST)), z[v]);
     }
     EACH (v, count)
-        shifted[v] = limited[v] * -FN(EXP_LOG2E) + FN(EXP_ROUND);
+        shifted[v] = FUSED(limited[v], SPLAT(-FN(EXP_LOG2E)), SPLAT(FN(EXP_ROUND)));
     EACH (v, count)
         n[v] = FN(EXP_ROUND) - shifted[v];
     EACH (v, count)
-        r[v] = FUSED(n[v], SPLAT(FN(EXP_LN2)), -limited[v]) + n[v] * FN(EXP_LN2_REST);
+        r[v] = FUSED(n[v], SPLAT(FN(EXP_LN2_REST)), FUSED(n[v], SPLAT(FN(EXP_LN2)), -limited[v]));
     FN(exp_polynomials)(r, count, half);
     /* The low bits of `shifted` are -n[v] plus the bias less 1: the exponent of 2^-n[v] / 2. */
     EACH (v, count)
@@ -175,7 +173,7 @@ INLINE void FN(silu_slopes)(VEC *z, int count)
     EACH (v, count)
         half[v] = (REAL)0.5 / half[v];
     EACH (v, count)
-        z[v] = half[v] * (limited[v] * (1 - half[v]) + 1);
+        z[v] = half[v] * FUSED(limited[v], 1 - half[v], SPLAT(1));
 }
 
 /*

@@ -65,7 +65,7 @@ INLINE void FN(column_panel)(const struct FN(panel) * panel, int64_t c, int vecs
         }
         EACH (v, vecs) {
             s[v] += d[v];
-            q[v] += d[v] * d[v];
+            q[v] = FUSED(d[v], d[v], q[v]);
         }
     }
     EACH (v, vecs) {

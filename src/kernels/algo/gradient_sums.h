@@ -52,7 +52,7 @@ INLINE void FN(add_gradients)(VEC *dy, const VEC *d, int count, struct FN(gradie
     }
     EACH (v, count) {
         a[v] += dy[v];
-        b[v] += dy[v] * d[v];
+        b[v] = FUSED(dy[v], d[v], b[v]);
     }
 }
 

@@ -66,7 +66,7 @@ INLINE void FN(map)(VEC *x, VEC *dy, int count, const struct FN(coefficients) * 
         FN(activate_backward)(dy, z, count, pass.activation);
     EACH (v, count) {
         const struct FN(coefficients) *chosen = &coefficients[shared ? 0 : v];
-        x[v] = chosen->scale * dy[v] + (chosen->slope * d[v] + chosen->offset);
+        x[v] = FUSED(chosen->scale, dy[v], FUSED(chosen->slope, d[v], chosen->offset));
     }
 }
 

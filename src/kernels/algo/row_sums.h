@@ -112,7 +112,7 @@ INLINE void FN(row_segment)(struct row_span span, REAL shift, int vecs, VEC *s, 
         for (int v = 0; v < vecs; v++) {
             VEC d = MINUS(READ(x, t, first + i + v * WIDTH), k);
             s[v] += d;
-            q[v] += d * d;
+            q[v] = FUSED(d, d, q[v]);
         }
     }
     if (i < n) {
@@ -123,7 +123,7 @@ INLINE void FN(row_segment)(struct row_span span, REAL shift, int vecs, VEC *s, 
                                              : READ_PART(x, t, first + i, n - i, shift),
                               k);
                 s[v] += d;
-                q[v] += d * d;
+                q[v] = FUSED(d, d, q[v]);
             }
         }
     }

@@ -39,7 +39,7 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, bool beyond_
             }
             vec_f32 g = read_f32(dy, t, at);
             a[j] += g;
-            b[j] += g * minus_f32(read_f32(x, t, at), mean[j / ROW_VECS]);
+            b[j] = fused_f32(g, minus_f32(read_f32(x, t, at), mean[j / ROW_VECS]), b[j]);
         }
     }
     UNROLL
@@ -48,7 +48,7 @@ INLINE void lanes_abreast(const void *dy, const void *x, gn_type t, bool beyond_
         if (from < n) {
             vec_f32 g = read_part_f32(dy, t, at, n - from, 0);
             a[j] += g;
-            b[j] += g * (read_part_f32(x, t, at, n - from, 0) - mean[j / ROW_VECS]);
+            b[j] = fused_f32(g, read_part_f32(x, t, at, n - from, 0) - mean[j / ROW_VECS], b[j]);
         }
     }
     UNROLL

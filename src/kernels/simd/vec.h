@@ -15,7 +15,7 @@
  *   NONTEMPORAL_SHORTS    with it: likewise, of as many elements of 16 bits
  *   NONTEMPORAL_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
- *   FUSED_FLOATS     optional: a * b + c, fused
+ *   FUSED_FLOATS     optional: a * b + c of vec_f32, rounded once
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
  *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second if one is NaN
  *   FROM_BF16, FROM_F16, VALUE_F16, TO_F16, NARROW_BITS, NARROW_HIGH, UNLESS_NAN, PART_SHORTS
@@ -34,7 +34,8 @@
  *   abs_R, sqrt_R    lane by lane
  *   all_R(mask)      whether all lanes of a mask are true
  *   minus_R(a, b)    a - b, where additions are the bottleneck and multipliers idle
- *   fused_R(a, b, c)   a * b + c where the product is exact, so that it may be fused
+ *   fused_f32(a, b, c)   a * b + c, rounded once, on every machine
+ *   fused_f64(a, b, c)   a * b + c, each operation rounded: to emulate the fused one would be slow
  *
  * Reductions run over a fixed number of virtual lanes whatever the width: the 32 of float or 16 of
  * double that VECS vectors have, or half as many for short rows; see reduce.h. Sums across channels

@@ -25,20 +25,6 @@ INLINE vec_f64 minus_f64(vec_f64 a, vec_f64 b)
     return a - b;
 }
 
-INLINE vec_f32 fused_f32(vec_f32 a, vec_f32 b, vec_f32 c)
-{
-#ifdef FUSED_FLOATS
-    return FUSED_FLOATS(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
-INLINE vec_f64 fused_f64(vec_f64 a, vec_f64 b, vec_f64 c)
-{
-    return a * b + c;
-}
-
 INLINE vec_f64 sqrt_f64(vec_f64 a)
 {
 #ifdef SQRT
@@ -130,6 +116,32 @@ INLINE vec_f64 abs_f64(vec_f64 a)
 /* The absolute values of a vector of any width, by clearing the sign bits. */
 #define ABS_OF_f32(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT32_MAX))
 #define ABS_OF_f64(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT64_MAX))
+
+#ifndef FUSED_FLOATS
+#if !defined(__FP_FAST_FMAF) && VEC_BYTES == 16
+#include "kernels/simd/vec_fused.h"
+#endif
+#endif
+
+INLINE vec_f32 fused_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+#ifdef FUSED_FLOATS
+    return FUSED_FLOATS(a, b, c);
+#elif defined(__FP_FAST_FMAF)
+    vec_f32 sum = a;
+    UNROLL
+    for (int i = 0; i < WIDTH_f32; i++)
+        sum[i] = fmaf(a[i], b[i], c[i]);
+    return sum;
+#else
+    return fused_in_double(a, b, c);
+#endif
+}
+
+INLINE vec_f64 fused_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return a * b + c;
+}
 
 /* Which lanes are 0 or a normal float. */
 INLINE mask_f64 fits_float(vec_f64 a)
