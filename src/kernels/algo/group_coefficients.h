@@ -43,11 +43,15 @@ static void forward_coefficients(int64_t groups, const struct gn_coefficients *c
 
 INLINE void four_at(const void *p, gn_type t, int64_t i, quad *four)
 {
-    if (t == GN_F32)
+    if (t == GN_F32) {
         *four = four_f32((const float *)p + i);
-    else
-        *four = (quad){value_f64(p, t, i), value_f64(p, t, i + 1), value_f64(p, t, i + 2),
-                       value_f64(p, t, i + 3)};
+    } else if (t == GN_F64) {
+        *four = four_f64((const double *)p + i);
+    } else {
+        float lanes[WIDTH_f32];
+        put_f32(lanes, read_part_f32(p, t, i, 4, 0));
+        *four = four_f32(lanes);
+    }
 }
 
 /*

@@ -184,13 +184,12 @@ INLINE void write_part_f32(void *p, gn_type t, int64_t i, vec_f32 v, int64_t n)
     memcpy((uint16_t *)p + i, &bits, (size_t)n * sizeof(uint16_t));
 }
 
-/* Not inlined: values of short types are seldom computed in f64. */
+/* Not inlined: in f64, only parameters often have short types. */
 NOINLINE vec_f64 read_short_f64(const void *p, gn_type t, int64_t i)
 {
-    double lanes[WIDTH_f64];
-    for (int lane = 0; lane < WIDTH_f64; lane++)
-        lanes[lane] = value_f64(p, t, i + lane);
-    return get_f64(lanes);
+    float lanes[WIDTH_f32];
+    *(mem_f32 *)lanes = read_part_f32(p, t, i, WIDTH_f64, 0);
+    return WIDEN(*(const mem_half *)lanes);
 }
 
 INLINE vec_f64 read_f64(const void *p, gn_type t, int64_t i)
