@@ -59,7 +59,7 @@ INLINE mask_f32 lower_words(vec_f64 low, vec_f64 high)
  * A sum is in doubt if it is half way between two floats, or in the range of subnormal floats,
  * whose half ways are elsewhere.
  */
-INLINE vec_f32 fused_in_double(vec_f32 a, vec_f32 b, vec_f32 c)
+NOINLINE vec_f32 fused_in_double(vec_f32 a, vec_f32 b, vec_f32 c)
 {
     vec_f64 low = LOW_HALF(a) * LOW_HALF(b) + LOW_HALF(c);
     vec_f64 high = HIGH_HALF(a) * HIGH_HALF(b) + HIGH_HALF(c);
