@@ -197,8 +197,8 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
     if (plan->activates && !plan->forward_nontemporal && g->dx && g->dx != g->x && g->dx != g->dy &&
         call.dx_view->type == GN_F32 && call.dx_view->direct)
         call.save_g = GN_SAVE_IN_DX;
-    else if (g->dx && gn_saved_g_bytes(plan) > 0)
-        call.save_g = GN_SAVE_IN_BUFFER;
+    else if (g->dx && plan->saved_g > 0)
+        call.save_g = GN_SAVE_IN_WORKSPACE;
     call.nontemporal &= call.save_g != GN_SAVE_IN_DX;
     return g->dskip && plan->S == 1 ? gn_run_with_dskip_as_dx(&call) : gn_backward_run(&call);
 }

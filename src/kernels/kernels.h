@@ -20,6 +20,19 @@
 #include "base/types.h"
 #include "kernels/moments.h"
 
+/* Whether an activation or its derivative takes many operations per element. */
+static inline bool gn_is_costly(gn_activation activation)
+{
+    switch (activation) {
+    case GN_ACTIVATION_SILU:
+        return true;
+    case GN_ACTIVATION_IDENTITY:
+    case GN_ACTIVATION_RELU:
+        return false;
+    }
+    __builtin_unreachable();
+}
+
 /* The axis along which the elements of a tile are contiguous. */
 enum gn_axis {
     GN_AXIS_ROWS,   /* the elements of a channel */

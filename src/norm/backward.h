@@ -17,9 +17,9 @@ struct gn_backward_call {
     bool nontemporal;                  /* use nontemporal stores for dx */
     /*
      * Where g = dy * act'(z) is saved between the sums and the last pass: nowhere, in the memory of
-     * dx, or in the thread's buffer saved_g.
+     * dx, or in the workspace.
      */
-    enum { GN_SAVE_NOT, GN_SAVE_IN_DX, GN_SAVE_IN_BUFFER } save_g;
+    enum { GN_SAVE_NOT, GN_SAVE_IN_DX, GN_SAVE_IN_WORKSPACE } save_g;
 };
 
 /* The bytes of scratch that a call needs. */

@@ -102,9 +102,18 @@ void gn_backward_moments_groups(const struct gn_place *place, int64_t first_unit
     }
 }
 
+/* The place of a tile's first element among the saved g of its batch, whose tensor has no gaps. */
+static int64_t saved_at(const gn_plan *plan, const struct gn_work_tile *t)
+{
+    int64_t sample = t->first * plan->D * plan->S;
+    if (plan->parts.axis == GN_AXIS_COLUMNS)
+        return sample + t->region.s * plan->C + t->shape->channel;
+    return sample + t->shape->channel * plan->S + t->region.s;
+}
+
 /* Sets the operands for dx of the tile, and for g until then. */
-static void place_dx(const struct gn_backward_call *call, const struct gn_work_tile *t,
-                     struct gn_tile *k)
+static void place_dx(const struct gn_backward_call *call, const struct gn_workspace *ws,
+                     const struct gn_work_tile *t, struct gn_tile *k)
 {
     const gn_plan *plan = call->plan;
     bool columns = plan->parts.axis == GN_AXIS_COLUMNS;
@@ -116,8 +125,8 @@ static void place_dx(const struct gn_backward_call *call, const struct gn_work_t
         k->saved_g = (struct gn_operand){
             .data = k->out.data, .type = GN_F32, .stride = columns ? k->out.stride : k->length};
         break;
-    case GN_SAVE_IN_BUFFER:
-        k->saved_g = (struct gn_operand){.data = t->buffers.saved_g + t->first * plan->D * plan->S,
+    case GN_SAVE_IN_WORKSPACE:
+        k->saved_g = (struct gn_operand){.data = ws->saved_g + saved_at(plan, t),
                                          .type = GN_F32,
                                          .stride = columns ? plan->C : k->length};
         break;
@@ -138,7 +147,7 @@ static void sums_of_tile(const struct gn_place *place, const struct gn_work_tile
     gn_read_region(call->x_view, call->x, &t->region, t->buffers.x, &k.x);
     gn_read_region(&plan->views[GN_TENSOR_DY], call->dy, &t->region, t->buffers.dy, &k.dy);
     if (call->save_g != GN_SAVE_NOT)
-        place_dx(call, t, &k);
+        place_dx(call, ws, t, &k);
     gn_tile_coefficients(plan, ws, &call->parameters, t, &coefficients);
     if (in_phase) {
         coefficients.group_mean = stored_statistics(call, &t->range).mean;
@@ -258,7 +267,7 @@ static void apply_to_tiles(const struct gn_place *place, int64_t tile, int64_t c
         gn_read_region(call->x_view, call->x, &t.region, t.buffers.x, &k.x);
         if (reads_dy(call, place->workspace, &t))
             gn_read_region(dy_view, call->dy, &t.region, t.buffers.dy, &k.dy);
-        place_dx(call, &t, &k);
+        place_dx(call, place->workspace, &t, &k);
         gn_tile_coefficients(plan, place->workspace, &call->parameters, &t, &coefficients);
         plan->kernels->gradient_apply(&k, &coefficients);
         gn_unpack(call->dx_view, call->dx, &t.region, &k.out);

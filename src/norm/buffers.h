@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread's buffers: for regions of tensors that kernels cannot use in place, for the kernels'
- * scratch, and for what is saved from one phase to the next.
+ * A thread's buffers: for regions of tensors that kernels cannot use in place, and for the kernels'
+ * scratch.
  */
 #ifndef GN_BUFFERS_H
 #define GN_BUFFERS_H
@@ -12,19 +12,12 @@ struct gn_buffers {
     void *x, *dy, *out; /* each for one operand's tile, or a batch of small groups */
     void *raw;          /* for one sample of small groups as it is in memory */
     double *scratch;    /* of the kernels */
-    float *saved_g;     /* g of a batch of one tile: rows or pixels without gaps */
 };
 
 /* The bytes of all buffers of a thread, for one pass. */
 int64_t gn_buffers_bytes(const gn_plan *plan, bool backward);
 
-/* The bytes of saved_g; 0 if g is never saved there. */
-int64_t gn_saved_g_bytes(const gn_plan *plan);
-
-/*
- * Lays out the buffers. saved_g follows the scratch of the backward pass, which is larger than that
- * of the forward pass.
- */
+/* Lays out the buffers. */
 static inline void gn_buffers_of(const gn_plan *plan, void *memory, struct gn_buffers *buffers)
 {
     char *at = memory;
@@ -34,7 +27,6 @@ static inline void gn_buffers_of(const gn_plan *plan, void *memory, struct gn_bu
     buffers->out = at + 2 * operand;
     buffers->raw = at + 3 * operand;
     buffers->scratch = (double *)(void *)(at + 3 * operand + plan->raw_bytes);
-    buffers->saved_g = (float *)(void *)(at + 3 * operand + plan->raw_bytes + plan->scratch_bytes);
 }
 
 #endif

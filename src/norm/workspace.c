@@ -76,6 +76,7 @@ static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct g
         ws->sums.needs_f64 = take(&arena, channels, sizeof(double));
         ws->x_moments = take_moments(&arena, channels);
         ws->sums_set = repeat(&arena, start, parts->sums);
+        ws->saved_g = take(&arena, plan->saved_g, sizeof(float));
     }
     int64_t start = arena.at;
     ws->moments = take_moments(&arena, groups);

@@ -39,6 +39,7 @@ struct gn_workspace {
     struct gn_sums sums; /* per channel */
     struct gn_moments x_moments; /* per channel, for dskip; in the same sets as sums */
     int64_t sums_set;
+    float *saved_g; /* per element of a batch, if the plan saves g in workspaces */
 };
 
 /* The bytes of a workspace, and the layout of one in `memory`. */

@@ -64,19 +64,6 @@ INLINE bool can_underflow(gn_activation activation)
     __builtin_unreachable();
 }
 
-/* Whether it takes so many operations that it pays to compute z of several short rows first. */
-INLINE bool is_costly(gn_activation activation)
-{
-    switch (activation) {
-    case GN_ACTIVATION_SILU:
-        return true;
-    case GN_ACTIVATION_IDENTITY:
-    case GN_ACTIVATION_RELU:
-        return false;
-    }
-    __builtin_unreachable();
-}
-
 #endif
 #else
 

@@ -50,7 +50,7 @@ INLINE void FN(map_any_rows)(const struct gn_tile *in, const struct FN(arrays) *
                     (!pass.backward || in->dy.stride == n);
     bool joins = IN_FLOAT && together && n >= WIDTH &&
                  n < (pass.nontemporal ? JOIN_NONTEMPORAL_BELOW : JOIN_BELOW);
-    if (joins && n < JOIN_BELOW && (is_costly(pass.activation) || pass.buffered))
+    if (joins && n < JOIN_BELOW && (gn_is_costly(pass.activation) || pass.buffered))
         FN(map_joined_buffered)(in, arrays, pass);
     else if (joins && !pass.buffered)
         FN(map_joined)(in, arrays, pass);
