@@ -2,7 +2,6 @@
 #include "plan/cpu.h"
 
 #include <stdatomic.h>
-#include <unistd.h>
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -51,32 +50,7 @@ static unsigned detect(void)
         isas |= 1u << GN_ISA_AVX512;
     return isas;
 }
-
-/*
- * The bytes of the largest cache that this core uses, by CPUID leaf 4 on Intel or its equivalent on
- * AMD. On an AMD EPYC, sysconf returns the sum of all last-level caches, of which a core uses one.
- */
-static int64_t find_cache(void)
-{
-    int64_t largest = 0;
-    for (unsigned leaf = 4; leaf; leaf = leaf == 4 ? 0x8000001d : 0) {
-        unsigned eax, ebx, ecx, edx;
-        for (unsigned i = 0; i < 8 && __get_cpuid_count(leaf, i, &eax, &ebx, &ecx, &edx); i++) {
-            int64_t line = (ebx & 0xfff) + 1, partitions = (ebx >> 12 & 0x3ff) + 1;
-            int64_t bytes = line * partitions * ((ebx >> 22) + 1) * ((int64_t)ecx + 1);
-            if (!(eax & 0x1f))
-                break;
-            largest = bytes > largest ? bytes : largest;
-        }
-    }
-    return largest;
-}
 #else
-static int64_t find_cache(void)
-{
-    return 0;
-}
-
 static unsigned detect(void)
 {
 #ifdef __aarch64__
@@ -100,20 +74,4 @@ bool gn_cpu_runs(gn_isa isa)
         atomic_store_explicit(&found, isas, memory_order_relaxed);
     }
     return isas >> isa & 1;
-}
-
-int64_t gn_cpu_cache(void)
-{
-    enum { GUESS = 32 << 20 };
-    static atomic_llong found;
-    int64_t bytes = atomic_load_explicit(&found, memory_order_relaxed);
-    if (!bytes) {
-        bytes = find_cache();
-#ifdef _SC_LEVEL3_CACHE_SIZE
-        bytes = bytes > 0 ? bytes : sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-        bytes = bytes > 0 ? bytes : GUESS;
-        atomic_store_explicit(&found, bytes, memory_order_relaxed);
-    }
-    return bytes;
 }

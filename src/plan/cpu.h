@@ -4,13 +4,9 @@
 #define GN_CPU_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "groupnorm.h"
 
 bool gn_cpu_runs(gn_isa isa);
-
-/* The bytes of the largest cache that a core uses, or a guess. */
-int64_t gn_cpu_cache(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/types.h"
-#include "plan/cpu.h"
+#include "plan/cache.h"
 #include "plan/isa.h"
 
 /* With more channels, the size of the scratch might overflow. No machine has memory for so many. */
@@ -71,7 +71,7 @@ static gn_status choose_kernels(gn_plan *plan)
 static gn_status choose_cache(int64_t *bytes)
 {
     const char *text = getenv("GN_CACHE");
-    *bytes = gn_cpu_cache();
+    *bytes = gn_cache_bytes();
     if (text && *text && !gn_number_of_bytes(text, 1, bytes))
         return gn_fail(GN_INVALID_ARGUMENT,
                        "GN_CACHE = \"%.32s\" in the environment is not a number of bytes above 0, "
