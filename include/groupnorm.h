@@ -309,11 +309,12 @@ typedef struct gn_plan gn_plan;
  * *plan is set to NULL on failure. Destroy the plan with gn_plan_destroy.
  *
  * Memory. gn_plan_describe says how many bytes of scratch memory each pass needs. The number
- * grows with the threads and the channels, and hardly with the spatial extent. It may exceed the
- * size of a small tensor: it is 630 KB with two threads for 64x1024x1x1, where each tensor has
- * 256 KB. A call uses at most 48 KiB of its thread's stack, and as much of the stack of each
- * OpenMP thread. A thread that makes multi-threaded calls keeps one small allocation until it
- * exits.
+ * grows with the threads and the channels, and hardly with the spatial extent, but for the
+ * backward pass with GN_ACTIVATION_SILU: it may take a third of the last-level cache more, or 512
+ * KiB more per thread, and at most 4 bytes per element. The number may exceed the size of a small
+ * tensor: it is 630 KB with two threads for 64x1024x1x1, where each tensor has 256 KB. A call uses
+ * at most 48 KiB of its thread's stack, and as much of the stack of each OpenMP thread. A thread
+ * that makes multi-threaded calls keeps one small allocation until it exits.
  *
  * Environment variables. An empty variable counts as unset.
  *

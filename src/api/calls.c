@@ -189,17 +189,7 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
                                     .nontemporal = use_nontemporal(plan, plan->backward_nontemporal,
                                                                    &plan->views[GN_TENSOR_DX],
                                                                    g->dx, g->x, g->dy)};
-    /*
-     * Save g in dx if dx is no input, since inputs are still to be read, if dx can hold floats in
-     * place, and if g is still in the last-level cache when the last pass reads it: if x, dy and dx
-     * take a third of the cache each at most, which is also the limit of forward_nontemporal.
-     */
-    if (plan->activates && !plan->forward_nontemporal && g->dx && g->dx != g->x && g->dx != g->dy &&
-        call.dx_view->type == GN_F32 && call.dx_view->direct)
-        call.save_g = GN_SAVE_IN_DX;
-    else if (g->dx && plan->saved_g > 0)
-        call.save_g = GN_SAVE_IN_WORKSPACE;
-    call.nontemporal &= call.save_g != GN_SAVE_IN_DX;
+    gn_choose_saved_g(&call);
     return g->dskip && plan->S == 1 ? gn_run_with_dskip_as_dx(&call) : gn_backward_run(&call);
 }
 

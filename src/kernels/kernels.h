@@ -20,7 +20,10 @@
 #include "base/types.h"
 #include "kernels/moments.h"
 
-/* Whether an activation or its derivative takes many operations per element. */
+/*
+ * Whether an activation takes so many operations that it pays to compute z of several short rows
+ * first, and to save g for the last pass.
+ */
 static inline bool gn_is_costly(gn_activation activation)
 {
     switch (activation) {

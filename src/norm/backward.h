@@ -17,10 +17,14 @@ struct gn_backward_call {
     bool nontemporal;                  /* use nontemporal stores for dx */
     /*
      * Where g = dy * act'(z) is saved between the sums and the last pass: nowhere, in the memory of
-     * dx, or in the workspace.
+     * dx, or in the workspace, which then has room for saved_g elements.
      */
     enum { GN_SAVE_NOT, GN_SAVE_IN_DX, GN_SAVE_IN_WORKSPACE } save_g;
+    int64_t saved_g;
 };
+
+/* Decides where the call saves g. Called last, when all else of the call is known. */
+void gn_choose_saved_g(struct gn_backward_call *call);
 
 /* The bytes of scratch that a call needs. */
 int64_t gn_backward_scratch(const gn_plan *plan);

@@ -13,6 +13,10 @@
 #include "norm/skip.h"
 #include "norm/tile_moments.h"
 
+/*
+ * Where g is saved in a workspace that several threads share, this phase's barriers keep the next
+ * step's sums from overwriting it before all threads have read it. Only activations have g.
+ */
 bool gn_has_moments_phase(const gn_plan *plan)
 {
     return plan->is_f64 || plan->activates;
@@ -102,13 +106,12 @@ void gn_backward_moments_groups(const struct gn_place *place, int64_t first_unit
     }
 }
 
-/* The place of a tile's first element among the saved g of its batch, whose tensor has no gaps. */
+/* The index of a tile's first element in saved_g, which has a batch's elements without gaps. */
 static int64_t saved_at(const gn_plan *plan, const struct gn_work_tile *t)
 {
-    int64_t sample = t->first * plan->D * plan->S;
     if (plan->parts.axis == GN_AXIS_COLUMNS)
-        return sample + t->region.s * plan->C + t->shape->channel;
-    return sample + t->shape->channel * plan->S + t->region.s;
+        return t->first * plan->D * plan->S + t->region.s * plan->C + t->shape->channel;
+    return t->channel * plan->S + t->region.s;
 }
 
 /* Sets the operands for dx of the tile, and for g until then. */

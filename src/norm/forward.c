@@ -127,7 +127,7 @@ static void normalize(const struct gn_place *place, int64_t first, int64_t end)
 static void open_workspace(const struct gn_job *job, void *workspace)
 {
     const struct gn_forward_call *call = job->call;
-    gn_open_workspace(call->plan, false, workspace);
+    gn_open_workspace(call->plan, false, 0, workspace);
 }
 
 /*
@@ -157,7 +157,7 @@ static struct gn_job forward_job(const gn_plan *plan)
                            .block_samples = 1,
                            .samples = plan->N,
                            .open = open_workspace,
-                           .workspace_bytes = gn_workspace_bytes(plan, false),
+                           .workspace_bytes = gn_workspace_bytes(plan, false, 0),
                            .buffer_bytes = gn_buffers_bytes(plan, false)};
 }
 

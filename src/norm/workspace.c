@@ -59,7 +59,8 @@ static int64_t repeat(struct arena *arena, int64_t start, int64_t sets)
     return bytes / (int64_t)sizeof(double);
 }
 
-static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct gn_workspace *ws)
+static int64_t divide(const gn_plan *plan, bool backward, int64_t saved_g, char *memory,
+                      struct gn_workspace *ws)
 {
     const struct gn_partition *parts = &plan->parts;
     struct arena arena = {memory, gn_round_up((int64_t)sizeof *ws)};
@@ -76,7 +77,7 @@ static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct g
         ws->sums.needs_f64 = take(&arena, channels, sizeof(double));
         ws->x_moments = take_moments(&arena, channels);
         ws->sums_set = repeat(&arena, start, parts->sums);
-        ws->saved_g = take(&arena, plan->saved_g, sizeof(float));
+        ws->saved_g = saved_g ? take(&arena, saved_g, sizeof(float)) : NULL;
     }
     int64_t start = arena.at;
     ws->moments = take_moments(&arena, groups);
@@ -84,15 +85,15 @@ static int64_t divide(const gn_plan *plan, bool backward, char *memory, struct g
     return arena.at;
 }
 
-int64_t gn_workspace_bytes(const gn_plan *plan, bool backward)
+int64_t gn_workspace_bytes(const gn_plan *plan, bool backward, int64_t saved_g)
 {
     struct gn_workspace ws;
-    return divide(plan, backward, NULL, &ws);
+    return divide(plan, backward, saved_g, NULL, &ws);
 }
 
-void gn_open_workspace(const gn_plan *plan, bool backward, void *memory)
+void gn_open_workspace(const gn_plan *plan, bool backward, int64_t saved_g, void *memory)
 {
-    divide(plan, backward, memory, memory);
+    divide(plan, backward, saved_g, memory, memory);
 }
 
 void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pass knows about a batch's groups and their channels between its phases. All arrays lie
- * one after the other in one piece of memory, which begins with this struct.
+ * What a pass knows about a batch's groups, channels and elements between its phases. All arrays
+ * lie one after the other in one piece of memory, which begins with this struct.
  */
 #ifndef GN_WORKSPACE_H
 #define GN_WORKSPACE_H
@@ -39,12 +39,12 @@ struct gn_workspace {
     struct gn_sums sums; /* per channel */
     struct gn_moments x_moments; /* per channel, for dskip; in the same sets as sums */
     int64_t sums_set;
-    float *saved_g; /* per element of a batch, if the plan saves g in workspaces */
+    float *saved_g; /* per element of the batch; NULL: g is not saved here */
 };
 
-/* The bytes of a workspace, and the layout of one in `memory`. */
-int64_t gn_workspace_bytes(const gn_plan *plan, bool backward);
-void gn_open_workspace(const gn_plan *plan, bool backward, void *memory);
+/* The bytes of a workspace with room for saved_g elements, and the layout of one in `memory`. */
+int64_t gn_workspace_bytes(const gn_plan *plan, bool backward, int64_t saved_g);
+void gn_open_workspace(const gn_plan *plan, bool backward, int64_t saved_g, void *memory);
 
 /* The coefficients of a range of groups, with these parameters. */
 void gn_coefficients_at(const gn_plan *plan, const struct gn_workspace *ws,

@@ -31,7 +31,7 @@ static int64_t by_processor(void)
     return largest;
 }
 #else
-/* Others have no instruction for it, and glibc's sysconf returns 0 for AArch64. */
+/* AArch64 has no instruction for it that programs may use, and glibc's sysconf returns 0 there. */
 static int64_t by_processor(void)
 {
     return gn_cache_described("/sys/devices/system/cpu/cpu0/cache");
@@ -50,7 +50,8 @@ int64_t gn_cache_described(const char *folder)
         int64_t bytes = 0;
         if (fgets(text, sizeof text, file)) {
             text[strcspn(text, "\n")] = 0;
-            gn_number_of_bytes(text, 1, &bytes);
+            if (!gn_number_of_bytes(text, 1, &bytes))
+                bytes = 0;
         }
         fclose(file);
         largest = bytes > largest ? bytes : largest;

@@ -171,22 +171,6 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     return GN_OK;
 }
 
-void gn_plan_choose_saved_g(gn_plan *plan, int threads)
-{
-    enum { SAVED_BYTES = 512 << 10 };
-    const struct gn_partition *p = &plan->parts;
-    int64_t item = p->axis == GN_AXIS_COLUMNS ? plan->C * plan->S : plan->D * plan->S;
-    int64_t elements = p->most_items * item, bytes = elements * (int64_t)sizeof(float);
-    /*
-     * To save g in memory can take longer than to compute it again. A batch of one tile stays in
-     * the L2 cache. More than that pays only if act' is costly and all threads' g stays in a cache.
-     */
-    bool stays = bytes <= SAVED_BYTES || bytes <= plan->llc / 3 / threads;
-    if (plan->activates && !plan->is_f64 &&
-        (p->tiles == 1 || (gn_is_costly(plan->desc.activation) && stays)))
-        plan->saved_g = elements;
-}
-
 void gn_plan_destroy(gn_plan *plan)
 {
     if (!plan)

@@ -40,8 +40,7 @@ struct gn_plan {
      * is still to be read, so stores should be nontemporal.
      */
     bool forward_nontemporal, backward_nontemporal;
-    int64_t llc;     /* bytes of the last-level cache */
-    int64_t saved_g; /* elements of a batch, if their g is saved in a workspace, else 0 */
+    int64_t llc; /* bytes of the last-level cache */
 
     double min_m2; /* of the kernel moments, see kernels.h */
 
@@ -66,11 +65,5 @@ static inline struct gn_parameters gn_parameters_of(const gn_plan *plan, const v
 
 /* Makes a plan that has no scratch yet. *plan is NULL on failure. */
 gn_status gn_plan_make(gn_plan **plan, const gn_desc *desc);
-
-/*
- * Decides whether the backward pass saves g in its workspaces, of which `threads` are in use at a
- * time. Called once, before the plan has scratch.
- */
-void gn_plan_choose_saved_g(gn_plan *plan, int threads);
 
 #endif

@@ -36,7 +36,7 @@ static void make_lane(uint64_t *random, float *a, float *b, float *c)
                                     FLT_MAX, FLT_MIN, 0x1p-149f, 1.0f,      -1.0f};
     enum { SPECIAL = sizeof(special) / sizeof(special[0]) };
 
-    switch (random_range(random, 0, 5)) {
+    switch (random_range(random, 0, 6)) {
     case 0: /* any bits */
         *a = float_of(random_next(random));
         *b = float_of(random_next(random));
@@ -62,7 +62,16 @@ static void make_lane(uint64_t *random, float *a, float *b, float *c)
         *b = ldexpf(1 - little, half - half / 2);
         return;
     }
-    case 4: /* a sum among the subnormal floats, or just above */
+    case 4: { /* the same next to the least normal float */
+        const float little = (float)random_range(random, -100, 100) * 0x1p-23f;
+        const float sign = random_next(random) & 1 ? -1.0f : 1.0f;
+
+        *c = sign * (FLT_MIN - (float)random_range(random, -1, 2) * 0x1p-149f);
+        *a = sign * 0x1p-75f * (1 + little);
+        *b = 0x1p-75f * (1 - little);
+        return;
+    }
+    case 5: /* a sum among the subnormal floats, or just above */
         *a = digits_of(random, 23, -80, -60);
         *b = digits_of(random, 23, -80, -60);
         *c = random_next(random) & 1 ? digits_of(random, 23, -149, -120) : 0;

@@ -32,6 +32,7 @@ static const struct description descriptions[] = {
     {{"", "\n", "K\n", "unknown\n", "-1K\n"}, 0},
     {{"0K\n", "64K and more\n", "8K\n"}, 8 << 10},
     {{"99999999999999999999999999999999999999999999K\n", "4K\n"}, 4 << 10},
+    {{"18014398509481985K\n"}, 0},
 };
 
 static void name_file(char path[160], const char *folder, int index, const char *rest)

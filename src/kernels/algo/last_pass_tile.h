@@ -135,9 +135,9 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 /*
  * All passes except that of plain floats, which has functions of its own. There are loops for x and
  * y of the same type, with each activation: bench/NOTES.md, "loops for short types". Other passes
- * cost a branch per vector. If `buffered` is true, short types with an activation are converted to a buffer first,
- * and have no loops of their own: in rows, where such loops are worth their size only forward and
- * with ordinary stores. CALL uses the variable `pass`.
+ * cost a branch per vector. If `buffered` is true, short types with an activation are converted to
+ * a buffer first, and have no loops of their own: in rows, where such loops are worth their size
+ * only forward, with ordinary stores and if the types are the same. CALL uses the variable `pass`.
  */
 #define FOR_OTHER_PASSES(in, back, streams, buffered, CALL)                                        \
     do {                                                                                           \
@@ -176,7 +176,7 @@ INLINE struct FN(pass) FN(plain_pass)(bool backward, bool nontemporal)
 
 NOINLINE void FN(normalize_other_rows)(const struct gn_tile *in, struct FN(arrays) arrays)
 {
-    FOR_OTHER_PASSES(in, false, in->nontemporal, in->nontemporal,
+    FOR_OTHER_PASSES(in, false, in->nontemporal, in->nontemporal || in->x.type != in->out.type,
                      FN(map_any_rows)(in, &arrays, pass));
 }
 

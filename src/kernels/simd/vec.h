@@ -15,7 +15,7 @@
  *   NONTEMPORAL_SHORTS    with it: likewise, of as many elements of 16 bits
  *   NONTEMPORAL_END       with it: orders such stores before what follows
  *   MINUS_FLOATS     optional: a - b as a * 1 - b, fused: the same bits
- *   FUSED_FLOATS     optional: a * b + c of vec_f32, rounded once
+ *   FUSED_FLOATS     a * b + c of vec_f32, rounded once; optional if VEC_BYTES is 16
  *   SELECT_FLOATS    optional: of two vec_f32, by a mask_f32
  *   MAX_FLOATS, MIN_FLOATS   optional: of two vec_f32, the second if one is NaN
  *   FROM_BF16, FROM_F16, VALUE_F16, TO_F16, NARROW_BITS, NARROW_HIGH, UNLESS_NAN, PART_SHORTS

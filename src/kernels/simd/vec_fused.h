@@ -56,8 +56,8 @@ INLINE mask_f32 lower_words(vec_f64 low, vec_f64 high)
 }
 
 /*
- * A sum is in doubt if it is half way between two floats, or in the range of subnormal floats,
- * whose half ways are elsewhere.
+ * A sum is in doubt if it is half way between two floats, or if it is at most the least normal
+ * float, where half ways are elsewhere.
  */
 NOINLINE vec_f32 fused_in_double(vec_f32 a, vec_f32 b, vec_f32 c)
 {
@@ -65,7 +65,7 @@ NOINLINE vec_f32 fused_in_double(vec_f32 a, vec_f32 b, vec_f32 c)
     vec_f64 high = HIGH_HALF(a) * HIGH_HALF(b) + HIGH_HALF(c);
     vec_f32 sum = join_halves(low, high);
     mask_f32 tie = lower_words(low, high) << 3 == INT32_MIN;
-    mask_f32 tiny = ((mask_f32)sum & 0x7f800000) == 0;
+    mask_f32 tiny = ((mask_f32)sum & INT32_MAX) <= 0x00800000;
     if (__builtin_expect(any_lane(tie | tiny), 0))
         return fused_to_odd(a, b, c);
     return sum;

@@ -117,10 +117,11 @@ INLINE vec_f64 abs_f64(vec_f64 a)
 #define ABS_OF_f32(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT32_MAX))
 #define ABS_OF_f64(v) ((__typeof__(v))((__typeof__((v) == (v)))(v)&INT64_MAX))
 
-#ifndef FUSED_FLOATS
-#if !defined(__FP_FAST_FMAF) && VEC_BYTES == 16
-#include "kernels/simd/vec_fused.h"
+#if !defined(FUSED_FLOATS) && !defined(__FP_FAST_FMAF)
+#if VEC_BYTES != 16
+#error "vectors of this width need FUSED_FLOATS"
 #endif
+#include "kernels/simd/vec_fused.h"
 #endif
 
 INLINE vec_f32 fused_f32(vec_f32 a, vec_f32 b, vec_f32 c)
