@@ -3,6 +3,7 @@
 #include "api/arguments.h"
 #include "base/error.h"
 #include "norm/skip.h"
+#include "run/threads.h"
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 
@@ -39,32 +40,49 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
 }
 
 /*
+ * The parts of the last-level cache beyond which a tensor is large: an output in the cache would
+ * only evict what is still to be read. A thread alone gains from nontemporal stores in smaller
+ * tensors than several do: bench/NOTES.md, "other limits of non-temporal stores".
+ */
+struct limits {
+    int64_t part, part_alone;
+};
+
+static const struct limits forward_limits = {3, 5}, backward_limits = {5, 7};
+
+static bool is_large(const gn_plan *plan, struct limits limits)
+{
+    bool alone = gn_threads_for(plan->runner.threads, plan->elements) == 1;
+    return plan->tensor_bytes > plan->llc / (alone ? limits.part_alone : limits.part);
+}
+
+/*
  * Use nontemporal stores if the output is large and is not also an input. Rows with gaps between
  * them must be long: their first and last cache lines are shared with what lies in the gaps, and a
  * nontemporal store of part of a line is slow. With columns, the kernel decides per tile.
  */
-static bool use_nontemporal(const gn_plan *plan, bool large, const struct gn_view *view,
+static bool use_nontemporal(const gn_plan *plan, struct limits limits, const struct gn_view *view,
                             const void *out, const void *in, const void *other)
 {
     enum { MIN_ROW_BYTES = 4096 };
     bool fits = view->direct || (plan->parts.axis == GN_AXIS_COLUMNS
                                      ? view->in_place
                                      : view->contiguous_len * gn_size(view->type) >= MIN_ROW_BYTES);
-    return large && fits && out != in && out != other;
+    return fits && out != in && out != other && is_large(plan, limits);
 }
 
 /* The call that normalizes x into y. */
 static struct gn_forward_call forward_call(const gn_plan *plan, const void *x, const void *gamma,
                                            const void *beta, void *y)
 {
-    return (struct gn_forward_call){.plan = plan,
-                                    .source = x,
-                                    .source_view = &plan->views[GN_TENSOR_X],
-                                    .parameters = gn_parameters_of(plan, gamma, beta),
-                                    .y = y,
-                                    .nontemporal =
-                                        use_nontemporal(plan, plan->forward_nontemporal,
-                                                        &plan->views[GN_TENSOR_Y], y, x, NULL)};
+    return (struct gn_forward_call){
+        .plan = plan,
+        .source = x,
+        .source_view = &plan->views[GN_TENSOR_X],
+        .parameters = gn_parameters_of(plan, gamma, beta),
+        .y = y,
+        .nontemporal =
+            use_nontemporal(plan, forward_limits, &plan->views[GN_TENSOR_Y], y, x, NULL)};
 }
 
 gn_status gn_forward(const gn_plan *plan, const void *x, const void *gamma, const void *beta,
@@ -174,21 +192,21 @@ static gn_status backward(const gn_plan *plan, const struct gradient *g)
     gn_status status = gn_check_arguments(arguments, COUNT(arguments));
     if (status != GN_OK)
         return status;
-    struct gn_backward_call call = {.plan = plan,
-                                    .dy = g->dy,
-                                    .x = g->x,
-                                    .x_view = &plan->views[g->which],
-                                    .mean = g->mean,
-                                    .rstd = g->rstd,
-                                    .parameters = gn_parameters_of(plan, g->gamma, g->beta),
-                                    .dx = g->dx,
-                                    .dx_view = &plan->views[GN_TENSOR_DX],
-                                    .dskip = g->dskip,
-                                    .dgamma = g->dgamma,
-                                    .dbeta = g->dbeta,
-                                    .nontemporal = use_nontemporal(plan, plan->backward_nontemporal,
-                                                                   &plan->views[GN_TENSOR_DX],
-                                                                   g->dx, g->x, g->dy)};
+    struct gn_backward_call call = {
+        .plan = plan,
+        .dy = g->dy,
+        .x = g->x,
+        .x_view = &plan->views[g->which],
+        .mean = g->mean,
+        .rstd = g->rstd,
+        .parameters = gn_parameters_of(plan, g->gamma, g->beta),
+        .dx = g->dx,
+        .dx_view = &plan->views[GN_TENSOR_DX],
+        .dskip = g->dskip,
+        .dgamma = g->dgamma,
+        .dbeta = g->dbeta,
+        .nontemporal =
+            use_nontemporal(plan, backward_limits, &plan->views[GN_TENSOR_DX], g->dx, g->x, g->dy)};
     gn_choose_saved_g(&call);
     return g->dskip && plan->S == 1 ? gn_run_with_dskip_as_dx(&call) : gn_backward_run(&call);
 }

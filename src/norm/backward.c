@@ -28,12 +28,12 @@ static int64_t count_items(const gn_plan *plan)
 /*
  * Whether a call that has not to read what dx overwrites can save g in dx: dx can hold floats in
  * place, and g is still in the last-level cache when the last pass reads it, if x, dy and dx take a
- * third of the cache each at most, which is also the limit of forward_nontemporal.
+ * third of the cache each at most.
  */
 static bool dx_can_hold_g(const gn_plan *plan)
 {
     const struct gn_view *dx = &plan->views[GN_TENSOR_DX];
-    return !plan->forward_nontemporal && dx->type == GN_F32 && dx->direct;
+    return plan->tensor_bytes <= plan->llc / 3 && dx->type == GN_F32 && dx->direct;
 }
 
 /*

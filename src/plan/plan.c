@@ -159,12 +159,10 @@ gn_status gn_plan_make(gn_plan **out, const gn_desc *desc)
     gn_divide(plan);
     set_views(plan);
     set_buffers(plan);
-    int64_t tensor = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
+    plan->tensor_bytes = plan->elements / 2 * (gn_size(desc->x) + gn_size(desc->y));
     plan->llc = cache;
-    plan->forward_beyond_llc = tensor > cache / 4;
-    plan->backward_beyond_llc = tensor > cache / 6;
-    plan->forward_nontemporal = tensor > cache / 3;
-    plan->backward_nontemporal = tensor > cache / 5;
+    plan->forward_beyond_llc = plan->tensor_bytes > cache / 4;
+    plan->backward_beyond_llc = plan->tensor_bytes > cache / 6;
     plan->runner.threads = desc->threads;
     plan->runner.elements = plan->elements;
     *out = plan;

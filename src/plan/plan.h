@@ -30,17 +30,13 @@ struct gn_plan {
      */
     int64_t operand_bytes, raw_bytes, scratch_bytes;
 
+    int64_t tensor_bytes; /* of x and y, in the mean */
+    int64_t llc;          /* bytes of the last-level cache */
     /*
      * Whether the tensors of a pass take half of the last-level cache, so that they mostly come
      * from memory.
      */
     bool forward_beyond_llc, backward_beyond_llc;
-    /*
-     * Whether they take about two thirds of it. Then an output in the cache would only evict what
-     * is still to be read, so stores should be nontemporal.
-     */
-    bool forward_nontemporal, backward_nontemporal;
-    int64_t llc; /* bytes of the last-level cache */
 
     double min_m2; /* of the kernel moments, see kernels.h */
 
