@@ -160,7 +160,7 @@ def _closing_notes(options, copy, kept, peers, errors):
         yield from peer.notes(options.kinds)
     for (peer, kind), error in errors.items():
         if error > (TOLERANCE[kind] if kind == "f32" else 0):
-            yield (f"In {kind}, {peer}'s results differ from PyTorch's in float by up to "
+            yield (f"In {kind}, {peer}'s results differ from PyTorch's in double by up to "
                    f"{error:.2g} of their largest terms; ours may differ by at most "
                    f"{TOLERANCE[kind]:.2g}.")
 

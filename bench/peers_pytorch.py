@@ -65,13 +65,14 @@ def _own_calls(contest):
     return {"forward": forward, "backward": backward}
 
 
-def _converted_calls(contest):
-    """The same in float, for types that PyTorch does not support and for true results."""
+def _converted_calls(contest, wide):
+    """The same in the dtype `wide`, for types that PyTorch lacks and for true results."""
     silu = contest.kind.activation == "silu"
     dtype, sizes = contest.x.dtype, contest.sizes
 
     def normalize(gamma=contest.gamma, beta=contest.beta):
-        return torch.native_group_norm(contest.x.float(), gamma.float(), beta.float(), *sizes, EPS)
+        return torch.native_group_norm(contest.x.to(wide), gamma.to(wide), beta.to(wide), *sizes,
+                                       EPS)
 
     def forward():
         z, *stats = normalize()
@@ -82,8 +83,8 @@ def _converted_calls(contest):
         return z.to(dtype), *stats
 
     def backward():
-        dz = _silu_backward(contest.dy.float(), z) if silu else contest.dy.float()
-        gradients = _backward(dz, contest.x.float(), *stats, contest.gamma.float(), *sizes,
+        dz = _silu_backward(contest.dy.to(wide), z) if silu else contest.dy.to(wide)
+        gradients = _backward(dz, contest.x.to(wide), *stats, contest.gamma.to(wide), *sizes,
                               [True, True, True])
         return [gradient.to(dtype) for gradient in gradients]
 
@@ -92,8 +93,9 @@ def _converted_calls(contest):
 
 
 def true_results(contest):
-    """PyTorch's results, computed in float, by direction."""
-    return {direction: call() for direction, call in _converted_calls(contest).items()}
+    """PyTorch's results, computed in double, by direction."""
+    calls = _converted_calls(contest, torch.float64)
+    return {direction: call() for direction, call in calls.items()}
 
 
 class PyTorch:
@@ -108,7 +110,7 @@ class PyTorch:
         if _takes(contest.x.dtype):
             calls = _own_calls(contest)
         else:
-            calls = _converted_calls(contest)
+            calls = _converted_calls(contest, torch.float32)
             del calls["in place"]
         return {direction: Call(run, run) for direction, run in calls.items()}
 
