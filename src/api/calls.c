@@ -41,19 +41,19 @@ static struct gn_argument channels(const gn_plan *plan, const char *name, const 
 
 /*
  * The parts of the last-level cache beyond which a tensor is large: an output in the cache would
- * only evict what is still to be read. A thread alone gains from nontemporal stores in smaller
+ * only evict what is still to be read. One thread gains from nontemporal stores in smaller
  * tensors than several do: bench/NOTES.md, "other limits of non-temporal stores".
  */
 struct limits {
-    int64_t part, part_alone;
+    int64_t part, part_one_thread;
 };
 
 static const struct limits forward_limits = {3, 5}, backward_limits = {5, 7};
 
 static bool is_large(const gn_plan *plan, struct limits limits)
 {
-    bool alone = gn_threads_for(plan->runner.threads, plan->elements) == 1;
-    return plan->tensor_bytes > plan->llc / (alone ? limits.part_alone : limits.part);
+    bool one_thread = gn_threads_for(plan->runner.threads, plan->elements) == 1;
+    return plan->tensor_bytes > plan->llc / (one_thread ? limits.part_one_thread : limits.part);
 }
 
 /*
