@@ -22,6 +22,7 @@ gn_status gn_plan_create(gn_plan **plan, const gn_desc *desc)
     gn_status status = gn_plan_make(&made, desc);
     if (status != GN_OK)
         return status;
+    gn_divide_among(made, gn_threads_for(desc->threads, made->elements));
     int64_t forward = gn_forward_scratch(made), backward = gn_backward_scratch(made);
     if (made->elements)
         status = gn_run_prepare(&made->runner, forward > backward ? forward : backward);

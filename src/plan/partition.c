@@ -149,6 +149,21 @@ void gn_divide(struct gn_plan *plan)
     p->blocks = ceil_div(plan->N, p->block_samples);
 }
 
+void gn_divide_among(struct gn_plan *plan, int threads)
+{
+    enum { LEAST_CHANNELS = 64 };
+    struct gn_partition *p = &plan->parts;
+    int64_t tiles = p->blocks * p->pixel_tiles;
+    if (p->axis == GN_AXIS_ROWS || p->pieces > 1 || p->most_items > 1 || p->small || tiles == 0)
+        return;
+    int64_t across = max(1, threads / tiles);
+    int64_t groups = max(ceil_div(plan->G, across), ceil_div(LEAST_CHANNELS, plan->D));
+    if (groups * plan->D >= p->tile_channels)
+        return;
+    p->tile_channels = groups * plan->D;
+    p->tiles = p->pixel_tiles * ceil_div(plan->C, p->tile_channels);
+}
+
 /* The length of a sequence within `tiles` tiles, of which `in_row` belong to the same row. */
 static int64_t sequence(const struct gn_plan *plan, int64_t tiles, int64_t in_row, int64_t most)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a plan's tensors are divided: into tiles that fit a cache and, where groups are small, into
- * batches of groups. The partition follows from the shape only, so that results depend on the shape
- * and not on the machine.
+ * batches of groups. The order of sums follows from the shape only, so that results depend on the
+ * shape and not on the machine or the threads.
  */
 #ifndef GN_PARTITION_H
 #define GN_PARTITION_H
@@ -64,6 +64,13 @@ struct gn_plan;
 
 /* Sets plan->parts from the plan's shape. */
 void gn_divide(struct gn_plan *plan);
+
+/*
+ * Divides tiles of columns further, between groups, until all blocks of samples together have about
+ * one for each thread. No result changes: every sum is over the pixels of a tile, which stay as
+ * they are. A tile keeps at least 64 channels.
+ */
+void gn_divide_among(struct gn_plan *plan, int threads);
 
 /*
  * A sequence of tiles can be processed as one: in rows, tiles of whole rows, or tiles of one row.

@@ -232,6 +232,25 @@ static const char *check_sequences(const gn_plan *plan, uint64_t *random)
     return NULL;
 }
 
+/* Checks the division among threads: sums are over the same pixels as before. */
+static const char *check_among(gn_plan *plan, uint64_t *random)
+{
+    const struct gn_partition before = plan->parts;
+    const int threads = 1 << random_below(random, 11);
+    const int64_t tiles = before.blocks * before.tiles;
+
+    gn_divide_among(plan, threads);
+    const struct gn_partition *p = &plan->parts;
+    if (p->tile_length != before.tile_length || p->pixel_tiles != before.pixel_tiles ||
+        p->moments != before.moments || p->sums != before.sums)
+        return "the division among threads changes sums";
+    if (tiles >= threads && p->tiles != before.tiles)
+        return "tiles are divided among threads that have tiles already";
+    if (p->tiles != before.tiles && (p->tile_channels < 64 || p->small || p->most_items != 1))
+        return "tiles are divided too far";
+    return check_tiles(plan, random);
+}
+
 static const char *check_partition(uint64_t *random)
 {
     const struct problem problem = random_problem(random);
@@ -240,6 +259,8 @@ static const char *check_partition(uint64_t *random)
 
     if (!failure)
         failure = check_sequences(plan, random);
+    if (!failure)
+        failure = check_among(plan, random);
     gn_plan_destroy(plan);
     return failure ? wrong("%s: %s", problem_text(&problem), failure) : NULL;
 }
