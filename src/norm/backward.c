@@ -26,9 +26,9 @@ static int64_t count_items(const gn_plan *plan)
 }
 
 /*
- * Whether a call that has not to read what dx overwrites can save g in dx: dx can hold floats in
- * place, and g is still in the last-level cache when the last pass reads it, if x, dy and dx take a
- * third of the cache each at most.
+ * Whether g can be saved in dx, unless dx is also an input: dx can hold floats in place, and g is
+ * still in the last-level cache when the last pass reads it, if x, dy and dx take at most a third
+ * of the cache each.
  */
 static bool dx_can_hold_g(const gn_plan *plan)
 {

@@ -14,8 +14,8 @@
 #include "norm/tile_moments.h"
 
 /*
- * Where g is saved in a workspace that several threads share, this phase's barriers keep the next
- * step's sums from overwriting it before all threads have read it. Only activations have g.
+ * With an activation the phase is also a barrier: threads may share a workspace, and none may save
+ * the g of the next sample while another still reads that of the last one.
  */
 bool gn_has_moments_phase(const gn_plan *plan)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pass knows about a batch's groups, channels and elements between its phases. All arrays
+ * What the phases of a pass hand on: values per group, channel and element of a batch. All arrays
  * lie one after the other in one piece of memory, which begins with this struct.
  */
 #ifndef GN_WORKSPACE_H
